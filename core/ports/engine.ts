@@ -1,0 +1,32 @@
+export type TensorDtype = 'uint8' | 'int32' | 'int64' | 'float32';
+
+/** A dense row-major tensor. `data` may be a view into a larger buffer. */
+export interface Tensor {
+  readonly dtype: TensorDtype;
+  readonly shape: readonly number[];
+  readonly data: Uint8Array | Int32Array | BigInt64Array | Float32Array;
+}
+
+/** An input or output of a model; `null` in the shape is a dynamic dimension. */
+export interface TensorInfo {
+  readonly name: string;
+  readonly dtype: string;
+  readonly shape: readonly (number | null)[];
+}
+
+/**
+ * One loaded model that runs batches. `run` takes ownership of the inputs' buffers: they may be moved to
+ * another thread and must not be read afterwards.
+ *
+ * Errors are {@link SluiceError}s: `engine-failed` when a run fails, `engine-unavailable` when the engine died.
+ */
+export interface Engine extends AsyncDisposable {
+  /** The execution provider that runs the model: `cpu`, `cuda` or `tensorrt`. */
+  readonly provider: string;
+  readonly inputs: readonly TensorInfo[];
+  readonly outputs: readonly TensorInfo[];
+  run(batch: EngineBatch, options?: { signal?: AbortSignal }): Promise<Readonly<Record<string, Tensor>>>;
+}
+
+/** Inputs by name. All have the same first dimension, the batch. */
+export type EngineBatch = Readonly<Record<string, Tensor>>;

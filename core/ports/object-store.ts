@@ -1,0 +1,51 @@
+/** One object in a listing. */
+export interface ObjectInfo {
+  readonly key: string;
+  readonly bytes: number;
+  readonly etag: string;
+}
+
+/** One page of a listing; `next` is absent on the last page. */
+export interface ListPage {
+  readonly objects: readonly ObjectInfo[];
+  readonly next?: string;
+}
+
+/** One object, whole. */
+export interface StoredObject {
+  readonly body: Buffer;
+  readonly etag: string;
+}
+
+/** Writes one large object piece by piece. Nothing is visible under the key before `commit`. */
+export interface ObjectWriter {
+  write(chunk: Uint8Array): Promise<void>;
+  commit(): Promise<void>;
+  abort(): Promise<void>;
+}
+
+/**
+ * A flat store of objects under keys: S3, or a folder. Keys are relative, `/`-separated and never leave the store.
+ *
+ * Errors are {@link SluiceError}s with the codes `object-missing`, `object-forbidden`, `object-too-large`
+ * (more than `maxBytes`; nothing is read) and `store-unavailable` (retryable).
+ */
+export interface ObjectStore {
+  /** Lists keys in ascending UTF-8 order, a page at a time. Pass a page's `next` as `cursor` for the one after it. */
+  list(options?: { prefix?: string; cursor?: string; signal?: AbortSignal }): Promise<ListPage>;
+  get(key: string, options?: { maxBytes?: number; signal?: AbortSignal }): Promise<StoredObject>;
+  /** Size and etag without the body, or `undefined` where there is no such object. */
+  head(key: string, options?: { signal?: AbortSignal }): Promise<ObjectInfo | undefined>;
+  /**
+   * Writes an object whole: a reader sees the old object or the new one, never a piece.
+   * With `ifAbsent` an existing object is left as it is, and the answer is `'exists'`.
+   */
+  put(
+    key: string,
+    body: Uint8Array,
+    options?: { ifAbsent?: boolean; signal?: AbortSignal },
+  ): Promise<'written' | 'exists'>;
+  /** Deletes the objects; a key that is not there is no error. */
+  delete(keys: readonly string[], options?: { signal?: AbortSignal }): Promise<void>;
+  createWriter(key: string, options?: { signal?: AbortSignal }): Promise<ObjectWriter>;
+}

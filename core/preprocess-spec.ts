@@ -1,0 +1,56 @@
+import { z } from 'zod';
+import { shortHashOf } from './canonical-json.ts';
+
+const Channel = z.int().min(0).max(255);
+
+/** An sRGB colour as [red, green, blue], each 0–255. */
+export const RgbColor = z.tuple([Channel, Channel, Channel]);
+export type RgbColor = z.infer<typeof RgbColor>;
+
+const SidePx = z.int().min(1).max(4096);
+
+/** How a picture of any size becomes a picture of the target size. */
+export const ResizeMode = z.discriminatedUnion('mode', [
+  /** Scale so that the shorter side is `shorterSidePx`, then cut the centre out (torchvision's Resize + CenterCrop). */
+  z.strictObject({ mode: z.literal('shorter-side+center-crop'), shorterSidePx: SidePx }),
+  /**
+   * Scale the whole picture into the target and pad the rest. `align` puts the picture in the centre or
+   * at the top left; with `enlarge: false` a smaller picture keeps its size.
+   */
+  z.strictObject({
+    mode: z.literal('letterbox'),
+    pad: RgbColor,
+    align: z.enum(['center', 'start']),
+    enlarge: z.boolean(),
+  }),
+  /** Scale each axis by itself to the target, whatever that does to the aspect ratio. */
+  z.strictObject({ mode: z.literal('squash') }),
+]);
+export type ResizeMode = z.infer<typeof ResizeMode>;
+
+/**
+ * How an image file becomes the uint8 RGB tensor `[heightPx, widthPx, 3]` that a model was trained on.
+ * It is data in the model's manifest, and its hash is in every receipt.
+ */
+export const PreprocessSpec = z.strictObject({
+  widthPx: SidePx,
+  heightPx: SidePx,
+  resize: ResizeMode,
+  /** The resampling kernel, in sharp's words. */
+  kernel: z.enum(['nearest', 'linear', 'cubic', 'lanczos3']),
+  /**
+   * `faithful`: shrink-on-load only as far as it cannot be told from a full decode.
+   * `fast`: the decoder shrinks as far as it can.
+   */
+  fidelity: z.enum(['faithful', 'fast']).default('faithful'),
+  /** `srgb` converts an embedded profile to sRGB; `ignore-profile` takes the stored numbers, as torchvision and Pillow pipelines do. */
+  color: z.enum(['srgb', 'ignore-profile']),
+  /** What transparent pixels are flattened on. */
+  background: RgbColor,
+});
+export type PreprocessSpec = z.infer<typeof PreprocessSpec>;
+
+/** The name of a preprocess spec in receipts. */
+export function preprocessHash(spec: PreprocessSpec): string {
+  return shortHashOf(spec);
+}

@@ -7,7 +7,7 @@ const Name = z
   .regex(/^[a-z0-9][a-z0-9._-]*$/, 'expected lower-case letters, digits, ".", "_" or "-"');
 
 /** What a model input is fed with. */
-export const ModelInput = z.strictObject({
+const ModelInput = z.strictObject({
   name: z.string().min(1),
   /**
    * `pixels`: uint8 `[N, height, width, 3]`, the pack's tensor.
@@ -17,7 +17,7 @@ export const ModelInput = z.strictObject({
 });
 
 /** A float32 output `[N, labels.length]`, each column one named score. */
-export const ModelOutput = z.strictObject({
+const ModelOutput = z.strictObject({
   name: z.string().min(1),
   decode: z.literal('scores'),
   labels: z.array(z.string().regex(/^[a-z][a-z0-9_]*$/, 'expected snake_case')).min(1),

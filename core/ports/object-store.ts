@@ -39,10 +39,11 @@ export interface ObjectStore {
   /**
    * Writes an object whole: a reader sees the old object or the new one, never a piece.
    * With `ifAbsent` an existing object is left as it is, and the answer is `'exists'`.
+   * A body may come in pieces, so that large ones need not be joined in memory first.
    */
   put(
     key: string,
-    body: Uint8Array,
+    body: Uint8Array | readonly Uint8Array[],
     options?: { ifAbsent?: boolean; signal?: AbortSignal },
   ): Promise<'written' | 'exists'>;
   /** Deletes the objects; a key that is not there is no error. */

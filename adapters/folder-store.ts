@@ -1,0 +1,254 @@
+import { randomBytes } from 'node:crypto';
+import { constants, type Dirent } from 'node:fs';
+import { type FileHandle, link, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, sep } from 'node:path';
+import { SluiceError } from '#core/error.ts';
+import type {
+  ListPage,
+  ObjectInfo,
+  ObjectStore,
+  ObjectWriter,
+  StoredObject,
+} from '#core/ports/object-store.ts';
+
+const DEFAULT_PAGE_SIZE = 1000;
+
+/** What a folder store may be told. */
+export interface FolderStoreOptions {
+  /** Objects in one page of a listing. */
+  readonly pageSize?: number;
+}
+
+/**
+ * A folder as an object store: each file below `root` is an object under its relative path.
+ *
+ * Writes go to a temporary name first and are renamed, so a reader, or a crash, never meets half an object.
+ * Names that begin with a dot are not listed: they are temporary files, or the desktop's own (`.DS_Store`).
+ * Links to files are followed, links to folders are not: they may lead in a circle.
+ *
+ * @example
+ * const store = new FolderStore('photos');
+ * const { body } = await store.get('2024/beach.jpg', { maxBytes: 64 * 1024 * 1024 });
+ */
+export class FolderStore implements ObjectStore {
+  readonly #root: string;
+  readonly #pageSize: number;
+
+  constructor(root: string, options: FolderStoreOptions = {}) {
+    this.#root = root;
+    this.#pageSize = options.pageSize ?? DEFAULT_PAGE_SIZE;
+  }
+
+  async list(options: { prefix?: string; cursor?: string; signal?: AbortSignal } = {}): Promise<ListPage> {
+    const { prefix = '', cursor, signal } = options;
+    const objects: ObjectInfo[] = [];
+    for await (const key of this.#keys('', prefix, cursor)) {
+      signal?.throwIfAborted();
+      if (objects.length === this.#pageSize) return { objects, next: (objects.at(-1) as ObjectInfo).key };
+      const info = await this.head(key);
+      // A dangling link is listed without size: reading it later says "missing", in a row of its own.
+      objects.push(info ?? { key, bytes: 0, etag: '' });
+    }
+    return { objects };
+  }
+
+  async get(key: string, options: { maxBytes?: number; signal?: AbortSignal } = {}): Promise<StoredObject> {
+    const file = await this.#open(key);
+    try {
+      const info = await file.stat();
+      if (!info.isFile()) throw new SluiceError('object-missing', `expected a file at "${key}"`);
+      if (options.maxBytes !== undefined && info.size > options.maxBytes) {
+        throw new SluiceError(
+          'object-too-large',
+          `"${key}" has ${info.size} bytes, the limit is ${options.maxBytes}`,
+        );
+      }
+      const body = await readWhole(file, info.size, options.signal);
+      return { body, etag: etagOf(info) };
+    } catch (error) {
+      throw storeError(key, error);
+    } finally {
+      await file.close();
+    }
+  }
+
+  async head(key: string): Promise<ObjectInfo | undefined> {
+    try {
+      const info = await stat(this.#path(key));
+      return info.isFile() ? { key, bytes: info.size, etag: etagOf(info) } : undefined;
+    } catch (error) {
+      const failure = storeError(key, error);
+      if (failure.code === 'object-missing' || failure.code === 'object-forbidden') return undefined;
+      throw failure;
+    }
+  }
+
+  async put(
+    key: string,
+    body: Uint8Array | readonly Uint8Array[],
+    options: { ifAbsent?: boolean; signal?: AbortSignal } = {},
+  ): Promise<'written' | 'exists'> {
+    const path = this.#path(key);
+    const temporary = temporaryName(path);
+    try {
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(temporary, body as Uint8Array, { flush: false });
+      if (options.ifAbsent !== true) {
+        await rename(temporary, path);
+        return 'written';
+      }
+      // A hard link, unlike a rename, fails where the name is taken.
+      await link(temporary, path);
+      await rm(temporary, { force: true });
+      return 'written';
+    } catch (error) {
+      await rm(temporary, { force: true });
+      if (options.ifAbsent === true && errnoOf(error) === 'EEXIST') return 'exists';
+      throw storeError(key, error);
+    }
+  }
+
+  async delete(keys: readonly string[]): Promise<void> {
+    for (const key of keys) await rm(this.#path(key), { force: true });
+  }
+
+  async createWriter(key: string): Promise<ObjectWriter> {
+    const path = this.#path(key);
+    const temporary = temporaryName(path);
+    await mkdir(dirname(path), { recursive: true });
+    const file = await open(temporary, 'wx');
+    return {
+      write: async (chunk) => {
+        await file.writeFile(chunk);
+      },
+      commit: async () => {
+        await file.sync();
+        await file.close();
+        await rename(temporary, path);
+      },
+      abort: async () => {
+        await file.close();
+        await rm(temporary, { force: true });
+      },
+    };
+  }
+
+  /** Keys in ascending UTF-8 order, from after `cursor` on. A folder sorts as if its name ended in "/". */
+  async *#keys(folder: string, prefix: string, cursor: string | undefined): AsyncGenerator<string> {
+    for (const entry of await this.#entries(folder)) {
+      const key = `${folder}${entry.name}`;
+      if (entry.isDirectory()) {
+        const inside = `${key}/`;
+        if (!inside.startsWith(prefix) && !prefix.startsWith(inside)) continue;
+        if (cursor !== undefined && !cursor.startsWith(inside) && compareKeys(inside, cursor) < 0) continue;
+        yield* this.#keys(inside, prefix, cursor);
+      } else if (key.startsWith(prefix) && (cursor === undefined || compareKeys(key, cursor) > 0)) {
+        if (entry.isFile() || (entry.isSymbolicLink() && !(await this.#isFolder(key)))) yield key;
+      }
+    }
+  }
+
+  async #entries(folder: string): Promise<Dirent[]> {
+    try {
+      const entries = await readdir(this.#path(folder), { withFileTypes: true });
+      const sortName = (entry: Dirent): string => (entry.isDirectory() ? `${entry.name}/` : entry.name);
+      return entries
+        .filter((entry) => !entry.name.startsWith('.'))
+        .sort((a, b) => compareKeys(sortName(a), sortName(b)));
+    } catch (error) {
+      const failure = storeError(folder, error);
+      // A folder that went away while it was listed holds nothing any more.
+      if (failure.code === 'object-missing' && folder !== '') return [];
+      throw failure;
+    }
+  }
+
+  async #isFolder(key: string): Promise<boolean> {
+    return stat(this.#path(key)).then(
+      (info) => info.isDirectory(),
+      () => false,
+    );
+  }
+
+  async #open(key: string): Promise<FileHandle> {
+    try {
+      // Without O_NONBLOCK, opening a named pipe would wait for somebody to write into it.
+      return await open(this.#path(key), constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    } catch (error) {
+      throw storeError(key, error);
+    }
+  }
+
+  #path(key: string): string {
+    const parts = key.split('/');
+    if (key.startsWith('/') || parts.includes('..') || key.includes('\0')) {
+      throw new SluiceError(
+        'object-missing',
+        `"${key}" is no key: keys are relative and never leave the store`,
+      );
+    }
+    return join(this.#root, parts.join(sep));
+  }
+}
+
+async function readWhole(file: FileHandle, bytes: number, signal: AbortSignal | undefined): Promise<Buffer> {
+  // Not from Node's shared pool: a pack's memory is handed over to the inference thread whole.
+  const body = Buffer.allocUnsafeSlow(bytes);
+  let filled = 0;
+  while (filled < bytes) {
+    signal?.throwIfAborted();
+    const { bytesRead } = await file.read(body, filled, bytes - filled);
+    if (bytesRead === 0) return body.subarray(0, filled);
+    filled += bytesRead;
+  }
+  return body;
+}
+
+/** Size and modification time: reading every byte for a hash would cost more than the audit. */
+function etagOf(info: { size: number; mtimeMs: number }): string {
+  return `${info.size.toString(16)}-${Math.round(info.mtimeMs * 1000).toString(16)}`;
+}
+
+function temporaryName(path: string): string {
+  return join(dirname(path), `.${randomBytes(6).toString('hex')}.tmp`);
+}
+
+/** UTF-8 byte order, as S3 lists: JavaScript's own order differs beyond U+FFFF. */
+function compareKeys(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+function errnoOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error ? String(error.code) : undefined;
+}
+
+function storeError(key: string, cause: unknown): SluiceError {
+  if (cause instanceof SluiceError) return cause;
+  const errno = errnoOf(cause);
+  switch (errno) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+    case 'EISDIR':
+    case 'ELOOP':
+    case 'ENAMETOOLONG':
+      return new SluiceError('object-missing', `no object at "${key}" (${errno})`, { cause });
+    case 'EACCES':
+    case 'EPERM':
+      return new SluiceError(
+        'object-forbidden',
+        `not allowed to use "${key}" (${errno}): check its permissions`,
+        {
+          cause,
+        },
+      );
+    default:
+      return new SluiceError(
+        'store-unavailable',
+        `the folder did not answer for "${key}" (${errno ?? String(cause)})`,
+        {
+          cause,
+          retryable: true,
+        },
+      );
+  }
+}

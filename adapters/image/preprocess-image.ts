@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto';
+import { createRequire } from 'node:module';
+import { placementOf, type Size } from '#core/geometry.ts';
+import type { ImageFormat } from '#core/image/image-header.ts';
+import { inspectImage } from '#core/image/inspect-image.ts';
+import { perceptualHash } from '#core/image/perceptual-hash.ts';
+import { placePicture } from '#core/image/place-picture.ts';
+import type { ImageLimits } from '#core/limits.ts';
+import type { PreprocessSpec } from '#core/preprocess-spec.ts';
+import { type Refusal, refusal } from '#core/refusal.ts';
+import { decoderRefusal } from './decoder-refusal.ts';
+import { PictureDecoder } from './picture-decoder.ts';
+import { type OpenPicture, openRaw, openWithSharp, sharpVersion } from './sharp-picture.ts';
+
+/** What decoding tells of an image, beside its pixels. */
+export interface PreprocessedImage extends Size {
+  /** By content, never by name. */
+  readonly format: ImageFormat;
+  /** 32 hex digits: equal for equal scaled pictures from sources of equal size, whatever the file format. */
+  readonly contentHash: string;
+  /** 16 hex digits; null for a picture too flat to have one. */
+  readonly perceptualHash: string | null;
+}
+
+/** `decoderStuck`: native code runs on and can only be ended with its process. */
+type Refused = { readonly ok: false; readonly refusal: Refusal; readonly decoderStuck?: true };
+export type PreprocessOutcome = { readonly ok: true; readonly image: PreprocessedImage } | Refused;
+
+const pictures = new PictureDecoder();
+
+/** The decoders and their versions, as they stand in receipts. */
+export function decoderVersion(): string {
+  const require = createRequire(import.meta.url);
+  const { version: heif } = require('libheif-js/package.json') as { version: string };
+  const { version: bmp } = require('bmp-ts/package.json') as { version: string };
+  return `${sharpVersion()}, libheif-js ${heif}, bmp-ts ${bmp}`;
+}
+
+/**
+ * Decodes an image and scales it into its row of a pack. Never throws because of the image.
+ *
+ * @param row uint8 RGB `[spec.heightPx, spec.widthPx, 3]`, written whole; left undefined when the image is refused.
+ */
+export async function preprocessImage(
+  bytes: Buffer,
+  spec: PreprocessSpec,
+  limits: ImageLimits,
+  row: Uint8Array,
+): Promise<PreprocessOutcome> {
+  return guarded(bytes, limits, async (picture, format) => {
+    const placement = placementOf(picture.upright, spec);
+    const pixels = await picture.scaledTo(placement.scaled, spec);
+    placePicture(pixels, placement, spec, row);
+    const { widthPx, heightPx } = placement.scaled;
+    const image: PreprocessedImage = {
+      ...picture.upright,
+      format,
+      contentHash: contentHash(pixels, picture.upright),
+      perceptualHash: perceptualHash(pixels, widthPx, heightPx),
+    };
+    return { ok: true as const, image };
+  });
+}
+
+/** A JPEG of the image, at most so large on each side, through the same guards. */
+export async function thumbnailOf(
+  bytes: Buffer,
+  limits: ImageLimits,
+  maxSidePx: number,
+): Promise<{ readonly ok: true; readonly jpeg: Buffer } | Refused> {
+  return guarded(bytes, limits, async (picture) => ({
+    ok: true as const,
+    jpeg: await picture.thumbnail(maxSidePx),
+  }));
+}
+
+/** Inspects, opens and uses a picture within the limits; whatever a decoder throws becomes a refusal. */
+async function guarded<T>(
+  bytes: Buffer,
+  limits: ImageLimits,
+  use: (picture: OpenPicture, format: ImageFormat) => Promise<T>,
+): Promise<T | Refused> {
+  const inspected = inspectImage(bytes, limits);
+  if (!inspected.ok) return inspected;
+  const { format, header } = inspected;
+  if (format === 'heic' || format === 'bmp') {
+    const decoded = await pictures.decode(format, bytes, limits);
+    return decoded.ok ? withinTime(limits, () => use(openRaw(decoded.picture), format)) : decoded;
+  }
+  return withinTime(limits, async () => use(await openWithSharp(bytes, format, header, limits), format));
+}
+
+async function withinTime<T>(limits: ImageLimits, work: () => Promise<T>): Promise<T | Refused> {
+  let timer: NodeJS.Timeout | undefined;
+  const overrun = new Promise<Refused>((resolve) => {
+    const seconds = limits.maxSecondsPerImage;
+    const late: Refused = {
+      ok: false,
+      refusal: refusal('timed-out', `decoding took longer than ${seconds} s`),
+      decoderStuck: true,
+    };
+    timer = setTimeout(() => resolve(late), seconds * 1000);
+  });
+  try {
+    return await Promise.race([work(), overrun]);
+  } catch (error) {
+    return { ok: false, refusal: decoderRefusal(error) };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function contentHash(pixels: Uint8Array, { widthPx, heightPx }: Size): string {
+  return createHash('sha256').update(`${widthPx}x${heightPx}:`).update(pixels).digest('hex').slice(0, 32);
+}

@@ -1,0 +1,144 @@
+import sharp, { type Sharp, type SharpOptions } from 'sharp';
+import type { Size } from '#core/geometry.ts';
+import type { ImageFormat, ImageHeader } from '#core/image/image-header.ts';
+import { withoutNeedlessChunks } from '#core/image/inspect-png.ts';
+import type { ImageLimits } from '#core/limits.ts';
+import type { PreprocessSpec } from '#core/preprocess-spec.ts';
+
+// One image in one thread: several images at once use the cores better than several threads for one. No cache: no
+// image comes twice.
+sharp.concurrency(1);
+sharp.cache(false);
+// Whatever the bytes are, only these loaders ever see them. In particular none that opens further files, as SVG can.
+sharp.block({ operation: ['VipsForeignLoad'] });
+sharp.unblock({
+  operation: [
+    'VipsForeignLoadJpeg',
+    'VipsForeignLoadPng',
+    'VipsForeignLoadWebp',
+    'VipsForeignLoadNsgif',
+    'VipsForeignLoadTiff',
+    'VipsForeignLoadHeif',
+  ],
+});
+
+/** uint8 RGBA pixels `[heightPx, widthPx, 4]`, upright, from a decoder other than sharp. */
+export interface RawPicture extends Size {
+  readonly rgba: Uint8Array;
+}
+
+/** A picture that sharp can scale: its upright size is known, its pixels are not decoded yet. */
+export interface OpenPicture {
+  readonly upright: Size;
+  /** The whole picture as uint8 RGB `[heightPx, widthPx, 3]` of exactly this size. */
+  scaledTo(
+    size: Size,
+    spec: Pick<PreprocessSpec, 'kernel' | 'fidelity' | 'color' | 'background'>,
+  ): Promise<Buffer>;
+  /** The same picture as a JPEG of at most this size. */
+  thumbnail(maxSidePx: number): Promise<Buffer>;
+}
+
+/** "sharp 0.35.5, libvips 8.18.0" */
+export function sharpVersion(): string {
+  return `sharp ${sharp.versions.sharp}, libvips ${sharp.versions.vips}`;
+}
+
+/** Opens the bytes of a file whose header was inspected. @throws what sharp throws. */
+export async function openWithSharp(
+  bytes: Buffer,
+  format: ImageFormat,
+  header: ImageHeader,
+  limits: ImageLimits,
+): Promise<OpenPicture> {
+  const input =
+    format === 'png' ? withoutNeedlessChunks(bytes) : format === 'avif' ? withStillBrand(bytes) : bytes;
+  const options: SharpOptions = { failOn: 'warning', limitInputPixels: limits.maxPixels, ignoreIcc: false };
+  const upright =
+    header.orientation === null ? await uprightSize(input, options) : turned(header, header.orientation);
+  return {
+    upright,
+    scaledTo: (size, spec) => {
+      const ignoreIcc = spec.color === 'ignore-profile';
+      const picture = sharp(input, { ...options, ignoreIcc }).autoOrient();
+      return header.isCmyk && ignoreIcc
+        ? scaledNaiveCmyk(picture, size, spec)
+        : scaledRgb(picture, size, spec);
+    },
+    thumbnail: (maxSidePx) => thumbnailOf(sharp(input, options).autoOrient(), maxSidePx),
+  };
+}
+
+/** Opens pixels that another decoder made. */
+export function openRaw(picture: RawPicture): OpenPicture {
+  const { widthPx, heightPx, rgba } = picture;
+  const open = (): Sharp => sharp(rgba, { raw: { width: widthPx, height: heightPx, channels: 4 } });
+  return {
+    upright: { widthPx, heightPx },
+    scaledTo: (size, spec) => scaledRgb(open(), size, spec),
+    thumbnail: (maxSidePx) => thumbnailOf(open(), maxSidePx),
+  };
+}
+
+type ScaleSpec = Parameters<OpenPicture['scaledTo']>[1];
+
+async function scaledRgb(picture: Sharp, size: Size, spec: ScaleSpec): Promise<Buffer> {
+  const [r, g, b] = spec.background;
+  return resized(picture.flatten({ background: { r, g, b } }), size, spec)
+    .toColourspace('srgb')
+    .raw({ depth: 'uchar' })
+    .toBuffer();
+}
+
+/**
+ * CMYK as Pillow converts it, without a profile: each of R, G, B is (255 − ink) · (255 − black) / 255.
+ * Source: python-pillow/Pillow, src/libImaging/Convert.c, `cmyk2rgb`.
+ */
+async function scaledNaiveCmyk(picture: Sharp, size: Size, spec: ScaleSpec): Promise<Buffer> {
+  const inks = await resized(picture.pipelineColourspace('cmyk'), size, spec)
+    .toColourspace('cmyk')
+    .raw({ depth: 'uchar' })
+    .toBuffer();
+  const rgb = Buffer.allocUnsafe(size.widthPx * size.heightPx * 3);
+  for (let from = 0, to = 0; to < rgb.length; from += 4) {
+    const light = 255 - (inks[from + 3] as number);
+    for (let i = 0; i < 3; i++) rgb[to++] = Math.round(((255 - (inks[from + i] as number)) * light) / 255);
+  }
+  return rgb;
+}
+
+/** Nothing is cut out here: sharp shrinks while it decodes only where it resizes the whole picture. */
+function resized(picture: Sharp, size: Size, spec: ScaleSpec): Sharp {
+  return picture.resize(size.widthPx, size.heightPx, {
+    fit: 'fill',
+    kernel: spec.kernel,
+    fastShrinkOnLoad: spec.fidelity === 'fast',
+  });
+}
+
+function thumbnailOf(picture: Sharp, maxSidePx: number): Promise<Buffer> {
+  return picture
+    .resize(maxSidePx, maxSidePx, { fit: 'inside', withoutEnlargement: true })
+    .flatten({ background: '#ffffff' })
+    .toColourspace('srgb')
+    .jpeg({ quality: 75 })
+    .toBuffer();
+}
+
+async function uprightSize(input: Buffer, options: SharpOptions): Promise<Size> {
+  const { autoOrient } = await sharp(input, options).metadata();
+  return { widthPx: autoOrient.width, heightPx: autoOrient.height };
+}
+
+/** Orientations 5 to 8 lie on their side. */
+function turned({ widthPx, heightPx }: Size, orientation: number): Size {
+  return orientation >= 5 ? { widthPx: heightPx, heightPx: widthPx } : { widthPx, heightPx };
+}
+
+/** libvips does not know the brand of AVIF sequences, whose first frame is an AVIF like any other. */
+function withStillBrand(bytes: Buffer): Buffer {
+  if (bytes.toString('latin1', 8, 12) !== 'avis') return bytes;
+  const still = Buffer.from(bytes);
+  still.write('avif', 8, 'latin1');
+  return still;
+}

@@ -1,0 +1,126 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Lease, MessageQueue } from '#core/ports/message-queue.ts';
+
+/** How one in-process queue behaves; the names are SQS's. */
+export interface MemoryQueueOptions {
+  /** How long a received message stays invisible. */
+  readonly visibilityMs: number;
+  /** After so many deliveries without an ack the message goes to the dead letters. */
+  readonly maxDeliveries: number;
+  /** Milliseconds on some monotonic clock. */
+  readonly now?: () => number;
+}
+
+interface Message {
+  readonly body: string;
+  deliveries: number;
+  visibleAtMs: number;
+  /** The delivery that may ack it; a late ack of an earlier delivery is ignored, as SQS may do. */
+  receipt: number;
+}
+
+/**
+ * A message queue in this process, with SQS's semantics: at-least-once, leases that run out, a dead-letter
+ * list. It holds messages in memory: what was in it when the process died is sent again on resume.
+ */
+export class MemoryQueue implements MessageQueue {
+  readonly #options: MemoryQueueOptions;
+  readonly #messages = new Set<Message>();
+  readonly #deadLetters: string[] = [];
+  readonly #now: () => number;
+  #receipts = 0;
+  #wake: (() => void)[] = [];
+
+  constructor(options: MemoryQueueOptions) {
+    this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
+  }
+
+  /** Messages that were delivered too often, oldest first. */
+  get deadLetters(): readonly string[] {
+    return this.#deadLetters;
+  }
+
+  async send(bodies: readonly string[]): Promise<void> {
+    for (const body of bodies) this.#messages.add({ body, deliveries: 0, visibleAtMs: 0, receipt: 0 });
+    this.#wakeAll();
+  }
+
+  async receive(options: { maxMessages: number; waitMs: number; signal?: AbortSignal }): Promise<Lease[]> {
+    const deadline = this.#now() + options.waitMs;
+    for (;;) {
+      if (options.signal?.aborted) return [];
+      const leases = this.#take(options.maxMessages);
+      if (leases.length > 0) return leases;
+      const waitMs = Math.min(deadline, this.#nextVisibleMs()) - this.#now();
+      if (deadline <= this.#now()) return [];
+      await this.#woken(Math.max(1, waitMs), options.signal);
+    }
+  }
+
+  async depth(): Promise<{ waiting: number; leased: number }> {
+    const now = this.#now();
+    let leased = 0;
+    for (const message of this.#messages) if (message.visibleAtMs > now) leased++;
+    return { waiting: this.#messages.size - leased, leased };
+  }
+
+  #take(maxMessages: number): Lease[] {
+    const now = this.#now();
+    const leases: Lease[] = [];
+    for (const message of this.#messages) {
+      if (leases.length === maxMessages) break;
+      if (message.visibleAtMs > now) continue;
+      if (message.deliveries >= this.#options.maxDeliveries) {
+        this.#messages.delete(message);
+        this.#deadLetters.push(message.body);
+        continue;
+      }
+      message.deliveries++;
+      message.visibleAtMs = now + this.#options.visibilityMs;
+      leases.push(this.#leaseOf(message));
+    }
+    return leases;
+  }
+
+  #leaseOf(message: Message): Lease {
+    const receipt = ++this.#receipts;
+    message.receipt = receipt;
+    const hide = (ms: number): void => {
+      if (message.receipt !== receipt) return;
+      message.visibleAtMs = ms <= 0 ? 0 : this.#now() + ms;
+      this.#wakeAll();
+    };
+    return {
+      body: message.body,
+      deliveryCount: message.deliveries,
+      ack: async () => {
+        if (message.receipt === receipt) this.#messages.delete(message);
+      },
+      extend: async (visibilityMs) => hide(visibilityMs),
+      retry: async (delayMs = 0) => hide(delayMs),
+    };
+  }
+
+  #nextVisibleMs(): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const message of this.#messages) next = Math.min(next, message.visibleAtMs);
+    return next;
+  }
+
+  async #woken(waitMs: number, signal: AbortSignal | undefined): Promise<void> {
+    const timer = new AbortController();
+    const wait = signal === undefined ? timer.signal : AbortSignal.any([signal, timer.signal]);
+    await Promise.race([
+      new Promise<void>((resolve) => this.#wake.push(resolve)),
+      sleep(waitMs, undefined, { signal: wait }).catch(() => undefined),
+    ]);
+    timer.abort();
+  }
+
+  #wakeAll(): void {
+    const waiting = this.#wake;
+    this.#wake = [];
+    for (const resolve of waiting) resolve();
+  }
+}

@@ -1,0 +1,64 @@
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { sha256Hex } from '#core/canonical-json.ts';
+import { messageOf, SluiceError } from '#core/error.ts';
+import { ModelManifest } from '#core/model-manifest.ts';
+import { Policy } from '#core/policy.ts';
+
+const BUILT_IN_MODELS = fileURLToPath(new URL('../models/', import.meta.url));
+
+/** A model that is ready to be loaded by an engine. */
+export interface LoadedModel {
+  readonly manifest: ModelManifest;
+  readonly modelPath: string;
+}
+
+/**
+ * A built-in model by name, or any model by its folder (anything with a "/" in it).
+ *
+ * @throws SluiceError `model-invalid` where the manifest is wrong or the file is not the one it names.
+ */
+export async function loadModel(nameOrFolder: string): Promise<LoadedModel> {
+  const isFolder = /[/\\]/.test(nameOrFolder) || nameOrFolder.startsWith('.');
+  const folder = isFolder ? resolve(nameOrFolder) : join(BUILT_IN_MODELS, nameOrFolder);
+  const manifest = await readJson(join(folder, 'model.json'), ModelManifest, `model "${nameOrFolder}"`);
+  const modelPath = join(folder, manifest.file);
+  const sha256 = sha256Hex(
+    await readFile(modelPath).catch((cause) => invalid(`"${manifest.file}" cannot be read`, cause)),
+  );
+  if (sha256 !== manifest.sha256) {
+    invalid(
+      `"${manifest.file}" has sha256 ${sha256}, its manifest says ${manifest.sha256}: one of the two was changed`,
+    );
+  }
+  return { manifest, modelPath };
+}
+
+/** A policy from a JSON file. */
+export async function loadPolicy(path: string): Promise<Policy> {
+  return readJson(path, Policy, `policy "${path}"`, 'config-invalid');
+}
+
+async function readJson<T>(
+  path: string,
+  schema: z.ZodType<T>,
+  what: string,
+  code: 'model-invalid' | 'config-invalid' = 'model-invalid',
+): Promise<T> {
+  let value: unknown;
+  try {
+    value = JSON.parse(await readFile(path, 'utf8'));
+  } catch (cause) {
+    throw new SluiceError(code, `${what} cannot be read: ${messageOf(cause)}`, { cause });
+  }
+  const parsed = schema.safeParse(value);
+  if (!parsed.success)
+    throw new SluiceError(code, `${what} is not as expected:\n${z.prettifyError(parsed.error)}`);
+  return parsed.data;
+}
+
+function invalid(what: string, cause?: unknown): never {
+  throw new SluiceError('model-invalid', what, { cause });
+}

@@ -1,0 +1,111 @@
+import { once } from 'node:events';
+import type { Worker } from 'node:worker_threads';
+import { SluiceError } from '#core/error.ts';
+import type { Engine, EngineBatch, Tensor, TensorInfo } from '#core/ports/engine.ts';
+import { startThread } from './runtime.ts';
+
+/** Which model to load, and how. */
+export interface OnnxEngineOptions {
+  readonly modelPath: string;
+  /** Tried as named: a provider that cannot be had is an error, never silently another one. */
+  readonly provider: 'cpu';
+  /** Threads for one operator. */
+  readonly threads: number;
+  /** At most so many images go through the model at once; larger batches run in slices. Bounds memory. */
+  readonly maxBatch: number;
+}
+
+/** What the thread is asked, and what it answers; `id` pairs them. */
+export type EngineRequest = { id: number; batch: EngineBatch };
+export type EngineReply =
+  | { kind: 'ready'; inputs: TensorInfo[]; outputs: TensorInfo[] }
+  | { kind: 'load-failed'; message: string }
+  | { kind: 'done'; id: number; outputs: Record<string, Tensor> }
+  | { kind: 'failed'; id: number; message: string };
+
+interface Pending {
+  resolve(outputs: Record<string, Tensor>): void;
+  reject(error: SluiceError): void;
+}
+
+/**
+ * An ONNX Runtime session in a worker thread of its own: `session.run` blocks the thread that calls it, and
+ * here that thread has nothing else to do. Tensors move by transfer, not by copy.
+ *
+ * @example
+ * await using engine = await OnnxEngine.load({ modelPath, provider: 'cpu', threads: 1, maxBatch: 16 });
+ * const { scores } = await engine.run({ images, content_size });
+ */
+export class OnnxEngine implements Engine {
+  readonly provider: string;
+  readonly inputs: readonly TensorInfo[];
+  readonly outputs: readonly TensorInfo[];
+  readonly #thread: Worker;
+  readonly #pending = new Map<number, Pending>();
+  #nextId = 1;
+  #dead: SluiceError | undefined;
+
+  private constructor(
+    thread: Worker,
+    provider: string,
+    ready: { inputs: TensorInfo[]; outputs: TensorInfo[] },
+  ) {
+    this.#thread = thread;
+    this.provider = provider;
+    this.inputs = ready.inputs;
+    this.outputs = ready.outputs;
+    thread.on('message', (reply: EngineReply) => this.#settle(reply));
+    thread.on('error', (cause) =>
+      this.#die(new SluiceError('engine-unavailable', `the engine died: ${cause}`, { cause })),
+    );
+    thread.on('exit', () => this.#die(new SluiceError('engine-unavailable', 'the engine has been closed')));
+  }
+
+  /** @throws SluiceError `model-invalid` where ONNX Runtime does not take the model. */
+  static async load(options: OnnxEngineOptions): Promise<OnnxEngine> {
+    const thread = startThread(new URL('./onnx-engine-thread.ts', import.meta.url), {
+      workerData: options,
+      name: 'engine',
+    });
+    const [reply] = (await once(thread, 'message')) as [EngineReply];
+    if (reply.kind === 'ready') return new OnnxEngine(thread, options.provider, reply);
+    await thread.terminate();
+    throw new SluiceError(
+      'model-invalid',
+      `ONNX Runtime could not load the model with provider "${options.provider}": ${reply.kind === 'load-failed' ? reply.message : reply.kind}`,
+    );
+  }
+
+  async run(batch: EngineBatch): Promise<Readonly<Record<string, Tensor>>> {
+    if (this.#dead !== undefined) throw this.#dead;
+    const id = this.#nextId++;
+    const buffers = new Set(Object.values(batch).map((tensor) => tensor.data.buffer as ArrayBuffer));
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject });
+      this.#thread.postMessage({ id, batch } satisfies EngineRequest, [...buffers]);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#thread.terminate();
+  }
+
+  #settle(reply: EngineReply): void {
+    if (reply.kind !== 'done' && reply.kind !== 'failed') return;
+    const pending = this.#pending.get(reply.id);
+    this.#pending.delete(reply.id);
+    if (reply.kind === 'done') pending?.resolve(reply.outputs);
+    else
+      pending?.reject(
+        new SluiceError('engine-failed', `the model failed on a batch: ${reply.message}`, {
+          retryable: true,
+        }),
+      );
+  }
+
+  #die(error: SluiceError): void {
+    this.#dead ??= error;
+    for (const pending of this.#pending.values()) pending.reject(error);
+    this.#pending.clear();
+  }
+}

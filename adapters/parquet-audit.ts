@@ -1,0 +1,122 @@
+import { parquetReadObjects, type SchemaElement } from 'hyparquet';
+import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
+import { type AuditColumn, type AuditRecord, auditColumns, recordFromRow } from '#core/audit-record.ts';
+import type { ObjectWriter } from '#core/ports/object-store.ts';
+
+/** Rows in one row group of the compacted table: large enough to compress, small enough to hold in memory. */
+const ROWS_PER_GROUP = 20_000;
+
+const CREATED_BY = 'sluice';
+
+/** One part: the audit records of one pack as a Parquet file. */
+export function encodePart(records: readonly AuditRecord[], scores: readonly string[]): Uint8Array {
+  const table = new ParquetTable(auditColumns(scores));
+  table.append(records);
+  return table.finish();
+}
+
+/** The records of a part, in the order they were written. */
+export async function decodePart(file: Buffer, scores: readonly string[]): Promise<AuditRecord[]> {
+  const bytes = file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength) as ArrayBuffer;
+  const rows = await parquetReadObjects({ file: bytes });
+  return rows.map((row) => recordFromRow(row, scores));
+}
+
+/**
+ * Writes the compacted audit table row group by row group, so memory does not grow with the number of rows.
+ * Nothing is visible before `finish`.
+ */
+export class AuditParquetWriter {
+  readonly #output: ObjectWriter;
+  readonly #table: ParquetTable;
+  #rows: AuditRecord[] = [];
+
+  constructor(output: ObjectWriter, scores: readonly string[]) {
+    this.#output = output;
+    this.#table = new ParquetTable(auditColumns(scores));
+  }
+
+  async write(record: AuditRecord): Promise<void> {
+    this.#rows.push(record);
+    if (this.#rows.length >= ROWS_PER_GROUP) await this.#flush();
+  }
+
+  async finish(): Promise<void> {
+    if (this.#rows.length > 0) await this.#flush();
+    await this.#output.write(this.#table.finish());
+    await this.#output.commit();
+  }
+
+  abort(): Promise<void> {
+    return this.#output.abort();
+  }
+
+  async #flush(): Promise<void> {
+    this.#table.append(this.#rows);
+    this.#rows = [];
+    await this.#output.write(this.#table.drain());
+  }
+}
+
+class ParquetTable {
+  readonly #columns: readonly AuditColumn[];
+  readonly #bytes = new ByteWriter();
+  readonly #writer: ParquetWriter;
+
+  constructor(columns: readonly AuditColumn[]) {
+    this.#columns = columns;
+    const schema = [
+      { name: 'audit', num_children: columns.length },
+      ...columns.flatMap(schemaOf),
+    ] as SchemaElement[];
+    this.#writer = new ParquetWriter({ writer: this.#bytes, schema, createdBy: CREATED_BY });
+  }
+
+  append(records: readonly AuditRecord[]): void {
+    const columnData = this.#columns.map((column) => ({
+      name: column.name,
+      data: records.map((record) => cellOf(column, record)),
+    }));
+    this.#writer.write({ columnData, rowGroupSize: Math.max(1, records.length) });
+  }
+
+  /** The bytes written since the last call. */
+  drain(): Uint8Array {
+    const bytes = this.#bytes.getBytes().slice();
+    this.#bytes.index = 0;
+    return bytes;
+  }
+
+  finish(): Uint8Array {
+    this.#writer.finish();
+    return this.drain();
+  }
+}
+
+function cellOf(column: AuditColumn, record: AuditRecord): unknown {
+  const cell = column.read(record);
+  return column.type === 'int64' && typeof cell === 'number' ? BigInt(cell) : cell;
+}
+
+function schemaOf(column: AuditColumn): SchemaElement[] {
+  const { name } = column;
+  const repetition_type = column.nullable ? 'OPTIONAL' : 'REQUIRED';
+  switch (column.type) {
+    case 'string':
+      return [{ name, type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type }];
+    case 'string-list':
+      return [
+        { name, converted_type: 'LIST', repetition_type, num_children: 1 },
+        { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
+        { name: 'element', type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'REQUIRED' },
+      ];
+    case 'int64':
+      return [{ name, type: 'INT64', repetition_type }];
+    case 'int32':
+      return [{ name, type: 'INT32', repetition_type }];
+    case 'float':
+      return [{ name, type: 'FLOAT', repetition_type }];
+    case 'double':
+      return [{ name, type: 'DOUBLE', repetition_type }];
+  }
+}

@@ -1,0 +1,18 @@
+import { Worker, type WorkerOptions } from 'node:worker_threads';
+
+// From a source checkout the files of this project are TypeScript, which Node 20 does not read by itself: child
+// processes and threads need tsx as well. From a bundle they are JavaScript and need nothing.
+const IS_SOURCE = import.meta.url.endsWith('.ts');
+
+/** Node arguments under which a child process can run this project's files. */
+export const NODE_ARGUMENTS: readonly string[] = IS_SOURCE ? ['--import', import.meta.resolve('tsx')] : [];
+
+/** A worker thread that runs one of this project's files. */
+export function startThread(entry: URL, options: WorkerOptions): Worker {
+  if (!IS_SOURCE) return new Worker(entry, options);
+  // With `--import tsx` in execArgv, tsx leaves a thread to its parent's hooks, and there may be none.
+  const start = `import(${JSON.stringify(import.meta.resolve('tsx/esm/api'))})
+    .then((tsx) => { tsx.register(); return import(${JSON.stringify(entry.href)}); })
+    .catch((error) => { setImmediate(() => { throw error; }); });`;
+  return new Worker(start, { ...options, eval: true, execArgv: [] });
+}

@@ -1,0 +1,220 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { FolderStore } from '#adapters/folder-store.ts';
+import { listedImages } from '#adapters/image-sources.ts';
+import { MemoryQueue } from '#adapters/memory-queue.ts';
+import { loadModel } from '#adapters/model-folder.ts';
+import { cpuEngine, decodingProcesses } from '#cli/local-job.ts';
+import { runLocalPipeline } from '#cli/local-pipeline.ts';
+import { localPackSize, RunConfig } from '#core/config.ts';
+import { scoreNames } from '#core/model-manifest.ts';
+import { type Plan, shardCount } from '#core/plan.ts';
+import { preprocessHash } from '#core/preprocess-spec.ts';
+import type { PackProcesses } from '#functions/pack-processes.ts';
+import { planJob } from '#functions/plan.ts';
+import { preprocessShard } from '#functions/preprocess.ts';
+import { temporaryFolder } from '#test/support/temporary-folder.ts';
+import { InferenceWorker } from '#workers/inference-worker.ts';
+import { type BenchResult, median } from './support/bench.ts';
+import { writeSamplePhotos } from './support/sample-photos.ts';
+
+const ROUNDS = 5;
+/** Image sizes and how many images make a round of a few seconds. */
+const SIZES = [
+  { name: '12 MP', megapixels: 12, images: 160 },
+  { name: '1 MP', megapixels: 1, images: 800 },
+] as const;
+
+/**
+ * Does each stage of the pipeline, at its default settings, keep the others from their work? Compares the whole
+ * pipeline with its stages alone: decoding (all processes) and inference, in turn, on the same images.
+ */
+export async function pipelineBench(): Promise<BenchResult[]> {
+  const results: BenchResult[] = [];
+  for (const size of SIZES) {
+    await using folder = await temporaryFolder();
+    const photos = join(folder.path, 'photos');
+    await writeSamplePhotos(photos, size);
+    const stage = await Stages.open(photos, join(folder.path, 'works'));
+    const rates = { preprocess: [] as number[], inference: [] as number[], pipeline: [] as number[] };
+    const ratios: number[] = [];
+    for (let round = 0; round <= ROUNDS; round++) {
+      const preprocess = await stage.preprocessAlone();
+      const inference = await stage.inferenceAlone();
+      const pipeline = await stage.wholePipeline();
+      // The first round fills caches and starts what stays.
+      if (round === 0) continue;
+      rates.preprocess.push(preprocess);
+      rates.inference.push(inference);
+      rates.pipeline.push(pipeline);
+      ratios.push(pipeline / Math.min(preprocess, inference));
+    }
+    const ratio = median(ratios);
+    results.push(
+      { metric: `${size.name}: preprocess alone`, value: median(rates.preprocess), unit: 'images/s' },
+      { metric: `${size.name}: inference alone`, value: median(rates.inference), unit: 'images/s' },
+      { metric: `${size.name}: pipeline`, value: median(rates.pipeline), unit: 'images/s' },
+      {
+        metric: `${size.name}: pipeline / slowest stage`,
+        value: ratio,
+        unit: 'ratio',
+        target: 0.95,
+        met: ratio >= 0.95,
+      },
+    );
+  }
+  return results;
+}
+
+const QUEUE = { visibilityMs: 600_000, maxDeliveries: 3 };
+
+/** One job's stages, to be run alone or together. Each run starts from an empty work folder. */
+class Stages {
+  readonly #photos: string;
+  readonly #works: string;
+  readonly #config = RunConfig.parse({});
+
+  private constructor(photos: string, works: string) {
+    this.#photos = photos;
+    this.#works = works;
+  }
+
+  static async open(photos: string, works: string): Promise<Stages> {
+    await mkdir(works, { recursive: true });
+    return new Stages(photos, works);
+  }
+
+  /** Images/s of decoding, resizing and packing, with nobody taking the packs. */
+  async preprocessAlone(): Promise<number> {
+    const { plan, works } = await this.#plan();
+    await using processes = this.#processes();
+    const packs = new MemoryQueue(QUEUE);
+    await this.#warm(plan, processes);
+    const startedMs = performance.now();
+    for (let shard = 0; shard < shardCount(plan); shard++) {
+      await preprocessShard({ v: 1, type: 'shard', job: plan.job, shard }, plan, {
+        works,
+        packs,
+        build: (request) => processes.build(request),
+        roomForPacks: async () => undefined,
+      });
+    }
+    return perSecond(plan.images, startedMs);
+  }
+
+  /** Images/s of the worker over packs that lie ready: those of the last {@link preprocessAlone}. */
+  async inferenceAlone(): Promise<number> {
+    const { plan } = await this.#plan({ keep: true });
+    const works = new FolderStore(this.#works);
+    const packs = new MemoryQueue(QUEUE);
+    for (let shard = 0; shard < shardCount(plan); shard++) {
+      const build = (): never => {
+        throw new Error('all packs are there');
+      };
+      const message = { v: 1, type: 'shard', job: plan.job, shard } as const;
+      await preprocessShard(message, plan, { works, packs, build, roomForPacks: async () => undefined });
+    }
+    const model = await loadModel(this.#config.model);
+    await using engine = await cpuEngine(model);
+    const stop = new AbortController();
+    let images = 0;
+    const worker = new InferenceWorker(
+      {
+        manifest: model.manifest,
+        policy: model.manifest.policy,
+        softwareVersion: 'bench',
+        batchSize: this.#config.batchSize,
+        prefetchPacks: 2,
+        visibilityMs: QUEUE.visibilityMs,
+      },
+      {
+        works,
+        packs,
+        engine,
+        onPart: (records) => {
+          images += records.length;
+          if (images === plan.images) stop.abort();
+        },
+      },
+    );
+    const startedMs = performance.now();
+    await worker.run(stop.signal);
+    return perSecond(plan.images, startedMs);
+  }
+
+  async wholePipeline(): Promise<number> {
+    const { plan, works } = await this.#plan();
+    const model = await loadModel(this.#config.model);
+    await using engine = await cpuEngine(model);
+    await using processes = this.#processes();
+    await this.#warm(plan, processes);
+    const { manifest } = model;
+    const startedMs = performance.now();
+    await runLocalPipeline(
+      {
+        plan,
+        config: this.#config,
+        manifest,
+        policy: manifest.policy,
+        softwareVersion: 'bench',
+        stop: new AbortController().signal,
+      },
+      { works, processes, engine, onPart: () => undefined },
+    );
+    return perSecond(plan.images, startedMs);
+  }
+
+  #processes(): PackProcesses {
+    const location = { kind: 'folder', root: this.#photos } as const;
+    return decodingProcesses(
+      { source: { location }, config: this.#config },
+      { kind: 'folder', root: this.#works },
+    );
+  }
+
+  /** Starting the processes is not what is measured. */
+  async #warm(plan: Plan, processes: PackProcesses): Promise<void> {
+    const [first] = (await new FolderStore(this.#photos).list()).objects;
+    await Promise.all(
+      Array.from({ length: availableParallelism() }, (_, range) =>
+        processes.build({
+          id: { job: 'warm', stage: plan.stage.name, shard: 0, range },
+          refs: [first, first].flatMap((ref) => (ref === undefined ? [] : [ref])),
+          preprocess: plan.stage.preprocess,
+          preprocessHash: plan.stage.preprocessHash,
+        }),
+      ),
+    );
+  }
+
+  async #plan(options: { keep?: boolean } = {}): Promise<{ plan: Plan; works: FolderStore }> {
+    if (options.keep !== true) await rm(this.#works, { recursive: true, force: true });
+    const works = new FolderStore(this.#works);
+    const { manifest } = await loadModel(this.#config.model);
+    const plan = await planJob(
+      {
+        job: 'bench',
+        source: 'photos',
+        createdAt: new Date(),
+        stage: {
+          name: manifest.name,
+          model: manifest.name,
+          modelSha256: manifest.sha256,
+          preprocess: manifest.preprocess,
+          preprocessHash: preprocessHash(manifest.preprocess),
+          scores: scoreNames(manifest),
+        },
+        shardSize: this.#config.shardSize,
+        packSizeFor: (images) => localPackSize(images, availableParallelism()),
+      },
+      listedImages(new FolderStore(this.#photos), { include: [], exclude: [], excludePrefixes: [] }),
+      works,
+    );
+    return { plan, works };
+  }
+}
+
+function perSecond(images: number, startedMs: number): number {
+  return images / ((performance.now() - startedMs) / 1000);
+}

@@ -1,0 +1,77 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join, resolve } from 'node:path';
+import { FolderStore } from '#adapters/folder-store.ts';
+import { loadModel, loadPolicy } from '#adapters/model-folder.ts';
+import type { StoreLocation } from '#adapters/open-store.ts';
+import { softwareVersion } from '#adapters/software-version.ts';
+import { type AuditRecord, auditColumns } from '#core/audit-record.ts';
+import { packKey, type RangeId } from '#core/job-layout.ts';
+import { scoreNames } from '#core/model-manifest.ts';
+import { decodePack } from '#core/pack.ts';
+import { recordsOfPack } from '#core/pack-records.ts';
+import { policyHash } from '#core/policy.ts';
+import { preprocessHash } from '#core/preprocess-spec.ts';
+import { batchOf, scoresOf } from '#workers/model-batch.ts';
+import { EXIT } from './exit-codes.ts';
+import { explanation } from './explanation.ts';
+import { cpuEngine, decodingProcesses } from './local-job.ts';
+import { readConfig } from './read-config.ts';
+
+/** `sluice explain`: one image through the very stages of a job, with everything shown. @returns the exit code. */
+export async function explain(
+  imagePath: string,
+  flags: Readonly<Record<string, unknown>>,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<number> {
+  const config = await readConfig({ flags, env, file: flags['config'] as string | undefined });
+  const model = await loadModel(config.model);
+  const policy = config.policy === undefined ? model.manifest.policy : await loadPolicy(config.policy);
+  const path = resolve(imagePath);
+  const source = new FolderStore(dirname(path));
+  const key = basename(path);
+  const ref = (await source.head(key)) ?? { key, etag: '', bytes: 0 };
+  const id: RangeId = { job: 'explain', stage: model.manifest.name, shard: 0, range: 0 };
+
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-explain-'));
+  try {
+    const location: StoreLocation = { kind: 'folder', root: folder };
+    await using decoders = decodingProcesses(
+      {
+        source: { location: { kind: 'folder', root: dirname(path) } },
+        config: { ...config, processes: 1 },
+      },
+      location,
+    );
+    const spec = model.manifest.preprocess;
+    await decoders.build({ id, refs: [ref], preprocess: spec, preprocessHash: preprocessHash(spec) });
+    const { body } = await new FolderStore(folder).get(packKey(id));
+    const pack = decodePack(body);
+    await using engine = await cpuEngine(model);
+    const images = pack.header.items.length;
+    const outputs = images === 0 ? undefined : await engine.run(batchOf([pack], model.manifest));
+    const scores = outputs === undefined ? [] : scoresOf(outputs, model.manifest, images);
+    const [record] = recordsOfPack(pack.header, scores, policy, {
+      job: id.job,
+      stage: id.stage,
+      pack: pack.header.pack,
+      model: model.manifest.name,
+      modelSha256: model.manifest.sha256,
+      preprocessHash: preprocessHash(spec),
+      policyHash: policyHash(policy),
+      softwareVersion: softwareVersion(),
+      decoderVersion: pack.header.decoderVersion,
+      provider: engine.provider,
+    }) as [AuditRecord];
+    if (flags['json'] === true) {
+      const columns = auditColumns(scoreNames(model.manifest));
+      const row = Object.fromEntries(columns.map((column) => [column.name, column.read(record)]));
+      process.stdout.write(`${JSON.stringify(row, null, 2)}\n`);
+    } else {
+      process.stdout.write(explanation(record, policy, spec));
+    }
+    return EXIT.ok;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,148 @@
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { FolderStore } from '#adapters/folder-store.ts';
+import { type LoadedModel, loadModel, loadPolicy } from '#adapters/model-folder.ts';
+import { OnnxEngine } from '#adapters/onnx-engine.ts';
+import type { StoreLocation } from '#adapters/open-store.ts';
+import { softwareVersion } from '#adapters/software-version.ts';
+import type { RunConfig } from '#core/config.ts';
+import type { Plan } from '#core/plan.ts';
+import { type Policy, policyHash } from '#core/policy.ts';
+import type { ObjectStore } from '#core/ports/object-store.ts';
+import { Summary } from '#core/summary.ts';
+import { type FinalizePorts, finalizeJob, SUMMARY_FILE } from '#functions/finalize.ts';
+import { PackProcesses } from '#functions/pack-processes.ts';
+import { lockJob } from './job-lock.ts';
+import type { LocalJobRequest } from './job-request.ts';
+import type { JobSource } from './job-source.ts';
+import { runLocalPipeline } from './local-pipeline.ts';
+import { imagesDone, prepareJob } from './prepare-job.ts';
+import type { JobProgress } from './progress.ts';
+
+/** Where the pipeline keeps its work below the output folder: plan, shards, packs in flight, parts. */
+const WORK_FOLDER = '.sluice';
+
+/** A finished job, or `stopped`: run it again to go on. */
+export type LocalJobResult = { kind: 'finished'; summary: Summary } | { kind: 'stopped' };
+
+/** Runs one job from a local source into an output folder, going on where an earlier run left off. */
+export async function runLocalJob(
+  request: LocalJobRequest,
+  progress: JobProgress,
+  stop: AbortSignal,
+): Promise<LocalJobResult> {
+  const { config, out } = request;
+  const startedAt = new Date();
+  const workLocation: StoreLocation = { kind: 'folder', root: join(out, WORK_FOLDER) };
+  const works = new FolderStore(workLocation.root);
+  const results = new FolderStore(out);
+  const model = await loadModel(config.model);
+  const policy = config.policy === undefined ? model.manifest.policy : await loadPolicy(config.policy);
+  await using _lock = await lockJob(join(workLocation.root, 'lock'));
+
+  const plan = await prepareJob(request, model.manifest, works, (images) => progress.planning(images), stop);
+  const done = await imagesDone(plan, works);
+  progress.planned(plan.images, done, plan.problems);
+  const settled = done === plan.images ? await settledSummary(plan, policy, config, results) : undefined;
+  if (settled !== undefined) return { kind: 'finished', summary: settled };
+
+  await using decoders = decodingProcesses(request, workLocation);
+  const run =
+    done < plan.images
+      ? await auditImages(plan, request, { works, model, policy, decoders }, progress, stop)
+      : { finished: true, images: 0, reasonOf: () => '' };
+  if (!run.finished) return { kind: 'stopped' };
+
+  progress.finalizing();
+  const finishedAt = new Date();
+  const summary = await finalizeJob(
+    plan,
+    {
+      policy,
+      softwareVersion: softwareVersion(),
+      formats: config.formats,
+      startedAt,
+      finishedAt,
+      seconds: (finishedAt.getTime() - startedAt.getTime()) / 1000,
+      imagesThisRun: run.images,
+    },
+    {
+      works,
+      results,
+      reasonOf: run.reasonOf,
+      thumbnail: (key, maxSidePx) => decoders.thumbnail(key, maxSidePx),
+    },
+  );
+  return { kind: 'finished', summary };
+}
+
+/** The decoding processes of a job, as its configuration has them. */
+export function decodingProcesses(
+  { source, config }: { source: Pick<JobSource, 'location'>; config: RunConfig },
+  works: StoreLocation,
+): PackProcesses {
+  return new PackProcesses(config.processes ?? availableParallelism(), {
+    source: source.location,
+    works,
+    limits: config.limits,
+    options: {
+      maxImageBytes: config.limits.maxImageBytes,
+      imagesInFlight: config.imagesInFlight,
+      maxInFlightBytes: config.maxInFlightBytes,
+    },
+  });
+}
+
+/** A model on this machine's CPU. One thread: the cores belong to the decoders. */
+export function cpuEngine(model: LoadedModel): Promise<OnnxEngine> {
+  // Slices of 8: larger ones gain no speed on a CPU and cost memory.
+  return OnnxEngine.load({ modelPath: model.modelPath, provider: 'cpu', threads: 1, maxBatch: 8 });
+}
+
+async function auditImages(
+  plan: Plan,
+  { config }: LocalJobRequest,
+  parts: { works: ObjectStore; model: LoadedModel; policy: Policy; decoders: PackProcesses },
+  progress: JobProgress,
+  stop: AbortSignal,
+): Promise<{ finished: boolean; images: number; reasonOf: FinalizePorts['reasonOf'] }> {
+  await using engine = await cpuEngine(parts.model);
+  let images = 0;
+  const result = await runLocalPipeline(
+    {
+      plan,
+      config,
+      manifest: parts.model.manifest,
+      policy: parts.policy,
+      softwareVersion: softwareVersion(),
+      stop,
+    },
+    {
+      works: parts.works,
+      processes: parts.decoders,
+      engine,
+      onPart: (records) => {
+        images += records.length;
+        progress.part(records);
+      },
+    },
+  );
+  return { ...result, images };
+}
+
+/** The summary of a job that is finished under this very policy, with all the files that are asked for. */
+async function settledSummary(
+  plan: Plan,
+  policy: Policy,
+  config: RunConfig,
+  results: ObjectStore,
+): Promise<Summary | undefined> {
+  if ((await results.head(SUMMARY_FILE)) === undefined) return undefined;
+  const parsed = Summary.safeParse(JSON.parse((await results.get(SUMMARY_FILE)).body.toString('utf8')));
+  if (!parsed.success) return undefined;
+  const summary = parsed.data;
+  const same = summary.job === plan.job && summary.policyHash === policyHash(policy) && summary.failed === 0;
+  const files = [...Object.values(summary.outputs), ...config.formats.map((format) => `audit.${format}`)];
+  for (const file of files) if ((await results.head(file)) === undefined) return undefined;
+  return same ? summary : undefined;
+}

@@ -1,0 +1,157 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MemoryQueue } from '#adapters/memory-queue.ts';
+import type { AuditRecord } from '#core/audit-record.ts';
+import type { RunConfig } from '#core/config.ts';
+import { messageOf } from '#core/error.ts';
+import { packId, type RangeId } from '#core/job-layout.ts';
+import { parseMessage, ShardMessage } from '#core/messages.ts';
+import type { ModelManifest } from '#core/model-manifest.ts';
+import { type Plan, shardCount } from '#core/plan.ts';
+import type { Policy } from '#core/policy.ts';
+import type { Engine } from '#core/ports/engine.ts';
+import type { Lease, MessageQueue } from '#core/ports/message-queue.ts';
+import type { ObjectStore } from '#core/ports/object-store.ts';
+import type { PackRequest } from '#functions/build-pack.ts';
+import type { PackProcesses } from '#functions/pack-processes.ts';
+import { preprocessShard } from '#functions/preprocess.ts';
+import { withHeartbeat } from '#functions/with-heartbeat.ts';
+import { InferenceWorker } from '#workers/inference-worker.ts';
+
+const VISIBILITY_MS = 60_000;
+const MAX_DELIVERIES = 3;
+/** Two shards at a time, so that the decoding processes never run dry between one shard and the next. */
+const SHARDS_IN_FLIGHT = 2;
+const PREFETCH_PACKS = 2;
+const POLL_MS = 20;
+
+export interface LocalPipelineOptions {
+  readonly plan: Plan;
+  readonly config: RunConfig;
+  readonly manifest: ModelManifest;
+  readonly policy: Policy;
+  readonly softwareVersion: string;
+  /** Stops feeding; what is under way is finished. */
+  readonly stop: AbortSignal;
+}
+
+export interface LocalPipelinePorts {
+  readonly works: ObjectStore;
+  readonly processes: PackProcesses;
+  readonly engine: Engine;
+  onPart(records: readonly AuditRecord[]): void;
+}
+
+/** What a run of the pipeline came to. */
+export interface LocalPipelineResult {
+  /** False when it was stopped before every range was done. */
+  readonly finished: boolean;
+  /** Why a range has no part. */
+  reasonOf(range: RangeId): string;
+}
+
+/**
+ * The CPU stage and the GPU stage in one process, over in-process queues: what functions, SQS and workers do on
+ * AWS. It ends when both queues are empty; a range whose message was delivered too often has no part then.
+ */
+export async function runLocalPipeline(
+  options: LocalPipelineOptions,
+  ports: LocalPipelinePorts,
+): Promise<LocalPipelineResult> {
+  const { plan, config, stop } = options;
+  const queueOptions = { visibilityMs: VISIBILITY_MS, maxDeliveries: MAX_DELIVERIES };
+  const shards = new MemoryQueue(queueOptions);
+  const packs = new MemoryQueue(queueOptions);
+  const shardReasons = new Map<number, string>();
+  const packReasons = new Map<string, string>();
+  const shardsDone = new AbortController();
+  const packsDone = new AbortController();
+  // A stage that breaks, where it should at worst fail a message, ends the run: nobody waits for it in vain.
+  const broken = new AbortController();
+  const guarded = (stage: Promise<unknown>): Promise<unknown> => stage.catch((error) => broken.abort(error));
+
+  const preprocessPorts = {
+    works: ports.works,
+    packs,
+    build: (request: PackRequest, signal?: AbortSignal) => ports.processes.build(request, signal),
+    roomForPacks: async () => {
+      while ((await packs.depth()).waiting >= config.backlogPacks && !stop.aborted) await sleep(POLL_MS);
+    },
+  };
+  const preprocess = async (lease: Lease): Promise<void> => {
+    const message = parseMessage(ShardMessage, lease.body);
+    try {
+      await withHeartbeat(lease, VISIBILITY_MS, () => preprocessShard(message, plan, preprocessPorts, stop));
+      await lease.ack();
+    } catch (error) {
+      shardReasons.set(message.shard, messageOf(error));
+      await lease.retry();
+    }
+  };
+  const worker = new InferenceWorker(
+    {
+      manifest: options.manifest,
+      policy: options.policy,
+      softwareVersion: options.softwareVersion,
+      batchSize: config.batchSize,
+      prefetchPacks: PREFETCH_PACKS,
+      visibilityMs: VISIBILITY_MS,
+    },
+    {
+      works: ports.works,
+      packs,
+      engine: ports.engine,
+      onPart: ports.onPart,
+      onFailedDelivery: (message, reason) => {
+        if (message !== undefined) packReasons.set(packId(message), reason);
+      },
+    },
+  );
+
+  await shards.send(
+    Array.from({ length: shardCount(plan) }, (_, shard) =>
+      JSON.stringify({ v: 1, type: 'shard', job: plan.job, shard } satisfies ShardMessage),
+    ),
+  );
+  const noMoreShards = AbortSignal.any([stop, shardsDone.signal, broken.signal]);
+  const preprocessing = guarded(
+    Promise.all(Array.from({ length: SHARDS_IN_FLIGHT }, () => consume(shards, noMoreShards, preprocess))),
+  );
+  const inferring = guarded(worker.run(AbortSignal.any([packsDone.signal, broken.signal])));
+
+  await drained(shards, AbortSignal.any([stop, broken.signal]));
+  shardsDone.abort();
+  // A pack is announced before its shard is acknowledged: from here on no more packs come.
+  await preprocessing;
+  await drained(packs, broken.signal);
+  packsDone.abort();
+  await inferring;
+  broken.signal.throwIfAborted();
+  return {
+    finished: !stop.aborted,
+    reasonOf: (range) =>
+      packReasons.get(packId(range)) ??
+      shardReasons.get(range.shard) ??
+      'its message was delivered too often',
+  };
+}
+
+/** Receives one message after the other until `stop`. */
+async function consume(
+  queue: MessageQueue,
+  stop: AbortSignal,
+  handle: (lease: Lease) => Promise<void>,
+): Promise<void> {
+  while (!stop.aborted) {
+    const leases = await queue.receive({ maxMessages: 1, waitMs: 1000, signal: stop });
+    for (const lease of leases) await handle(lease);
+  }
+}
+
+/** Waits until no message is left in the queue, waiting or leased. */
+async function drained(queue: MessageQueue, stop: AbortSignal): Promise<void> {
+  while (!stop.aborted) {
+    const { waiting, leased } = await queue.depth();
+    if (waiting + leased === 0) return;
+    await sleep(POLL_MS);
+  }
+}

@@ -1,0 +1,140 @@
+import { availableParallelism } from 'node:os';
+import { z } from 'zod';
+import { shortHashOf } from '#core/canonical-json.ts';
+import { localPackSize } from '#core/config.ts';
+import { SluiceError } from '#core/error.ts';
+import { partKey, partPrefix } from '#core/job-layout.ts';
+import { type ModelManifest, scoreNames } from '#core/model-manifest.ts';
+import { expectedRanges, type Plan } from '#core/plan.ts';
+import type { ObjectStore } from '#core/ports/object-store.ts';
+import { preprocessHash } from '#core/preprocess-spec.ts';
+import { planJob, readPlan } from '#functions/plan.ts';
+import type { LocalJobRequest } from './job-request.ts';
+import { prefixInside } from './job-source.ts';
+
+const CLAIM_KEY = 'job.json';
+const Claim = z.object({ job: z.string(), source: z.string(), model: z.string() });
+
+/**
+ * The plan of the job in the output folder: the one that an earlier run made, so that it goes on, or a new one.
+ *
+ * @throws SluiceError `job-conflict` where the folder holds another job, `source-invalid` where the source is empty.
+ */
+export async function prepareJob(
+  request: LocalJobRequest,
+  manifest: ModelManifest,
+  works: ObjectStore,
+  onPlanned: (images: number) => void,
+  stop: AbortSignal,
+): Promise<Plan> {
+  const job = jobId(request, manifest);
+  await claimFolder(job, request, manifest, works);
+  const plan =
+    (await readPlan(job, works)) ?? (await newPlan(job, request, manifest, works, onPlanned, stop));
+  if (plan.images === 0) {
+    const [first] = plan.problems;
+    const reason =
+      first === undefined
+        ? 'it is empty, or no key passes --include and --exclude'
+        : `line ${first.line}: ${first.problem}`;
+    throw new SluiceError('source-invalid', `nothing to audit in "${request.source.label}": ${reason}`);
+  }
+  return plan;
+}
+
+/** How many images of the plan have their part already. */
+export async function imagesDone(plan: Plan, works: ObjectStore): Promise<number> {
+  const parts = new Set<string>();
+  let cursor: string | undefined;
+  do {
+    const page = await works.list({
+      prefix: partPrefix(plan.job, plan.stage.name),
+      ...(cursor && { cursor }),
+    });
+    for (const { key } of page.objects) parts.add(key);
+    cursor = page.next;
+  } while (cursor !== undefined);
+  let images = 0;
+  for (const range of expectedRanges(plan)) if (parts.has(partKey(range))) images += range.refs;
+  return images;
+}
+
+/** The same source, model, preprocessing and filters are the same job, whichever folder it is written to. */
+function jobId({ source, config }: LocalJobRequest, manifest: ModelManifest): string {
+  const { include, exclude, shardSize, packSize } = config;
+  const identity = {
+    source: source.identity,
+    model: manifest.sha256,
+    preprocess: preprocessHash(manifest.preprocess),
+    filter: { include, exclude },
+    sizes: { shardSize, packSize },
+  };
+  return `${manifest.name}-${shortHashOf(identity)}`;
+}
+
+async function claimFolder(
+  job: string,
+  { source, force }: LocalJobRequest,
+  manifest: ModelManifest,
+  works: ObjectStore,
+): Promise<void> {
+  const claimed = await readClaim(works);
+  if (claimed !== undefined && claimed.job !== job && !force) {
+    throw new SluiceError(
+      'job-conflict',
+      `the output folder holds another job (source "${claimed.source}", model "${claimed.model}", or other filters or sizes): ` +
+        'use another --out, or --force to throw that job away',
+    );
+  }
+  if (claimed !== undefined && force) await deleteAll(works);
+  await works.put(
+    CLAIM_KEY,
+    Buffer.from(JSON.stringify({ job, source: source.label, model: manifest.name })),
+  );
+}
+
+async function readClaim(works: ObjectStore): Promise<z.infer<typeof Claim> | undefined> {
+  if ((await works.head(CLAIM_KEY)) === undefined) return undefined;
+  return Claim.parse(JSON.parse((await works.get(CLAIM_KEY)).body.toString('utf8')));
+}
+
+async function deleteAll(works: ObjectStore): Promise<void> {
+  for (let page = await works.list(); ; page = await works.list({ cursor: page.next })) {
+    await works.delete(page.objects.map(({ key }) => key).filter((key) => key !== 'lock'));
+    if (page.next === undefined) return;
+  }
+}
+
+async function newPlan(
+  job: string,
+  { source, config, out }: LocalJobRequest,
+  manifest: ModelManifest,
+  works: ObjectStore,
+  onPlanned: (images: number) => void,
+  stop: AbortSignal,
+): Promise<Plan> {
+  const { include, exclude } = config;
+  const filter = { include, exclude, excludePrefixes: prefixInside(source.location, out) };
+  const processes = config.processes ?? availableParallelism();
+  return planJob(
+    {
+      job,
+      source: source.label,
+      createdAt: new Date(),
+      stage: {
+        name: manifest.name,
+        model: manifest.name,
+        modelSha256: manifest.sha256,
+        preprocess: manifest.preprocess,
+        preprocessHash: preprocessHash(manifest.preprocess),
+        scores: scoreNames(manifest),
+      },
+      shardSize: config.shardSize,
+      packSizeFor: (images) =>
+        Math.min(config.shardSize, config.packSize ?? localPackSize(images, processes)),
+    },
+    source.entries(filter, stop),
+    works,
+    onPlanned,
+  );
+}

@@ -1,0 +1,42 @@
+import type { Summary } from '#core/summary.ts';
+
+/** The results of a job for a person at a terminal. */
+export function summaryTable(summary: Summary, outputs: Readonly<Record<string, string>>): string {
+  const { planned, audited, unreadable, failed, verdicts, checks, refusals } = summary;
+  const lines = [
+    '',
+    `${count(planned)} images = ${count(audited)} audited + ${count(unreadable)} unreadable + ${count(failed)} failed` +
+      `, ${summary.seconds.toFixed(1)} s, ${summary.imagesPerSecond.toFixed(1)} images/s`,
+    '',
+    ...section('verdicts', verdicts),
+    ...section('checks', checks),
+    ...section('unreadable', refusals),
+  ];
+  if (failed > 0) lines.push(...failedLines(summary), '');
+  for (const [name, path] of Object.entries(outputs)) lines.push(`  ${name.padEnd(8)} ${path}`);
+  return `${lines.join('\n')}\n`;
+}
+
+const BAR_WIDTH = 30;
+
+function section(title: string, counts: Readonly<Record<string, number>>): string[] {
+  const entries = Object.entries(counts).filter(([, n]) => n > 0);
+  if (entries.length === 0) return [];
+  const most = Math.max(...entries.map(([, n]) => n));
+  const rows = entries.map(([name, n]) => {
+    const bar = '█'.repeat(Math.max(1, Math.round((n / most) * BAR_WIDTH)));
+    return `  ${name.replaceAll('_', ' ').padEnd(20)} ${count(n).padStart(9)}  ${bar}`;
+  });
+  return [title, ...rows, ''];
+}
+
+function failedLines(summary: Summary): string[] {
+  const shown = summary.failedKeys
+    .slice(0, 10)
+    .map(({ key, reason }) => `  ${JSON.stringify(key)}: ${reason}`);
+  return ['failed (run the same command again to try them once more)', ...shown];
+}
+
+function count(n: number): string {
+  return n.toLocaleString('en-US');
+}

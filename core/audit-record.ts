@@ -1,0 +1,164 @@
+import type { Verdict } from './policy.ts';
+import type { RefusalCode } from './refusal.ts';
+
+/** How an image ended: judged by a model, refused with a code, or lost to a fault that outlived its retries. */
+export type ImageState = 'audited' | 'unreadable' | 'failed';
+
+/** How a record was made: with this, any score can be reproduced. */
+export interface Receipt {
+  readonly job: string;
+  readonly stage: string;
+  readonly pack: string;
+  readonly model: string;
+  readonly modelSha256: string;
+  readonly preprocessHash: string;
+  readonly policyHash: string;
+  readonly softwareVersion: string;
+  readonly decoderVersion: string;
+  readonly provider: string;
+}
+
+/** What is known of an image's file and pixels. Everything but key, etag and bytes is null for a refused image. */
+export interface ImageFacts {
+  readonly key: string;
+  readonly etag: string;
+  readonly bytes: number;
+  readonly widthPx: number | null;
+  readonly heightPx: number | null;
+  readonly format: string | null;
+  readonly contentHash: string | null;
+  readonly perceptualHash: string | null;
+  readonly preprocessMs: number | null;
+}
+
+/** What only the whole job can tell of an image. */
+export interface JobFindings {
+  /** The first key (in plan order) of the group of images with the same pixels; null outside any group. */
+  readonly exactGroup: string | null;
+  /** The same for images that look alike. */
+  readonly nearGroup: string | null;
+  /** The copy to keep of the image's group; null for that copy itself and outside any group. */
+  readonly duplicateOf: string | null;
+}
+
+/** The row for one image at one stage. */
+export interface AuditRecord extends ImageFacts, JobFindings {
+  readonly state: ImageState;
+  /** Null only where `state` is `failed`: nobody has judged it. */
+  readonly verdict: Verdict | null;
+  readonly checks: readonly string[];
+  readonly errorCode: RefusalCode | 'dead-letter' | null;
+  readonly errorDetail: string | null;
+  readonly scores: Readonly<Record<string, number>>;
+  readonly receipt: Receipt;
+}
+
+export const NO_FINDINGS: JobFindings = { exactGroup: null, nearGroup: null, duplicateOf: null };
+
+type Cell = string | number | boolean | readonly string[] | null;
+
+/** One column of the audit table. */
+export interface AuditColumn {
+  readonly name: string;
+  readonly type: 'string' | 'string-list' | 'int64' | 'int32' | 'float' | 'double';
+  readonly nullable: boolean;
+  read(record: AuditRecord): Cell;
+}
+
+/**
+ * The columns of `audit.parquet`, in order; a score `x` of the model is the column `score_x`.
+ * A reader may rely on names and types; new columns are added at the end of their group.
+ */
+export function auditColumns(scores: readonly string[]): AuditColumn[] {
+  return [
+    text('key', (r) => r.key),
+    text('state', (r) => r.state),
+    text('verdict', (r) => r.verdict, true),
+    { name: 'checks', type: 'string-list', nullable: false, read: (r) => r.checks },
+    text('error_code', (r) => r.errorCode, true),
+    text('error_detail', (r) => r.errorDetail, true),
+    text('etag', (r) => r.etag),
+    { name: 'bytes', type: 'int64', nullable: false, read: (r) => r.bytes },
+    { name: 'width', type: 'int32', nullable: true, read: (r) => r.widthPx },
+    { name: 'height', type: 'int32', nullable: true, read: (r) => r.heightPx },
+    text('format', (r) => r.format, true),
+    text('content_hash', (r) => r.contentHash, true),
+    text('perceptual_hash', (r) => r.perceptualHash, true),
+    text('exact_group', (r) => r.exactGroup, true),
+    text('near_group', (r) => r.nearGroup, true),
+    text('duplicate_of', (r) => r.duplicateOf, true),
+    ...scores.map(
+      (score): AuditColumn => ({
+        name: `score_${score}`,
+        type: 'float',
+        nullable: true,
+        read: (r) => r.scores[score] ?? null,
+      }),
+    ),
+    text('job', (r) => r.receipt.job),
+    text('stage', (r) => r.receipt.stage),
+    text('pack', (r) => r.receipt.pack),
+    text('model', (r) => r.receipt.model),
+    text('model_sha256', (r) => r.receipt.modelSha256),
+    text('preprocess_hash', (r) => r.receipt.preprocessHash),
+    text('policy_hash', (r) => r.receipt.policyHash),
+    text('software_version', (r) => r.receipt.softwareVersion),
+    text('decoder_version', (r) => r.receipt.decoderVersion),
+    text('provider', (r) => r.receipt.provider),
+    { name: 'preprocess_ms', type: 'double', nullable: true, read: (r) => r.preprocessMs },
+  ];
+}
+
+/** A record from a row of the table, as {@link auditColumns} wrote it. */
+export function recordFromRow(
+  row: Readonly<Record<string, unknown>>,
+  scores: readonly string[],
+): AuditRecord {
+  const textOrNull = (name: string): string | null => (row[name] as string | null | undefined) ?? null;
+  const required = (name: string): string => row[name] as string;
+  const numberOrNull = (name: string): number | null => {
+    const value = row[name];
+    return value === null || value === undefined ? null : Number(value);
+  };
+  return {
+    key: required('key'),
+    state: required('state') as ImageState,
+    verdict: textOrNull('verdict') as Verdict | null,
+    checks: (row['checks'] as string[] | null) ?? [],
+    errorCode: textOrNull('error_code') as AuditRecord['errorCode'],
+    errorDetail: textOrNull('error_detail'),
+    etag: required('etag'),
+    bytes: Number(row['bytes']),
+    widthPx: numberOrNull('width'),
+    heightPx: numberOrNull('height'),
+    format: textOrNull('format'),
+    contentHash: textOrNull('content_hash'),
+    perceptualHash: textOrNull('perceptual_hash'),
+    exactGroup: textOrNull('exact_group'),
+    nearGroup: textOrNull('near_group'),
+    duplicateOf: textOrNull('duplicate_of'),
+    scores: Object.fromEntries(
+      scores.flatMap((score) => {
+        const value = numberOrNull(`score_${score}`);
+        return value === null ? [] : [[score, value]];
+      }),
+    ),
+    receipt: {
+      job: required('job'),
+      stage: required('stage'),
+      pack: required('pack'),
+      model: required('model'),
+      modelSha256: required('model_sha256'),
+      preprocessHash: required('preprocess_hash'),
+      policyHash: required('policy_hash'),
+      softwareVersion: required('software_version'),
+      decoderVersion: required('decoder_version'),
+      provider: required('provider'),
+    },
+    preprocessMs: numberOrNull('preprocess_ms'),
+  };
+}
+
+function text(name: string, read: (record: AuditRecord) => string | null, nullable = false): AuditColumn {
+  return { name, type: 'string', nullable, read };
+}

@@ -1,0 +1,133 @@
+/** Side of the picture that is transformed, and of the block of low frequencies that is kept. */
+const SIDE = 32;
+const KEPT = 8;
+/**
+ * A picture whose 32×32 luma varies by less than this (standard deviation, in levels of 255) has no structure but
+ * noise and rounding: every bit of its hash would be chance, and blank pictures would all be "alike".
+ */
+const MIN_LUMA_STD = 1.5;
+
+/** cos((2x + 1) · k · π / 64), row k after row k: the low rows of the DCT-II matrix of size 32, unscaled. */
+const COSINES = Float64Array.from({ length: KEPT * SIDE }, (_, i) =>
+  Math.cos(((2 * (i % SIDE) + 1) * Math.floor(i / SIDE) * Math.PI) / (2 * SIDE)),
+);
+
+/**
+ * The 64-bit DCT hash of a picture as 16 hex digits, or null for one too flat to have one: luma (ITU-R BT.601),
+ * averaged to 32×32, two-dimensional DCT-II, the 8×8 lowest frequencies against their median, row by row, most
+ * significant bit first. Equal to `phash` of the Python package imagehash but for the resampling.
+ *
+ * Source: Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010, section 3.2.1.
+ *
+ * @param pixels uint8 RGB `[heightPx, widthPx, 3]`.
+ */
+export function perceptualHash(pixels: Uint8Array, widthPx: number, heightPx: number): string | null {
+  const luma = averagedLuma(pixels, widthPx, heightPx);
+  if (standardDeviation(luma) < MIN_LUMA_STD) return null;
+  const frequencies = lowFrequencies(luma);
+  const sorted = Float64Array.from(frequencies).sort();
+  const median = ((sorted[31] as number) + (sorted[32] as number)) / 2;
+  let hash = '';
+  for (let i = 0; i < 64; i += 4) {
+    let digit = 0;
+    for (let bit = 0; bit < 4; bit++) digit = 2 * digit + ((frequencies[i + bit] as number) > median ? 1 : 0);
+    hash += digit.toString(16);
+  }
+  return hash;
+}
+
+/** In how many of their 64 bits two hashes differ. */
+export function hammingDistance(a: string, b: string): number {
+  let bits = 0;
+  for (let i = 0; i < 16; i += 8) {
+    let differing = Number.parseInt(a.slice(i, i + 8), 16) ^ Number.parseInt(b.slice(i, i + 8), 16);
+    for (; differing !== 0; differing &= differing - 1) bits++;
+  }
+  return bits;
+}
+
+/**
+ * Luma averaged over 32×32 equal cells, whatever the size of the picture: a cell's mean is the difference of the
+ * running sums at its borders, which lie between pixels where they must.
+ */
+function averagedLuma(pixels: Uint8Array, widthPx: number, heightPx: number): Float64Array {
+  const sums = new Float64Array(widthPx + 1);
+  const rows = new Float64Array((heightPx + 1) * SIDE);
+  const columns = borders(widthPx);
+  let at = 0;
+  for (let y = 0; y < heightPx; y++) {
+    let sum = 0;
+    for (let x = 0; x < widthPx; x++, at += 3) {
+      sum +=
+        0.299 * (pixels[at] as number) +
+        0.587 * (pixels[at + 1] as number) +
+        0.114 * (pixels[at + 2] as number);
+      sums[x + 1] = sum;
+    }
+    let before = 0;
+    for (let i = 0; i < SIDE; i++) {
+      const until = sumAt(sums, columns[i + 1] as number, 0, 1);
+      rows[(y + 1) * SIDE + i] = (rows[y * SIDE + i] as number) + until - before;
+      before = until;
+    }
+  }
+  const scale = (SIDE * SIDE) / (widthPx * heightPx);
+  const lines = borders(heightPx);
+  const luma = new Float64Array(SIDE * SIDE);
+  for (let i = 0; i < SIDE; i++) {
+    let before = 0;
+    for (let j = 0; j < SIDE; j++) {
+      const until = sumAt(rows, lines[j + 1] as number, i, SIDE);
+      luma[j * SIDE + i] = (until - before) * scale;
+      before = until;
+    }
+  }
+  return luma;
+}
+
+/** Where the 33 borders of 32 equal cells lie on a side. */
+function borders(sidePx: number): Float64Array {
+  return Float64Array.from({ length: SIDE + 1 }, (_, i) => (i * sidePx) / SIDE);
+}
+
+/** A running sum between two of its entries, by linear interpolation: part of a pixel counts in part. */
+function sumAt(sums: Float64Array, position: number, offset: number, stride: number): number {
+  const below = Math.floor(position);
+  const from = sums[below * stride + offset] as number;
+  if (below === position) return from;
+  return from + (position - below) * ((sums[(below + 1) * stride + offset] as number) - from);
+}
+
+/** The 8×8 lowest frequencies of the DCT-II of a 32×32 picture, row by row. */
+function lowFrequencies(luma: Float64Array): Float64Array {
+  const partly = new Float64Array(KEPT * SIDE);
+  for (let k = 0; k < KEPT; k++) {
+    for (let y = 0; y < SIDE; y++) {
+      const cosine = COSINES[k * SIDE + y] as number;
+      for (let x = 0; x < SIDE; x++) {
+        partly[k * SIDE + x] = (partly[k * SIDE + x] as number) + cosine * (luma[y * SIDE + x] as number);
+      }
+    }
+  }
+  const low = new Float64Array(KEPT * KEPT);
+  for (let k = 0; k < KEPT; k++) {
+    for (let l = 0; l < KEPT; l++) {
+      let sum = 0;
+      for (let x = 0; x < SIDE; x++)
+        sum += (partly[k * SIDE + x] as number) * (COSINES[l * SIDE + x] as number);
+      low[k * KEPT + l] = sum;
+    }
+  }
+  return low;
+}
+
+function standardDeviation(values: Float64Array): number {
+  let sum = 0;
+  let squares = 0;
+  for (const value of values) {
+    sum += value;
+    squares += value * value;
+  }
+  const mean = sum / values.length;
+  return Math.sqrt(Math.max(0, squares / values.length - mean * mean));
+}

@@ -1,0 +1,40 @@
+/** Union–find over the integers 0 … size − 1, with path halving; the smallest member leads each set. */
+export class DisjointSets {
+  readonly #parent: Uint32Array;
+
+  constructor(size: number) {
+    this.#parent = Uint32Array.from({ length: size }, (_, i) => i);
+  }
+
+  /** The smallest member of the set that `member` is in. */
+  leaderOf(member: number): number {
+    const parent = this.#parent;
+    let at = member;
+    while (parent[at] !== at) {
+      parent[at] = parent[parent[at] as number] as number;
+      at = parent[at] as number;
+    }
+    return at;
+  }
+
+  join(a: number, b: number): void {
+    const leaderA = this.leaderOf(a);
+    const leaderB = this.leaderOf(b);
+    // Smallest leads: the result does not depend on the order of the joins.
+    if (leaderA < leaderB) this.#parent[leaderB] = leaderA;
+    else this.#parent[leaderA] = leaderB;
+  }
+
+  /** All sets of two members or more, by leader; members ascend. */
+  groups(): Map<number, number[]> {
+    const groups = new Map<number, number[]>();
+    for (let i = 0; i < this.#parent.length; i++) {
+      const leader = this.leaderOf(i);
+      const group = groups.get(leader);
+      if (group === undefined) groups.set(leader, [i]);
+      else group.push(i);
+    }
+    for (const [leader, members] of groups) if (members.length < 2) groups.delete(leader);
+    return groups;
+  }
+}

@@ -1,0 +1,128 @@
+import type { AuditRecord, JobFindings } from '#core/audit-record.ts';
+import { NO_FINDINGS } from '#core/audit-record.ts';
+import type { Measures, Policy } from '#core/policy.ts';
+import { DisjointSets } from './disjoint-sets.ts';
+import { groupNearDuplicates } from './near-duplicates.ts';
+import { isOddSize, ordinarySizes, type SizeRange, sizePx } from './odd-size.ts';
+
+/** The few facts of each audited image that the whole-job checks compare. */
+interface Entry {
+  readonly key: string;
+  readonly pixels: number;
+  readonly bytes: number;
+  readonly contentHash: string | null;
+  readonly perceptualHash: string | null;
+}
+
+/**
+ * The checks that only the whole job can decide: odd size, exact duplicates, near duplicates.
+ * Add every audited record in plan order, then ask for each in the same order.
+ *
+ * Unreadable images take no part, so files that cannot be decoded are never duplicates of each other.
+ */
+export class JobFindingsBuilder {
+  readonly #policy: Policy;
+  readonly #entries: Entry[] = [];
+  readonly #sizes: number[] = [];
+
+  constructor(policy: Policy) {
+    this.#policy = policy;
+  }
+
+  add(record: AuditRecord): void {
+    if (record.state !== 'audited' || record.widthPx === null || record.heightPx === null) return;
+    this.#entries.push({
+      key: record.key,
+      pixels: record.widthPx * record.heightPx,
+      bytes: record.bytes,
+      contentHash: record.contentHash,
+      perceptualHash: record.perceptualHash,
+    });
+    this.#sizes.push(sizePx(record.widthPx, record.heightPx));
+  }
+
+  finish(): JobFindingsIndex {
+    const entries = this.#entries;
+    const exact = groupEqual(entries.map((entry) => entry.contentHash));
+    const near = groupNearDuplicates(
+      entries.map((entry) => entry.perceptualHash),
+      this.#policy.nearDuplicateMaxBits,
+    );
+    const findings: JobFindings[] = entries.map(() => NO_FINDINGS);
+    const all = new DisjointSets(entries.length);
+    for (const sets of [exact, near]) {
+      for (const [leader, members] of sets.groups()) for (const member of members) all.join(leader, member);
+    }
+    const nearGroups = near.groups();
+    const exactGroups = exact.groups();
+    for (const members of all.groups().values()) {
+      const kept = copyToKeep(members, entries);
+      for (const member of members) {
+        const exactMembers = exactGroups.get(exact.leaderOf(member));
+        const nearMembers = nearGroups.get(near.leaderOf(member));
+        findings[member] = {
+          exactGroup: groupName(exactMembers, entries),
+          // A near group that is nothing but one exact group says nothing new.
+          nearGroup: nearMembers?.length === exactMembers?.length ? null : groupName(nearMembers, entries),
+          duplicateOf: member === kept ? null : (entries[kept] as Entry).key,
+        };
+      }
+    }
+    const exactKept = new Set([...exactGroups.values()].map((members) => copyToKeep(members, entries)));
+    const range = ordinarySizes(Float64Array.from(this.#sizes), this.#policy.oddSizeIqrs);
+    return new JobFindingsIndex(findings, exactKept, range);
+  }
+}
+
+/** The findings of one job, by position among its audited records. */
+export class JobFindingsIndex {
+  readonly #findings: readonly JobFindings[];
+  readonly #exactKept: ReadonlySet<number>;
+  readonly sizes: SizeRange;
+
+  constructor(findings: readonly JobFindings[], exactKept: ReadonlySet<number>, sizes: SizeRange) {
+    this.#findings = findings;
+    this.#exactKept = exactKept;
+    this.sizes = sizes;
+  }
+
+  /** The findings and measures of the `position`-th audited record. */
+  of(position: number, record: AuditRecord): { findings: JobFindings; measures: Measures } {
+    const findings = this.#findings[position] ?? NO_FINDINGS;
+    const size = sizePx(record.widthPx ?? 0, record.heightPx ?? 0);
+    return {
+      findings,
+      measures: {
+        odd_size: isOddSize(size, this.sizes) ? 1 : 0,
+        exact_duplicate: findings.exactGroup !== null && !this.#exactKept.has(position) ? 1 : 0,
+        near_duplicate: findings.nearGroup !== null && findings.duplicateOf !== null ? 1 : 0,
+      },
+    };
+  }
+}
+
+function groupEqual(hashes: readonly (string | null)[]): DisjointSets {
+  const sets = new DisjointSets(hashes.length);
+  const first = new Map<string, number>();
+  for (const [index, hash] of hashes.entries()) {
+    if (hash === null) continue;
+    const seen = first.get(hash);
+    if (seen === undefined) first.set(hash, index);
+    else sets.join(seen, index);
+  }
+  return sets;
+}
+
+/** Most pixels, then most bytes, then first in the plan: the copy a person would keep. */
+function copyToKeep(members: readonly number[], entries: readonly Entry[]): number {
+  return members.reduce((best, member) => {
+    const a = entries[best] as Entry;
+    const b = entries[member] as Entry;
+    return b.pixels > a.pixels || (b.pixels === a.pixels && b.bytes > a.bytes) ? member : best;
+  });
+}
+
+function groupName(members: readonly number[] | undefined, entries: readonly Entry[]): string | null {
+  const leader = members?.[0];
+  return leader === undefined ? null : (entries[leader] as Entry).key;
+}

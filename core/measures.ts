@@ -1,0 +1,15 @@
+import type { ImageFacts } from './audit-record.ts';
+import type { Measures } from './policy.ts';
+
+/** The measures that one image has by itself: its model's scores, and its size and shape. */
+export function imageMeasures(facts: ImageFacts, scores: Readonly<Record<string, number>>): Measures {
+  const { widthPx, heightPx } = facts;
+  if (widthPx === null || heightPx === null) return {};
+  return {
+    ...scores,
+    width: widthPx,
+    height: heightPx,
+    bytes: facts.bytes,
+    aspect_ratio: Math.min(widthPx / heightPx, heightPx / widthPx),
+  };
+}

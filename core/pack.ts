@@ -1,0 +1,116 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { messageOf, SluiceError } from './error.ts';
+import { ImageRef } from './image-ref.ts';
+import { Refusal } from './refusal.ts';
+import { decodeSafetensors, encodeSafetensorsHeader } from './safetensors.ts';
+
+/** One decoded image of a pack. Items lie in the tensor in this order. */
+export const PackItem = z.strictObject({
+  /** Place in the range, from 0. */
+  index: z.int().min(0),
+  ref: ImageRef,
+  /** Size of the upright source image. */
+  widthPx: z.int().min(1),
+  heightPx: z.int().min(1),
+  format: z.string(),
+  /** Hash of the decoded pixels, 32 hex digits: equal pixels, equal hash, whatever the file format. */
+  contentHash: z.string().regex(/^[0-9a-f]{32}$/),
+  /** 64-bit DCT hash as 16 hex digits; null for a picture too flat to have one. */
+  perceptualHash: z
+    .string()
+    .regex(/^[0-9a-f]{16}$/)
+    .nullable(),
+  preprocessMs: z.number().min(0),
+});
+export type PackItem = z.infer<typeof PackItem>;
+
+/** One image of the range that could not be decoded, and why. */
+export const RefusedItem = z.strictObject({
+  index: z.int().min(0),
+  ref: ImageRef,
+  refusal: Refusal,
+  preprocessMs: z.number().min(0),
+});
+export type RefusedItem = z.infer<typeof RefusedItem>;
+
+/** What a pack says of itself. Every ref of the range is in `items` or in `refused`, exactly once. */
+export const PackHeader = z.strictObject({
+  schema: z.literal(1),
+  /** `job/stage/shard-range`: the same for the same range, always. */
+  pack: z.string(),
+  preprocessHash: z.string(),
+  decoderVersion: z.string(),
+  items: z.array(PackItem),
+  refused: z.array(RefusedItem),
+});
+export type PackHeader = z.infer<typeof PackHeader>;
+
+/** A decoded pack: uint8 RGB `images` of shape `[N, heightPx, widthPx, 3]`, row-major, N = `header.items.length`. */
+export interface Pack {
+  readonly header: PackHeader;
+  readonly heightPx: number;
+  readonly widthPx: number;
+  readonly images: Buffer;
+}
+
+const TENSOR = 'images';
+const NO_CHECKSUM = '0'.repeat(64);
+/** The checksum is the first member of the header, so its place in the file never changes. */
+const CHECKSUM_AT = 8 + Buffer.byteLength('{"__metadata__":{"checksum":"');
+
+/**
+ * The pack as a safetensors file. Its checksum is the SHA-256 of the whole file with the checksum's own 64
+ * digits as zeros, so it covers the header as well as the pixels.
+ *
+ * @returns the file in two pieces, header and pixels, so that the pixels are not copied.
+ */
+export function encodePack(pack: Pack): { header: Buffer; body: Buffer } {
+  const header = encodeSafetensorsHeader({
+    tensorName: TENSOR,
+    shape: [pack.header.items.length, pack.heightPx, pack.widthPx, 3],
+    metadata: { checksum: NO_CHECKSUM, sluice: JSON.stringify(pack.header) },
+  });
+  const checksum = createHash('sha256').update(header).update(pack.images).digest('hex');
+  header.write(checksum, CHECKSUM_AT, 'latin1');
+  return { header, body: pack.images };
+}
+
+/**
+ * Reads a pack; `images` is a view into `file`.
+ *
+ * @throws SluiceError `pack-damaged` when a single bit of the file is not as it was written.
+ */
+export function decodePack(file: Buffer): Pack {
+  const { tensorName, shape, metadata, tensor } = decodeSafetensors(file);
+  const [count, heightPx, widthPx, channels] = shape;
+  if (tensorName !== TENSOR || shape.length !== 4 || channels !== 3) {
+    throw damaged(`expected tensor "${TENSOR}" [N, H, W, 3], got "${tensorName}" [${shape}]`);
+  }
+  const expected = metadata['checksum'];
+  if (expected !== checksumOf(file)) throw damaged('its checksum does not match its bytes');
+  const header = parseHeader(metadata['sluice']);
+  if (header.items.length !== count)
+    throw damaged(`it holds ${count} images and describes ${header.items.length}`);
+  return { header, heightPx: heightPx as number, widthPx: widthPx as number, images: tensor };
+}
+
+function checksumOf(file: Buffer): string {
+  return createHash('sha256')
+    .update(file.subarray(0, CHECKSUM_AT))
+    .update(NO_CHECKSUM)
+    .update(file.subarray(CHECKSUM_AT + NO_CHECKSUM.length))
+    .digest('hex');
+}
+
+function parseHeader(json: string | undefined): PackHeader {
+  try {
+    return PackHeader.parse(JSON.parse(json ?? 'null'));
+  } catch (cause) {
+    throw damaged(`its metadata is not as expected (${messageOf(cause).slice(0, 200)})`, cause);
+  }
+}
+
+function damaged(what: string, cause?: unknown): SluiceError {
+  return new SluiceError('pack-damaged', `damaged pack: ${what}`, { cause });
+}

@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import { ImageRef } from './image-ref.ts';
+import { type RangeId, rangesIn } from './job-layout.ts';
+import { PreprocessSpec } from './preprocess-spec.ts';
+
+/** One model's turn over all images of a job, as the plan fixes it. */
+export const PlannedStage = z.strictObject({
+  name: z.string(),
+  model: z.string(),
+  modelSha256: z.string(),
+  preprocess: PreprocessSpec,
+  preprocessHash: z.string(),
+  scores: z.array(z.string()),
+});
+export type PlannedStage = z.infer<typeof PlannedStage>;
+
+/** A manifest line or a listed entry that names no image, and why. Reported, never audited. */
+export const SourceProblem = z.strictObject({ line: z.int().min(1), problem: z.string() });
+export type SourceProblem = z.infer<typeof SourceProblem>;
+
+/** A job's plan: written once, before any work; everything that is expected follows from it by arithmetic. */
+export const Plan = z.strictObject({
+  schema: z.literal(1),
+  job: z.string(),
+  /** What is audited, in words for people. Never an absolute local path. */
+  source: z.string(),
+  createdAt: z.iso.datetime(),
+  stage: PlannedStage,
+  shardSize: z.int().min(1),
+  packSize: z.int().min(1),
+  images: z.int().min(0),
+  bytes: z.int().min(0),
+  problems: z.array(SourceProblem),
+  problemCount: z.int().min(0),
+});
+export type Plan = z.infer<typeof Plan>;
+
+/** Up to `shardSize` image refs: the unit of CPU work. */
+export const Shard = z.strictObject({
+  schema: z.literal(1),
+  job: z.string(),
+  shard: z.int().min(0),
+  refs: z.array(ImageRef).min(1),
+});
+export type Shard = z.infer<typeof Shard>;
+
+/** How many shards a plan has. All but the last are full. */
+export function shardCount(plan: Plan): number {
+  return Math.ceil(plan.images / plan.shardSize);
+}
+
+/** How many refs one shard of the plan holds. */
+function refsInShard(plan: Plan, shard: number): number {
+  return Math.min(plan.shardSize, plan.images - shard * plan.shardSize);
+}
+
+/** Every range of the plan in order, with the number of refs in it: one pack and one part each. */
+export function* expectedRanges(plan: Plan): Generator<RangeId & { refs: number }> {
+  for (let shard = 0; shard < shardCount(plan); shard++) {
+    const refs = refsInShard(plan, shard);
+    for (let range = 0; range < rangesIn(refs, plan.packSize); range++) {
+      yield {
+        job: plan.job,
+        stage: plan.stage.name,
+        shard,
+        range,
+        refs: Math.min(plan.packSize, refs - range * plan.packSize),
+      };
+    }
+  }
+}

@@ -1,0 +1,100 @@
+import { z } from 'zod';
+import type { AuditRecord } from './audit-record.ts';
+import { SluiceError } from './error.ts';
+import { type Plan, SourceProblem } from './plan.ts';
+import { Policy } from './policy.ts';
+import { REFUSAL_CODES } from './refusal.ts';
+
+const Count = z.int().min(0);
+
+/** Failed images listed by key in the summary; the audit table has all of them. */
+const MAX_FAILED_LISTED = 1000;
+
+/** `summary.json`: the job in numbers. */
+export const Summary = z.strictObject({
+  schema: z.literal(1),
+  job: z.string(),
+  source: z.string(),
+  model: z.string(),
+  modelSha256: z.string(),
+  preprocessHash: z.string(),
+  policyHash: z.string(),
+  policy: Policy,
+  softwareVersion: z.string(),
+  planned: Count,
+  audited: Count,
+  unreadable: Count,
+  failed: Count,
+  verdicts: z.strictObject({ pass: Count, review: Count, reject: Count, unreadable: Count }),
+  /** Images that each check of the policy flagged. */
+  checks: z.record(z.string(), Count),
+  /** Images refused with each code. */
+  refusals: z.record(z.string(), Count),
+  failedKeys: z.array(z.strictObject({ key: z.string(), reason: z.string() })),
+  /** Manifest lines that named no image. */
+  sourceProblems: z.array(SourceProblem),
+  sourceProblemCount: Count,
+  /** The range of ordinary sizes, sqrt(width · height) in pixels; null when nothing was audited. */
+  ordinarySizesPx: z.tuple([z.number(), z.number()]).nullable(),
+  startedAt: z.iso.datetime(),
+  finishedAt: z.iso.datetime(),
+  /** Wall-clock seconds of the run that finished the job, and the images it took through the pipeline each second. */
+  seconds: z.number().min(0),
+  imagesPerSecond: z.number().min(0),
+  outputs: z.record(z.string(), z.string()),
+});
+export type Summary = z.infer<typeof Summary>;
+
+/** Counts the rows of a job as they go by, and proves in the end that none is missing or doubled. */
+export class JobTally {
+  readonly #plan: Plan;
+  readonly #states = { audited: 0, unreadable: 0, failed: 0 };
+  readonly verdicts = { pass: 0, review: 0, reject: 0, unreadable: 0 };
+  readonly checks: Record<string, number>;
+  readonly #refusals = new Map<string, number>();
+  readonly failedKeys: { key: string; reason: string }[] = [];
+
+  constructor(plan: Plan, policy: Policy) {
+    this.#plan = plan;
+    this.checks = Object.fromEntries(policy.rules.map((rule) => [rule.check, 0]));
+  }
+
+  add(record: AuditRecord): void {
+    this.#states[record.state]++;
+    if (record.verdict !== null) this.verdicts[record.verdict]++;
+    for (const check of record.checks) this.checks[check] = (this.checks[check] ?? 0) + 1;
+    if (record.state === 'unreadable' && record.errorCode !== null) {
+      this.#refusals.set(record.errorCode, (this.#refusals.get(record.errorCode) ?? 0) + 1);
+    }
+    if (record.state === 'failed' && this.failedKeys.length < MAX_FAILED_LISTED) {
+      this.failedKeys.push({ key: record.key, reason: record.errorDetail ?? '' });
+    }
+  }
+
+  /** Counts by refusal code, in the order of the closed list. */
+  get refusals(): Record<string, number> {
+    return Object.fromEntries(
+      REFUSAL_CODES.flatMap((code) => {
+        const count = this.#refusals.get(code);
+        return count === undefined ? [] : [[code, count]];
+      }),
+    );
+  }
+
+  /**
+   * planned = audited + unreadable + failed.
+   *
+   * @throws SluiceError `accounting-broken` where it does not hold: then the results must not be trusted.
+   */
+  totals(): { planned: number; audited: number; unreadable: number; failed: number } {
+    const { audited, unreadable, failed } = this.#states;
+    const planned = this.#plan.images;
+    if (planned !== audited + unreadable + failed) {
+      throw new SluiceError(
+        'accounting-broken',
+        `planned ${planned} images, but audited ${audited} + unreadable ${unreadable} + failed ${failed} = ${audited + unreadable + failed}`,
+      );
+    }
+    return { planned, audited, unreadable, failed };
+  }
+}

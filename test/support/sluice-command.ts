@@ -1,0 +1,50 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const COMMAND = fileURLToPath(new URL('../../cli/sluice.mjs', import.meta.url));
+
+export interface CommandResult {
+  readonly exitCode: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the `sluice` command as a user does: a process of its own, knowing nothing of the test. */
+export function sluice(...args: string[]): { process: ChildProcess; result: Promise<CommandResult> } {
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('SLUICE_')));
+  const child = spawn(process.execPath, [COMMAND, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  const result = new Promise<CommandResult>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (exitCode, signal) => resolve({ exitCode, signal, stdout, stderr }));
+  });
+  return { process: child, result };
+}
+
+/** The last line of `sluice run --json`. */
+export interface RunLine {
+  readonly job: string;
+  readonly planned: number;
+  readonly audited: number;
+  readonly unreadable: number;
+  readonly failed: number;
+  readonly verdicts: Readonly<Record<string, number>>;
+  readonly seconds: number;
+  readonly imagesPerSecond: number;
+  readonly outputs: { readonly audit: string; readonly summary: string; readonly report: string };
+}
+
+export function lastLine(result: CommandResult): RunLine {
+  const line = result.stdout.trim().split('\n').at(-1);
+  if (line === undefined || !line.startsWith('{'))
+    throw new Error(`no JSON line came; stderr:\n${result.stderr}`);
+  return JSON.parse(line) as RunLine;
+}

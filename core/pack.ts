@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import { messageOf, SluiceError } from './error.ts';
 import { ImageRef } from './image-ref.ts';
@@ -55,13 +55,13 @@ export interface Pack {
 }
 
 const TENSOR = 'images';
-const NO_CHECKSUM = '0'.repeat(64);
+const NO_CHECKSUM = '0'.repeat(8);
 /** The checksum is the first member of the header, so its place in the file never changes. */
 const CHECKSUM_AT = 8 + Buffer.byteLength('{"__metadata__":{"checksum":"');
 
 /**
- * The pack as a safetensors file. Its checksum is the SHA-256 of the whole file with the checksum's own 64
- * digits as zeros, so it covers the header as well as the pixels.
+ * The pack as a safetensors file. Its checksum is the CRC-32 of the whole file with the checksum's own 8 digits as
+ * zeros, so it covers the header as well as the pixels. It is there against accidents, not against forgery.
  *
  * @returns the file in two pieces, header and pixels, so that the pixels are not copied.
  */
@@ -71,7 +71,7 @@ export function encodePack(pack: Pack): { header: Buffer; body: Buffer } {
     shape: [pack.header.items.length, pack.heightPx, pack.widthPx, 3],
     metadata: { checksum: NO_CHECKSUM, sluice: JSON.stringify(pack.header) },
   });
-  const checksum = createHash('sha256').update(header).update(pack.images).digest('hex');
+  const checksum = hex(crc32(pack.images, crc32(header)));
   header.write(checksum, CHECKSUM_AT, 'latin1');
   return { header, body: pack.images };
 }
@@ -96,11 +96,13 @@ export function decodePack(file: Buffer): Pack {
 }
 
 function checksumOf(file: Buffer): string {
-  return createHash('sha256')
-    .update(file.subarray(0, CHECKSUM_AT))
-    .update(NO_CHECKSUM)
-    .update(file.subarray(CHECKSUM_AT + NO_CHECKSUM.length))
-    .digest('hex');
+  const before = crc32(file.subarray(0, CHECKSUM_AT));
+  const digits = crc32(NO_CHECKSUM, before);
+  return hex(crc32(file.subarray(CHECKSUM_AT + NO_CHECKSUM.length), digits));
+}
+
+function hex(checksum: number): string {
+  return checksum.toString(16).padStart(8, '0');
 }
 
 function parseHeader(json: string | undefined): PackHeader {

@@ -1,0 +1,21 @@
+import { memoryBench } from './memory.ts';
+import { nearDuplicatesBench } from './near-duplicates.ts';
+import { pipelineBench } from './pipeline.ts';
+import { preprocessBench } from './preprocess.ts';
+import { type BenchResult, jsonLine, table } from './support/bench.ts';
+
+const BENCHES: Readonly<Record<string, () => Promise<BenchResult[]>>> = {
+  preprocess: preprocessBench,
+  pipeline: pipelineBench,
+  memory: memoryBench,
+  'near-duplicates': nearDuplicatesBench,
+};
+
+const [name = '', ...flags] = process.argv.slice(2);
+const bench = BENCHES[name];
+if (bench === undefined) {
+  console.error(`usage: npm run bench -- <${Object.keys(BENCHES).join(' | ')}> [--json]`);
+  process.exit(2);
+}
+const results = await bench();
+console.log(flags.includes('--json') ? jsonLine(name, results) : table(name, results));

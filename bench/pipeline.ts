@@ -19,11 +19,11 @@ import { InferenceWorker } from '#workers/inference-worker.ts';
 import { type BenchResult, median } from './support/bench.ts';
 import { writeSamplePhotos } from './support/sample-photos.ts';
 
-const ROUNDS = 5;
+const ROUNDS = 3;
 /** Image sizes and how many images make a round of a few seconds. */
 const SIZES = [
-  { name: '12 MP', megapixels: 12, images: 160 },
-  { name: '1 MP', megapixels: 1, images: 800 },
+  { name: '12 MP', megapixels: 12, images: 400 },
+  { name: '1 MP', megapixels: 1, images: 1600 },
 ] as const;
 
 /**

@@ -2,11 +2,12 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import sharp from 'sharp';
 import { preprocessImage } from '#adapters/image/preprocess-image.ts';
 import { decodingProcesses } from '#cli/local-job.ts';
 import { RunConfig } from '#core/config.ts';
-import { placementOf } from '#core/geometry.ts';
+import { placementOf, type Size } from '#core/geometry.ts';
 import { perceptualHash } from '#core/image/perceptual-hash.ts';
 import { placePicture } from '#core/image/place-picture.ts';
 import type { ImageRef } from '#core/image-ref.ts';
@@ -16,6 +17,8 @@ import { temporaryFolder } from '#test/support/temporary-folder.ts';
 import { atLeast, atMost, type BenchResult, median, timed } from './support/bench.ts';
 import { samplePhoto, writeSamplePhotos } from './support/sample-photos.ts';
 
+const WARM_UP_ROUNDS = 5;
+const HASHING_REPEATS = 20;
 const ROUNDS = 21;
 const SCALING_ROUNDS = 5;
 const SHORTER_SIDE_PX = 256;
@@ -56,8 +59,84 @@ async function oneCore(size: (typeof SIZES)[number], hasDjpeg: boolean): Promise
   await using folder = await temporaryFolder();
   const photo = await samplePhoto(size.megapixels, 1);
   const { width, height } = await sharp(photo).metadata();
-  const file = join(folder.path, 'photo.jpg');
-  const tiny = join(folder.path, 'tiny.jpg');
+  const floor = hasDjpeg ? await djpegFloor(folder.path, photo, Math.min(width, height)) : undefined;
+  const row = new Uint8Array(224 * 224 * 3);
+  const hashingOf = await hashing(photo, { widthPx: width, heightPx: height });
+  const runs = { sluice: [], sharp: [], floor: [], doubleFloor: [], hashing: [] } as Record<string, number[]>;
+  const run = async (name: string, work: () => Promise<number>, round: number): Promise<void> => {
+    const ms = await work();
+    // The first rounds compile and fill caches.
+    if (round >= WARM_UP_ROUNDS) runs[name]?.push(ms);
+  };
+  for (let round = 0; round < WARM_UP_ROUNDS + ROUNDS; round++) {
+    await run('sluice', () => timed(() => preprocessImage(photo, SPEC, LIMITS, row)), round);
+    await run('sharp', () => timed(() => plainSharp(photo)), round);
+    // Many at once: in a job this code is warm.
+    await run(
+      'hashing',
+      async () => (await timed(() => repeat(hashingOf, HASHING_REPEATS))) / HASHING_REPEATS,
+      round,
+    );
+    if (floor === undefined) continue;
+    await run('floor', () => floor(1), round);
+    await run('doubleFloor', () => floor(2), round);
+  }
+  const ms = (name: string): number => median(runs[name] ?? []);
+  const decodingMs = ms('sluice') - ms('hashing');
+  const results: BenchResult[] = [
+    { metric: `${size.name}: file`, value: photo.length / 1e6, unit: 'MB' },
+    { metric: `${size.name}: one core`, value: 1000 / ms('sluice'), unit: 'images/s' },
+    { metric: `${size.name}: / plain sharp call`, value: ms('sharp') / ms('sluice'), unit: 'ratio' },
+    atMost(`${size.name}: packing and hashing / decoding`, ms('hashing') / decodingMs, 0.01),
+  ];
+  if (floor === undefined) return results;
+  const ratio = ms('floor') / ms('sluice');
+  const name = `${size.name}: / decode floor (djpeg -scale)`;
+  results.push(
+    { metric: `${size.name}: decode floor`, value: 1000 / ms('floor'), unit: 'images/s' },
+    size.floorTarget === undefined
+      ? { metric: name, value: ratio, unit: 'ratio' }
+      : atLeast(name, ratio, size.floorTarget),
+    // A faithful picture is not to be had from the smallest scale: it is decoded at twice that, and averaged.
+    {
+      metric: `${size.name}: / djpeg at twice that scale`,
+      value: ms('doubleFloor') / ms('sluice'),
+      unit: 'ratio',
+    },
+  );
+  return results;
+}
+
+function repeat(work: () => void, times: number): void {
+  for (let i = 0; i < times; i++) work();
+}
+
+function plainSharp(photo: Buffer): Promise<Buffer> {
+  return sharp(photo).resize(SHORTER_SIDE_PX, SHORTER_SIDE_PX, { fit: 'outside' }).raw().toBuffer();
+}
+
+/** What a pack costs an image beside decoding: both hashes, the copy into the tensor, the pack's checksum. */
+async function hashing(photo: Buffer, source: Size): Promise<() => void> {
+  const placement = placementOf(source, SPEC);
+  const { widthPx, heightPx } = placement.scaled;
+  const pixels = await sharp(photo).resize(widthPx, heightPx, { fit: 'fill' }).raw().toBuffer();
+  const row = new Uint8Array(224 * 224 * 3);
+  return () => {
+    createHash('sha256').update(pixels).digest('hex');
+    perceptualHash(pixels, widthPx, heightPx);
+    placePicture(pixels, placement, SPEC, row);
+    crc32(row);
+  };
+}
+
+/** The milliseconds of `djpeg` at the smallest scale M/8 that keeps the shorter side at 256 px, or a multiple of it. */
+async function djpegFloor(
+  folder: string,
+  photo: Buffer,
+  shorterSidePx: number,
+): Promise<(times: number) => Promise<number>> {
+  const file = join(folder, 'photo.jpg');
+  const tiny = join(folder, 'tiny.jpg');
   await writeFile(file, photo);
   await writeFile(
     tiny,
@@ -65,62 +144,20 @@ async function oneCore(size: (typeof SIZES)[number], hasDjpeg: boolean): Promise
       .jpeg()
       .toBuffer(),
   );
-  const scale = `${Math.ceil((SHORTER_SIDE_PX * 8) / Math.min(width, height))}/8`;
-  const djpeg = (path: string): void =>
-    void execFileSync('djpeg', ['-scale', scale, '-outfile', '/dev/null', path]);
-
-  const row = new Uint8Array(224 * 224 * 3);
-  const runs = {
-    sluice: [] as number[],
-    sharp: [] as number[],
-    floor: [] as number[],
-    hashing: [] as number[],
+  const eighths = Math.ceil((SHORTER_SIDE_PX * 8) / shorterSidePx);
+  return async (times) => {
+    const scale = `${Math.min(8, times * eighths)}/8`;
+    const djpeg = (path: string) =>
+      timed(() => execFileSync('djpeg', ['-scale', scale, '-outfile', '/dev/null', path]));
+    // Starting the process is no part of decoding: the time of an 8 × 8 picture is taken off.
+    return (await djpeg(file)) - (await djpeg(tiny));
   };
-  const placement = placementOf({ widthPx: width, heightPx: height }, SPEC);
-  const { widthPx, heightPx } = placement.scaled;
-  const pixels = await sharp(photo).resize(widthPx, heightPx, { fit: 'fill' }).raw().toBuffer();
-  for (let round = 0; round <= ROUNDS; round++) {
-    const sluice = await timed(() => preprocessImage(photo, SPEC, LIMITS, row));
-    const plain = await timed(() =>
-      sharp(photo).resize(SHORTER_SIDE_PX, SHORTER_SIDE_PX, { fit: 'outside' }).raw().toBuffer(),
-    );
-    // What a pack costs an image beside decoding: both hashes, the copy into the tensor, the pack's checksum.
-    const hashing = await timed(() => {
-      createHash('sha256').update(pixels).digest('hex');
-      perceptualHash(pixels, widthPx, heightPx);
-      placePicture(pixels, placement, SPEC, row);
-      createHash('sha256').update(row).digest('hex');
-    });
-    const floor = hasDjpeg ? (await timed(() => djpeg(file))) - (await timed(() => djpeg(tiny))) : Number.NaN;
-    if (round === 0) continue;
-    runs.sluice.push(sluice);
-    runs.sharp.push(plain);
-    runs.hashing.push(hashing);
-    runs.floor.push(floor);
-  }
-  const sluiceMs = median(runs.sluice);
-  const shareName = `${size.name}: packing and hashing / decoding`;
-  const share = median(runs.hashing) / (sluiceMs - median(runs.hashing));
-  const results: BenchResult[] = [
-    { metric: `${size.name}: file`, value: photo.length / 1e6, unit: 'MB' },
-    { metric: `${size.name}: one core`, value: 1000 / sluiceMs, unit: 'images/s' },
-    { metric: `${size.name}: / plain sharp call`, value: median(runs.sharp) / sluiceMs, unit: 'ratio' },
-    atMost(shareName, share, 0.01),
-  ];
-  if (!hasDjpeg) return results;
-  const floorMs = median(runs.floor);
-  results.push({ metric: `${size.name}: djpeg -scale ${scale}`, value: 1000 / floorMs, unit: 'images/s' });
-  const metric = `${size.name}: / decode floor`;
-  const ratio = floorMs / sluiceMs;
-  results.push(
-    size.floorTarget === undefined
-      ? { metric, value: ratio, unit: 'ratio' }
-      : atLeast(metric, ratio, size.floorTarget),
-  );
-  return results;
 }
 
-/** Images/s of two decoding processes over one, each pack written to a folder, as a job does it. */
+/**
+ * Images/s of two decoding processes (the default on two cores) over one core's (one process, one image at a time),
+ * each pack written to a folder, as a job does it.
+ */
 async function scaling(size: (typeof SIZES)[number]): Promise<BenchResult[]> {
   await using folder = await temporaryFolder();
   const photos = join(folder.path, 'photos');
@@ -130,10 +167,11 @@ async function scaling(size: (typeof SIZES)[number]): Promise<BenchResult[]> {
     etag: '',
     bytes: 1,
   }));
-  const rate = async (processes: number): Promise<number> => {
+  const rate = async (cores: { processes: number; imagesInFlight?: number }): Promise<number> => {
+    const { processes } = cores;
     const works = { kind: 'folder', root: join(folder.path, `works-${processes}`) } as const;
     const source = { location: { kind: 'folder', root: photos } as const };
-    await using decoders = decodingProcesses({ source, config: RunConfig.parse({ processes }) }, works);
+    await using decoders = decodingProcesses({ source, config: RunConfig.parse(cores) }, works);
     const build = (range: number, some: readonly ImageRef[]) =>
       decoders.build({
         id: { job: 'bench', stage: 'bench', shard: 0, range },
@@ -154,13 +192,13 @@ async function scaling(size: (typeof SIZES)[number]): Promise<BenchResult[]> {
   const one: number[] = [];
   const two: number[] = [];
   for (let round = 0; round < SCALING_ROUNDS; round++) {
-    one.push(await rate(1));
-    two.push(await rate(2));
+    one.push(await rate({ processes: 1, imagesInFlight: 1 }));
+    two.push(await rate({ processes: 2 }));
   }
   const ratio = median(two.map((fast, i) => fast / (one[i] as number)));
   return [
-    { metric: `${size.name}: one process, to packs`, value: median(one), unit: 'images/s' },
-    { metric: `${size.name}: two processes, to packs`, value: median(two), unit: 'images/s' },
-    atLeast(`${size.name}: two processes / one`, ratio, size.scalingTarget),
+    { metric: `${size.name}: one core, to packs`, value: median(one), unit: 'images/s' },
+    { metric: `${size.name}: two cores, to packs`, value: median(two), unit: 'images/s' },
+    atLeast(`${size.name}: two cores / one`, ratio, size.scalingTarget),
   ];
 }

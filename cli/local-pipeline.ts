@@ -22,7 +22,7 @@ const MAX_DELIVERIES = 3;
 /** Two shards at a time, so that the decoding processes never run dry between one shard and the next. */
 const SHARDS_IN_FLIGHT = 2;
 const PREFETCH_PACKS = 2;
-const POLL_MS = 20;
+const POLL_MS = 5;
 
 export interface LocalPipelineOptions {
   readonly plan: Plan;

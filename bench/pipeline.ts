@@ -16,7 +16,7 @@ import { planJob } from '#functions/plan.ts';
 import { preprocessShard } from '#functions/preprocess.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 import { InferenceWorker } from '#workers/inference-worker.ts';
-import { type BenchResult, median } from './support/bench.ts';
+import { atLeast, type BenchResult, median } from './support/bench.ts';
 import { writeSamplePhotos } from './support/sample-photos.ts';
 
 const ROUNDS = 3;
@@ -38,6 +38,7 @@ export async function pipelineBench(): Promise<BenchResult[]> {
     await writeSamplePhotos(photos, size);
     const stage = await Stages.open(photos, join(folder.path, 'works'));
     const rates = { preprocess: [] as number[], inference: [] as number[], pipeline: [] as number[] };
+    const limits: number[] = [];
     const ratios: number[] = [];
     for (let round = 0; round <= ROUNDS; round++) {
       const preprocess = await stage.preprocessAlone();
@@ -46,22 +47,19 @@ export async function pipelineBench(): Promise<BenchResult[]> {
       // The first round fills caches and starts what stays.
       if (round === 0) continue;
       rates.preprocess.push(preprocess);
-      rates.inference.push(inference);
+      rates.inference.push(inference.perSecond);
       rates.pipeline.push(pipeline);
-      ratios.push(pipeline / Math.min(preprocess, inference));
+      ratios.push(pipeline / Math.min(preprocess, inference.perSecond));
+      // Alone, decoding has all cores; together, inference takes its seconds from the same cores.
+      const decodingSeconds = availableParallelism() / preprocess;
+      limits.push(decodingSeconds / (decodingSeconds + inference.cpuSeconds));
     }
-    const ratio = median(ratios);
     results.push(
       { metric: `${size.name}: preprocess alone`, value: median(rates.preprocess), unit: 'images/s' },
       { metric: `${size.name}: inference alone`, value: median(rates.inference), unit: 'images/s' },
       { metric: `${size.name}: pipeline`, value: median(rates.pipeline), unit: 'images/s' },
-      {
-        metric: `${size.name}: pipeline / slowest stage`,
-        value: ratio,
-        unit: 'ratio',
-        target: 0.95,
-        met: ratio >= 0.95,
-      },
+      atLeast(`${size.name}: pipeline / slowest stage`, median(ratios), 0.95),
+      { metric: `${size.name}: the same, if no core were ever idle`, value: median(limits), unit: 'ratio' },
     );
   }
   return results;
@@ -103,8 +101,11 @@ class Stages {
     return perSecond(plan.images, startedMs);
   }
 
-  /** Images/s of the worker over packs that lie ready: those of the last {@link preprocessAlone}. */
-  async inferenceAlone(): Promise<number> {
+  /**
+   * Images/s of the worker, and its processor seconds an image, over packs that lie ready: those of the last
+   * {@link preprocessAlone}.
+   */
+  async inferenceAlone(): Promise<{ perSecond: number; cpuSeconds: number }> {
     const { plan } = await this.#plan({ keep: true });
     const works = new FolderStore(this.#works);
     const packs = new MemoryQueue(QUEUE);
@@ -139,8 +140,10 @@ class Stages {
       },
     );
     const startedMs = performance.now();
+    const before = process.cpuUsage();
     await worker.run(stop.signal);
-    return perSecond(plan.images, startedMs);
+    const { user, system } = process.cpuUsage(before);
+    return { perSecond: perSecond(plan.images, startedMs), cpuSeconds: (user + system) / 1e6 / plan.images };
   }
 
   async wholePipeline(): Promise<number> {

@@ -29,12 +29,11 @@ export const Condition: z.ZodType<Condition> = z.lazy(() =>
 );
 
 /** One check: its name, when it flags an image, and what the flag means for the verdict. */
-export const PolicyRule = z.strictObject({
+const PolicyRule = z.strictObject({
   check: z.string().regex(/^[a-z][a-z0-9_]*$/, 'expected snake_case'),
   when: Condition,
   verdict: z.enum(['pass', 'review', 'reject']),
 });
-export type PolicyRule = z.infer<typeof PolicyRule>;
 
 /** How scores become verdicts. A job's policy is named by its hash in every receipt. */
 export const Policy = z.strictObject({

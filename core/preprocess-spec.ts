@@ -4,13 +4,12 @@ import { shortHashOf } from './canonical-json.ts';
 const Channel = z.int().min(0).max(255);
 
 /** An sRGB colour as [red, green, blue], each 0–255. */
-export const RgbColor = z.tuple([Channel, Channel, Channel]);
-export type RgbColor = z.infer<typeof RgbColor>;
+const RgbColor = z.tuple([Channel, Channel, Channel]);
 
 const SidePx = z.int().min(1).max(4096);
 
 /** How a picture of any size becomes a picture of the target size. */
-export const ResizeMode = z.discriminatedUnion('mode', [
+const ResizeMode = z.discriminatedUnion('mode', [
   /** Scale so that the shorter side is `shorterSidePx`, then cut the centre out (torchvision's Resize + CenterCrop). */
   z.strictObject({ mode: z.literal('shorter-side+center-crop'), shorterSidePx: SidePx }),
   /**
@@ -26,7 +25,6 @@ export const ResizeMode = z.discriminatedUnion('mode', [
   /** Scale each axis by itself to the target, whatever that does to the aspect ratio. */
   z.strictObject({ mode: z.literal('squash') }),
 ]);
-export type ResizeMode = z.infer<typeof ResizeMode>;
 
 /**
  * How an image file becomes the uint8 RGB tensor `[heightPx, widthPx, 3]` that a model was trained on.

@@ -34,7 +34,7 @@ export async function timed(work: () => unknown): Promise<number> {
 }
 
 /** What a figure was measured on. */
-export function machine(): string {
+function machine(): string {
   const [first] = cpus();
   return `${cpus().length} × ${first?.model.trim() ?? 'unknown processor'}, Node ${process.versions.node}, ${process.platform}`;
 }

@@ -31,7 +31,7 @@ export function reportChecks(policy: Policy, counts: Readonly<Record<string, num
 }
 
 /** When a condition holds, for people: "dark below 0.32", "(a above 1 or b above 2) and c below 3". */
-export function describeCondition(condition: Condition): string {
+function describeCondition(condition: Condition): string {
   if ('all' in condition) return condition.all.map(describePart).join(' and ');
   if ('any' in condition) return condition.any.map(describePart).join(' or ');
   const { measure, below, above } = condition;

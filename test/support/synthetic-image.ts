@@ -1,7 +1,7 @@
 import type { RgbImage } from './pillow.ts';
 
 /** Whole numbers below 2³², the same ones for the same seed (mulberry32). */
-export function randomNumbers(seed: number): () => number {
+function randomNumbers(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -1,0 +1,145 @@
+import { describe, expect, it } from 'vitest';
+import { REFUSAL_CODES } from '#core/refusal.ts';
+import { escapeHtml, visibleText } from '#report/html.ts';
+import { renderReport } from '#report/render-report.ts';
+import type { ReportData } from '#report/report-data.ts';
+
+const JPEG = Uint8Array.of(0xff, 0xd8, 0xff, 0xd9);
+
+/** A report in which everything that can come from a file name or its metadata is `name`. */
+function reportOf(name: string): ReportData {
+  const image = {
+    key: name,
+    verdict: 'review',
+    checks: ['dark'],
+    widthPx: 640,
+    heightPx: 480,
+    format: name,
+    bytes: 1234,
+    measures: { dark: 0.1234 },
+    thumbnail: JPEG,
+    duplicateOf: name,
+  } as const;
+  return {
+    job: {
+      id: name,
+      source: name,
+      model: name,
+      modelSha256: name,
+      preprocessHash: name,
+      policyHash: name,
+      softwareVersion: name,
+      decoderVersion: name,
+      provider: name,
+      startedAt: '2026-01-01T00:00:00.000Z',
+      finishedAt: '2026-01-01T00:01:00.000Z',
+      seconds: 60,
+      imagesPerSecond: 20.5,
+    },
+    totals: {
+      planned: 1_234_567,
+      audited: 1_234_000,
+      unreadable: 500,
+      failed: 67,
+      verdicts: { pass: 1_233_000, review: 900, reject: 100, unreadable: 500 },
+    },
+    checks: [
+      {
+        check: 'dark',
+        count: 900,
+        verdict: 'review',
+        rule: 'dark below 0.32',
+        bounds: [{ measure: 'dark', below: 0.32 }],
+      },
+    ],
+    flagged: [{ check: 'dark', items: [image], moreItems: 899 }],
+    duplicates: {
+      groups: [
+        {
+          kind: 'near',
+          keptKey: name,
+          members: [{ key: name, thumbnail: JPEG }, { key: name }],
+          moreMembers: 3,
+        },
+      ],
+      moreGroups: 2,
+    },
+    unreadable: REFUSAL_CODES.map((code) => ({
+      code,
+      count: 5,
+      examples: [{ key: name, detail: name }],
+      moreExamples: 4,
+    })),
+    failed: { keys: [name], moreKeys: 66 },
+    outputs: { audit: 'audit.parquet', summary: 'summary.json' },
+  };
+}
+
+/** Every tag of a page with the names of its attributes: what a hostile name could add to. */
+function structure(page: string): string[] {
+  return [...page.matchAll(/<\/?[a-zA-Z!][^>]*>/g)].map(([tag]) => tag.replace(/="[^"]*"/g, '=""'));
+}
+
+describe('the audit report', () => {
+  it.each([
+    ['a script', '<script>alert(1)</script>'],
+    ['an end of an attribute', '" onerror="alert(1)" x="'],
+    ['single quotes', "' onmouseover='alert(1)"],
+    ['an end of the style', '</style><img src=x onerror=alert(1)>'],
+    ['a comment', '<!-- --><svg/onload=alert(1)>'],
+    ['entities', '&lt;img&gt; &quot;'],
+    ['a bidirectional override', 'photo\u202egpj.exe'],
+    ['line ends and control characters', 'a\n\r\0\x1bb'],
+    ['an unpaired surrogate', 'a\ud800b'],
+    ['2,000 characters', 'x'.repeat(2000)],
+  ])('has the same elements and attributes when a name holds %s', (_, name) => {
+    // A folder is set apart from a name: an honest name has as many of them.
+    const honest = name.replace(/[^/]/g, 'n');
+    expect(structure(renderReport(reportOf(name)))).toEqual(structure(renderReport(reportOf(honest))));
+  });
+
+  it('needs nothing but itself: no script, no address of any server', () => {
+    const page = renderReport(reportOf('javascript:alert(1)'));
+    expect(page).not.toMatch(/<script|<link[^>]+stylesheet|@import|url\((?!["']?data:)/i);
+    expect(page).not.toMatch(/(src|href)="(?!data:|#|\.\/audit\.parquet|\.\/summary\.json)/);
+    expect(page).toMatch(/Content-Security-Policy" content="default-src (&#39;|')none/);
+    expect(page).toContain('src="data:image/jpeg;base64,/9j/2Q=="');
+  });
+
+  it('shows the accounting, and the measure that flagged an image', () => {
+    const text = renderReport(reportOf('name')).replace(/<[^>]*>/g, ' ');
+    for (const part of ['1,234,567', '1,234,000', '500', '67', '0.32', '0.12', '899'])
+      expect(text).toContain(part);
+  });
+
+  it('renders a job in which nothing was found', () => {
+    const nothing: ReportData = {
+      ...reportOf('name'),
+      totals: {
+        planned: 0,
+        audited: 0,
+        unreadable: 0,
+        failed: 0,
+        verdicts: { pass: 0, review: 0, reject: 0, unreadable: 0 },
+      },
+      checks: [],
+      flagged: [],
+      duplicates: { groups: [], moreGroups: 0 },
+      unreadable: [],
+      failed: { keys: [], moreKeys: 0 },
+    };
+    expect(renderReport(nothing)).toMatch(/<\/html>\s*$/);
+    expect(renderReport(nothing)).not.toMatch(/NaN|Infinity|undefined/);
+  });
+});
+
+describe('escaping', () => {
+  it('leaves ordinary text alone, in any script', () => {
+    for (const text of ['photo 1.jpg', 'Füße', '日本', 'نمونه\u200cها', '👩\u200d👧'])
+      expect(escapeHtml(text)).toBe(text);
+  });
+
+  it('shows what cannot be seen', () => {
+    expect(visibleText('a\u202eb\n')).toBe('a⟪U+202E⟫b⟪U+000A⟫');
+  });
+});

@@ -1,0 +1,15 @@
+import { spawnSync } from 'node:child_process';
+import { sharedFolder } from './shared-folder.ts';
+
+/** Says once, before the tests, which of them will be skipped on this machine and what they want. */
+export default function announceSkips(): void {
+  const python = process.env['SLUICE_PYTHON'] ?? 'python3';
+  const lacks = (modules: string): boolean =>
+    spawnSync(python, ['-c', `import ${modules}`], { stdio: 'ignore' }).status !== 0;
+  const say = (line: string): void => void process.stderr.write(`skipped: ${line}\n`);
+  if (sharedFolder() === undefined)
+    say('tests on real and hostile images (no ../shared, nor SLUICE_SHARED_DIR)');
+  if (lacks('safetensors, numpy'))
+    say(`a test that opens a pack in Python (${python} lacks safetensors or numpy; SLUICE_PYTHON)`);
+  if (lacks('pyarrow')) say(`a test that reads the results with pyarrow (${python} lacks it; SLUICE_PYTHON)`);
+}

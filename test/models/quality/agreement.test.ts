@@ -71,10 +71,6 @@ describe.skipIf(!corpus)(`quality agrees with the reference at full resolution $
     expect(originals.length).toBeGreaterThan(40);
     expect(variations.length).toBeGreaterThanOrEqual(300);
     const samples = [...originals, ...variations];
-    (await import('node:fs')).writeFileSync(
-      '/tmp/q/dis.json',
-      JSON.stringify({ o: originals.length, v: variations.length, samples }),
-    );
     expect(agreement(samples, REFERENCE_CHECKS), disagreements(samples)).toBeGreaterThanOrEqual(0.97);
   });
 

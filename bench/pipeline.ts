@@ -8,9 +8,7 @@ import { loadModel } from '#adapters/model-folder.ts';
 import { cpuEngine, decodingProcesses } from '#cli/local-job.ts';
 import { runLocalPipeline } from '#cli/local-pipeline.ts';
 import { localPackSize, RunConfig } from '#core/config.ts';
-import { scoreNames } from '#core/model-manifest.ts';
-import { type Plan, shardCount } from '#core/plan.ts';
-import { preprocessHash } from '#core/preprocess-spec.ts';
+import { type Plan, plannedStage, shardCount } from '#core/plan.ts';
 import type { PackProcesses } from '#functions/pack-processes.ts';
 import { planJob } from '#functions/plan.ts';
 import { preprocessShard } from '#functions/preprocess.ts';
@@ -200,14 +198,7 @@ class Stages {
         job: 'bench',
         source: 'photos',
         createdAt: new Date(),
-        stage: {
-          name: manifest.name,
-          model: manifest.name,
-          modelSha256: manifest.sha256,
-          preprocess: manifest.preprocess,
-          preprocessHash: preprocessHash(manifest.preprocess),
-          scores: scoreNames(manifest),
-        },
+        stage: plannedStage(manifest),
         shardSize: this.#config.shardSize,
         packSizeFor: (images) => localPackSize(images, availableParallelism()),
       },

@@ -18,6 +18,7 @@ import type { JobSource } from './job-source.ts';
 import { runLocalPipeline } from './local-pipeline.ts';
 import { imagesDone, prepareJob } from './prepare-job.ts';
 import type { JobProgress } from './progress.ts';
+import { sourceChanges } from './source-changes.ts';
 
 /** Where the pipeline keeps its work below the output folder: plan, shards, packs in flight, parts. */
 const WORK_FOLDER = '.sluice';
@@ -44,7 +45,11 @@ export async function runLocalJob(
   const done = await imagesDone(plan, works);
   progress.planned(plan.images, done, plan.problems);
   const settled = done === plan.images ? await settledSummary(plan, policy, config, results) : undefined;
-  if (settled !== undefined) return { kind: 'finished', summary: settled };
+  if (settled !== undefined) {
+    const changes = await sourceChanges(plan, request, works, stop);
+    if (changes !== undefined) progress.notice(changes);
+    return { kind: 'finished', summary: settled };
+  }
 
   await using decoders = decodingProcesses(request, workLocation);
   const run =

@@ -1,11 +1,12 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
+import type { KeyFilter } from '#adapters/image-sources.ts';
 import { shortHashOf } from '#core/canonical-json.ts';
 import { localPackSize } from '#core/config.ts';
 import { SluiceError } from '#core/error.ts';
 import { partKey, partPrefix } from '#core/job-layout.ts';
-import { type ModelManifest, scoreNames } from '#core/model-manifest.ts';
-import { expectedRanges, type Plan } from '#core/plan.ts';
+import type { ModelManifest } from '#core/model-manifest.ts';
+import { expectedRanges, type Plan, plannedStage } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { preprocessHash } from '#core/preprocess-spec.ts';
 import { planJob, readPlan } from '#functions/plan.ts';
@@ -59,6 +60,12 @@ export async function imagesDone(plan: Plan, works: ObjectStore): Promise<number
   return images;
 }
 
+/** Which keys of the source are audited: those that pass the filters, and never the results themselves. */
+export function keyFilter({ source, config, out }: LocalJobRequest): KeyFilter {
+  const { include, exclude } = config;
+  return { include, exclude, excludePrefixes: prefixInside(source.location, out) };
+}
+
 /** The same source, model, preprocessing and filters are the same job, whichever folder it is written to. */
 function jobId({ source, config }: LocalJobRequest, manifest: ModelManifest): string {
   const { include, exclude, shardSize, packSize } = config;
@@ -107,33 +114,25 @@ async function deleteAll(works: ObjectStore): Promise<void> {
 
 async function newPlan(
   job: string,
-  { source, config, out }: LocalJobRequest,
+  request: LocalJobRequest,
   manifest: ModelManifest,
   works: ObjectStore,
   onPlanned: (images: number) => void,
   stop: AbortSignal,
 ): Promise<Plan> {
-  const { include, exclude } = config;
-  const filter = { include, exclude, excludePrefixes: prefixInside(source.location, out) };
+  const { source, config } = request;
   const processes = config.processes ?? availableParallelism();
   return planJob(
     {
       job,
       source: source.label,
       createdAt: new Date(),
-      stage: {
-        name: manifest.name,
-        model: manifest.name,
-        modelSha256: manifest.sha256,
-        preprocess: manifest.preprocess,
-        preprocessHash: preprocessHash(manifest.preprocess),
-        scores: scoreNames(manifest),
-      },
+      stage: plannedStage(manifest),
       shardSize: config.shardSize,
       packSizeFor: (images) =>
         Math.min(config.shardSize, config.packSize ?? localPackSize(images, processes)),
     },
-    source.entries(filter, stop),
+    source.entries(keyFilter(request), stop),
     works,
     onPlanned,
   );

@@ -9,6 +9,8 @@ export interface JobProgress {
   planned(images: number, alreadyDone: number, problems: readonly SourceProblem[]): void;
   part(records: readonly AuditRecord[]): void;
   finalizing(): void;
+  /** Something that a person should know. */
+  notice(text: string): void;
   /** Leaves the terminal as it was. */
   end(): void;
 }
@@ -28,6 +30,7 @@ const SILENT: JobProgress = {
   planned: () => undefined,
   part: () => undefined,
   finalizing: () => undefined,
+  notice: () => undefined,
   end: () => undefined,
 };
 
@@ -109,6 +112,11 @@ class BarProgress implements JobProgress {
     this.#stream.write('writing the results …\r');
   }
 
+  notice(text: string): void {
+    this.#bar.stop();
+    this.#stream.write(`${text}\n`);
+  }
+
   end(): void {
     this.#bar.stop();
     this.#stream.write('\x1b[K');
@@ -151,6 +159,10 @@ class LineProgress implements JobProgress {
     this.#stream.write(
       `${done}/${total} images, ${perSecond.toFixed(1)}/s: ${verdictText}; writing the results\n`,
     );
+  }
+
+  notice(text: string): void {
+    this.#stream.write(`${text}\n`);
   }
 
   end(): void {

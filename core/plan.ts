@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { ImageRef } from './image-ref.ts';
 import { type RangeId, rangesIn } from './job-layout.ts';
-import { PreprocessSpec } from './preprocess-spec.ts';
+import { type ModelManifest, scoreNames } from './model-manifest.ts';
+import { PreprocessSpec, preprocessHash } from './preprocess-spec.ts';
 
 /** One model's turn over all images of a job, as the plan fixes it. */
 export const PlannedStage = z.strictObject({
@@ -13,6 +14,18 @@ export const PlannedStage = z.strictObject({
   scores: z.array(z.string()),
 });
 export type PlannedStage = z.infer<typeof PlannedStage>;
+
+/** A model's stage as a plan fixes it. */
+export function plannedStage(manifest: ModelManifest): PlannedStage {
+  return {
+    name: manifest.name,
+    model: manifest.name,
+    modelSha256: manifest.sha256,
+    preprocess: manifest.preprocess,
+    preprocessHash: preprocessHash(manifest.preprocess),
+    scores: scoreNames(manifest),
+  };
+}
 
 /** A manifest line or a listed entry that names no image, and why. Reported, never audited. */
 export const SourceProblem = z.strictObject({ line: z.int().min(1), problem: z.string() });

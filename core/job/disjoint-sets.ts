@@ -6,6 +6,19 @@ export class DisjointSets {
     this.#parent = Uint32Array.from({ length: size }, (_, i) => i);
   }
 
+  /** The positions of equal values as sets; null equals nothing, not even null. */
+  static ofEqual(values: readonly (string | null)[]): DisjointSets {
+    const sets = new DisjointSets(values.length);
+    const first = new Map<string, number>();
+    for (const [index, value] of values.entries()) {
+      if (value === null) continue;
+      const seen = first.get(value);
+      if (seen === undefined) first.set(value, index);
+      else sets.join(seen, index);
+    }
+    return sets;
+  }
+
   /** The smallest member of the set that `member` is in. */
   leaderOf(member: number): number {
     const parent = this.#parent;

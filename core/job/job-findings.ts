@@ -43,7 +43,7 @@ export class JobFindingsBuilder {
 
   finish(): JobFindingsIndex {
     const entries = this.#entries;
-    const exact = groupEqual(entries.map((entry) => entry.contentHash));
+    const exact = DisjointSets.ofEqual(entries.map((entry) => entry.contentHash));
     const near = groupNearDuplicates(
       entries.map((entry) => entry.perceptualHash),
       this.#policy.nearDuplicateMaxBits,
@@ -99,18 +99,6 @@ export class JobFindingsIndex {
       },
     };
   }
-}
-
-function groupEqual(hashes: readonly (string | null)[]): DisjointSets {
-  const sets = new DisjointSets(hashes.length);
-  const first = new Map<string, number>();
-  for (const [index, hash] of hashes.entries()) {
-    if (hash === null) continue;
-    const seen = first.get(hash);
-    if (seen === undefined) first.set(hash, index);
-    else sets.join(seen, index);
-  }
-  return sets;
 }
 
 /** Most pixels, then most bytes, then first in the plan: the copy a person would keep. */

@@ -13,8 +13,11 @@ const HASH_BITS = 64;
  * @param hashes 16 hex digits each; null stands for a picture that has none and joins no group.
  */
 export function groupNearDuplicates(hashes: readonly (string | null)[], maxBits: number): DisjointSets {
-  const sets = new DisjointSets(hashes.length);
-  const distinct = firstOfEach(hashes, sets);
+  // Equal hashes are joined first, so that a thousand copies of one picture cost no thousand² comparisons.
+  const sets = DisjointSets.ofEqual(hashes);
+  const distinct = [...hashes.keys()].filter(
+    (index) => hashes[index] !== null && sets.leaderOf(index) === index,
+  );
   const high = new Uint32Array(distinct.length);
   const low = new Uint32Array(distinct.length);
   for (const [i, index] of distinct.entries()) {
@@ -39,18 +42,6 @@ export function groupNearDuplicates(hashes: readonly (string | null)[], maxBits:
     }
   }
   return sets;
-}
-
-/** Equal hashes are joined here, so that a thousand copies of one picture cost no thousand² comparisons. */
-function firstOfEach(hashes: readonly (string | null)[], sets: DisjointSets): number[] {
-  const first = new Map<string, number>();
-  for (const [index, hash] of hashes.entries()) {
-    if (hash === null) continue;
-    const seen = first.get(hash);
-    if (seen === undefined) first.set(hash, index);
-    else sets.join(seen, index);
-  }
-  return [...first.values()];
 }
 
 function bandMask(band: number, bands: number): { high: number; low: number } {

@@ -38,6 +38,23 @@ describe('the sluice command', () => {
     const again = await sluice('run', photos, '--out', out, '--fail-on', 'review', '--json').result;
     expect(again.exitCode).toBe(4);
     expect(lastLine(again).verdicts['review']).toBeGreaterThan(0);
+    expect(again.stderr).not.toMatch(/--force/);
+  }, 60_000);
+
+  it('says when the source of a finished job has changed, and audits it anew with --force', async () => {
+    await using folder = await temporaryFolder();
+    const photos = join(folder.path, 'photos');
+    const out = join(photos, 'results');
+    await writePhotos(photos, 10);
+    await sluice('run', photos, '--out', out, '--quiet').result;
+    await writeFile(join(photos, '0003.jpg'), 'changed');
+    await writeFile(join(photos, 'new.jpg'), 'new');
+    const again = await sluice('run', photos, '--out', out, '--json').result;
+    expect(again.stderr).toMatch(/1 new, 1 changed: --force/);
+    expect(lastLine(again)).toMatchObject({ planned: 10, unreadable: 1 });
+    const forced = await sluice('run', photos, '--out', out, '--json', '--force').result;
+    // The results lie in the source's own folder, and are not audited.
+    expect(lastLine(forced)).toMatchObject({ planned: 11, unreadable: 3 });
   }, 60_000);
 
   it('decides anew under another policy without decoding anything', async () => {

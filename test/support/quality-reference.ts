@@ -33,7 +33,7 @@ export function referenceScores(image: RgbImage): ReferenceScores {
     spread += Math.max(r, g, b) - Math.min(r, g, b);
   }
   brightness.sort();
-  const luma = toLuma(resizeAsPillow(image, cleanVisionBlurSize(widthPx, heightPx)));
+  const luma = smallLumaOf(image);
   return {
     dark: percentileOfSorted(brightness, 0.99),
     bright: percentileOfSorted(brightness, 0.05),
@@ -61,6 +61,10 @@ interface Luma {
   readonly data: Uint8Array;
 }
 
+function smallLumaOf(image: RgbImage): Luma {
+  return toLuma(resizeAsPillow(image, cleanVisionBlurSize(image.widthPx, image.heightPx)));
+}
+
 function cleanVisionBlurSize(widthPx: number, heightPx: number): { widthPx: number; heightPx: number } {
   const longer = Math.max(widthPx, heightPx);
   if (longer <= 64) return { widthPx, heightPx };
@@ -69,14 +73,52 @@ function cleanVisionBlurSize(widthPx: number, heightPx: number): { widthPx: numb
 }
 
 function blurScore(luma: Luma): number {
-  const u = 1 - Math.exp(-0.01 * standardDeviation(findEdges(luma).data));
-  const v = 1 - Math.exp(-0.01 * standardDeviation(histogramOf(luma.data)));
+  return blurOf(edgeScore(luma), toneScore(luma));
+}
+
+/** Tone spreads up to 0.18 count as 0. */
+function blurOf(u: number, v: number): number {
   return Math.min(u + (v <= 0.18 ? 0 : v), 1);
 }
 
+function edgeScore(luma: Luma): number {
+  return 1 - Math.exp(-0.01 * standardDeviation(findEdges(luma).data));
+}
+
+function toneScore(luma: Luma): number {
+  return 1 - Math.exp(-0.01 * standardDeviation(histogramOf(luma.data)));
+}
+
 function sharpnessOf(luma: Luma): number {
+  return shareOfStep(largestStep(luma, 1), largestStep(luma, 4));
+}
+
+function shareOfStep(narrow: number, wide: number): number {
+  return narrow / (Math.max(narrow, wide) + 4);
+}
+
+/** The least and the greatest value that a score may have. */
+export type Bounds = readonly [least: number, greatest: number];
+
+/**
+ * Within which bounds two right answers for one picture may differ, because single pixels of the 64 px picture lie
+ * between two levels and are rounded either way. The two steps that decide the sharpness are one level larger or
+ * smaller then. The two halves of the blur score hardly change, but the tone spread may come to lie on the other side of 0.18.
+ */
+export function roundingBounds(image: RgbImage): { readonly blur: Bounds; readonly sharpness: Bounds } {
+  const luma = smallLumaOf(image);
+  const u = edgeScore(luma);
+  const v = toneScore(luma);
+  const slack = 1e-3;
   const narrow = largestStep(luma, 1);
-  return narrow / (Math.max(narrow, largestStep(luma, 4)) + 4);
+  const wide = largestStep(luma, 4);
+  return {
+    blur: [blurOf(u - slack, v - slack), blurOf(u + slack, v + slack)],
+    sharpness: [
+      shareOfStep(Math.max(narrow - 1, 0), wide + 1),
+      shareOfStep(narrow + 1, Math.max(wide - 1, 0)),
+    ],
+  };
 }
 
 function largestStep({ widthPx, heightPx, data }: Luma, distance: number): number {

@@ -36,7 +36,7 @@ export async function variationsOf(image: RgbImage): Promise<Variation[]> {
 }
 
 /** Gaussian blur; sigma as a share of the longer side. */
-async function blurred(image: RgbImage, sigmaShare: number): Promise<RgbImage> {
+export async function blurred(image: RgbImage, sigmaShare: number): Promise<RgbImage> {
   const { widthPx, heightPx, data } = image;
   const sigmaPx = sigmaShare * Math.max(widthPx, heightPx);
   // 0.3 px is the least that sharp accepts, and nothing to be seen.

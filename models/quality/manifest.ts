@@ -39,7 +39,7 @@ export function qualityManifest(sha256: string): z.input<typeof ModelManifest> {
         {
           check: 'blurry',
           // CleanVision's rule alone also flags what is smooth but in focus: skies, beaches, portraits. Out of focus
-          // (Gaussian sigma of 1.5 % of the longer side or more) the sharpness is 0.23–0.41, and in focus at least 0.58.
+          // (Gaussian sigma of 1.5 % of the longer side or more) the sharpness is 0.23–0.41, and in focus at least 0.55.
           when: {
             all: [
               { measure: 'blur', below: 0.29 },

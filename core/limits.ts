@@ -13,7 +13,7 @@ export const ImageLimits = z.strictObject({
   maxPixels: z.int().min(1).default(100_000_000),
   /**
    * Width × height for what a decoder must hold whole: WebP, AVIF, HEIC, GIF, BMP, progressive JPEG and interlaced PNG.
-   * They take 2 to 8 bytes of memory per pixel.
+   * They take 3 to 8 bytes of memory per pixel; AVIF and HEIC take 13 to 18.
    */
   maxBufferedPixels: z.int().min(1).default(64_000_000),
   /** Frames or pages in the file. Only the first is decoded, but some loaders index them all. */

@@ -3,6 +3,8 @@ import { type Refusal, type RefusalCode, refusal } from '#core/refusal.ts';
 
 /** What decoders say, and what it means; the first line that fits counts. Everything else is corrupt. */
 const MEANINGS: readonly [said: RegExp, code: RefusalCode, detail: string][] = [
+  // The format was told by its magic bytes: a loader that does not know it finds it damaged.
+  [/unsupported image format/i, 'corrupt', 'the decoder gave up'],
   [/pixel limit|security limit|too large|exceeds/i, 'too-many-pixels', 'the decoder refuses its size'],
   [
     /premature end|unexpected end|end of (file|stream|source|data)|truncated|bad seek|seek error|not enough|too short|read error at|out of data/i,

@@ -10,8 +10,7 @@ import type { RawPicture } from './sharp-picture.ts';
 type Outcome = { ok: true; picture: RawPicture } | { ok: false; refusal: Refusal };
 
 /**
- * Decodes what sharp cannot: HEIC by libheif, BMP by bmp-ts. Both block the thread they run on, so they have one of
- * their own, which is started for the first such file and ended when a file overruns its time.
+ * Decodes what sharp cannot: HEIC (by libheif) and BMP. Both block the thread they run on, so they have one of their own, which is started for the first such file and ended when a file overruns its time.
  */
 export class PictureDecoder {
   #thread: Worker | undefined;

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { parentPort } from 'node:worker_threads';
 import { messageOf } from '#core/error.ts';
+import { decodeBmp } from '#core/image/decode-bmp.ts';
 
 /** What the thread is asked, and what it answers. */
 export type ThreadRequest = { id: number; format: 'heic' | 'bmp'; bytes: Uint8Array; maxPixels: number };
@@ -30,11 +31,10 @@ if (port === null) throw new Error('this file runs in a worker thread only');
 // Loaded when the first such file comes: most jobs have none.
 const require = createRequire(import.meta.url);
 let heif: Heif | undefined;
-let bmp: typeof import('bmp-ts') | undefined;
 
 port.on('message', async (request: ThreadRequest) => {
   try {
-    const reply = request.format === 'heic' ? await decodeHeic(request) : decodeBmp(request);
+    const reply = request.format === 'heic' ? await decodeHeic(request) : bmpReply(request);
     port.postMessage(reply, reply.kind === 'picture' ? [reply.rgba.buffer as ArrayBuffer] : []);
   } catch (error) {
     port.postMessage({ id: request.id, kind: 'failed', message: messageOf(error) } satisfies ThreadReply);
@@ -62,17 +62,6 @@ async function decodeHeic({ id, bytes, maxPixels }: ThreadRequest): Promise<Thre
   }
 }
 
-function decodeBmp({ id, bytes }: ThreadRequest): ThreadReply {
-  bmp ??= require('bmp-ts') as typeof import('bmp-ts');
-  const { width, height, data, bitPP } = bmp.decode(
-    Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length),
-    {
-      toRGBA: true,
-    },
-  );
-  const rgba = new Uint8Array(data);
-  // Only some 32-bit files have an alpha channel, and in most of those it is left at zero: BMPs are opaque.
-  if (bitPP !== 32 || rgba.every((value, i) => i % 4 !== 3 || value === 0))
-    for (let i = 3; i < rgba.length; i += 4) rgba[i] = 255;
-  return { id, kind: 'picture', widthPx: width, heightPx: height, rgba };
+function bmpReply({ id, bytes }: ThreadRequest): ThreadReply {
+  return { id, kind: 'picture', ...decodeBmp(bytes) };
 }

@@ -32,8 +32,7 @@ const pictures = new PictureDecoder();
 export function decoderVersion(): string {
   const require = createRequire(import.meta.url);
   const { version: heif } = require('libheif-js/package.json') as { version: string };
-  const { version: bmp } = require('bmp-ts/package.json') as { version: string };
-  return `${sharpVersion()}, libheif-js ${heif}, bmp-ts ${bmp}`;
+  return `${sharpVersion()}, libheif-js ${heif}`;
 }
 
 /**
@@ -85,7 +84,9 @@ async function guarded<T>(
   const { format, header } = inspected;
   if (format === 'heic' || format === 'bmp') {
     const decoded = await pictures.decode(format, bytes, limits);
-    return decoded.ok ? withinTime(limits, () => use(openRaw(decoded.picture), format)) : decoded;
+    return decoded.ok
+      ? withinTime(limits, () => use(openRaw(decoded.picture, header.colorProfile), format))
+      : decoded;
   }
   return withinTime(limits, async () => use(await openWithSharp(bytes, format, header, limits), format));
 }

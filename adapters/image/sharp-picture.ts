@@ -4,6 +4,7 @@ import type { ImageFormat, ImageHeader } from '#core/image/image-header.ts';
 import { withoutNeedlessChunks } from '#core/image/inspect-png.ts';
 import type { ImageLimits } from '#core/limits.ts';
 import type { PreprocessSpec } from '#core/preprocess-spec.ts';
+import { profiledTiff } from './profiled-tiff.ts';
 
 // One image in one thread: several images at once use the cores better than several threads for one. No cache: no
 // image comes twice.
@@ -69,14 +70,28 @@ export async function openWithSharp(
   };
 }
 
-/** Opens pixels that another decoder made. */
-export function openRaw(picture: RawPicture): OpenPicture {
+/**
+ * Opens pixels that another decoder made.
+ *
+ * @param colorProfile ICC profile of the pixels; it is applied to the scaled picture, which is the cheaper place.
+ */
+export function openRaw(picture: RawPicture, colorProfile: Uint8Array | null): OpenPicture {
   const { widthPx, heightPx, rgba } = picture;
   const open = (): Sharp => sharp(rgba, { raw: { width: widthPx, height: heightPx, channels: 4 } });
+  const profiled = async (scaled: Sharp, profile: Uint8Array): Promise<Sharp> => {
+    const { data, info } = await scaled.raw().toBuffer({ resolveWithObject: true });
+    return sharp(profiledTiff(data, { widthPx: info.width, heightPx: info.height }, profile));
+  };
   return {
     upright: { widthPx, heightPx },
-    scaledTo: (size, spec) => scaledRgb(open(), size, spec),
-    thumbnail: (maxSidePx) => thumbnailOf(open(), maxSidePx),
+    scaledTo: async (size, spec) =>
+      colorProfile === null || spec.color === 'ignore-profile'
+        ? scaledRgb(open(), size, spec)
+        : scaledRgb(await profiled(resized(open(), size, spec), colorProfile), size, spec),
+    thumbnail: async (maxSidePx) => {
+      const small = withinSide(open(), maxSidePx);
+      return thumbnailOf(colorProfile === null ? small : await profiled(small, colorProfile), maxSidePx);
+    },
   };
 }
 
@@ -117,12 +132,15 @@ function resized(picture: Sharp, size: Size, spec: ScaleSpec): Sharp {
 }
 
 function thumbnailOf(picture: Sharp, maxSidePx: number): Promise<Buffer> {
-  return picture
-    .resize(maxSidePx, maxSidePx, { fit: 'inside', withoutEnlargement: true })
+  return withinSide(picture, maxSidePx)
     .flatten({ background: '#ffffff' })
     .toColourspace('srgb')
     .jpeg({ quality: 75 })
     .toBuffer();
+}
+
+function withinSide(picture: Sharp, maxSidePx: number): Sharp {
+  return picture.resize(maxSidePx, maxSidePx, { fit: 'inside', withoutEnlargement: true });
 }
 
 async function uprightSize(input: Buffer, options: SharpOptions): Promise<Size> {

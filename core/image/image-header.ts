@@ -19,6 +19,10 @@ export interface ImageHeader extends Size {
   readonly isCmyk: boolean;
   /** EXIF orientation 1–8; null where the decoder knows it better. */
   readonly orientation: number | null;
+  /** The file ends before what its header promises. */
+  readonly isTruncated: boolean;
+  /** An embedded ICC profile, where the decoder does not hand it on. */
+  readonly colorProfile: Uint8Array | null;
 }
 
 /** A header, or why there is none. */
@@ -31,7 +35,16 @@ export function headerOf(
   if (!(fields.widthPx > 0 && fields.heightPx > 0)) return corrupt(`the ${format} header says zero pixels`);
   return {
     ok: true,
-    header: { frames: 1, isBuffered: false, passes: 1, isCmyk: false, orientation: null, ...fields },
+    header: {
+      frames: 1,
+      isBuffered: false,
+      passes: 1,
+      isCmyk: false,
+      orientation: null,
+      isTruncated: false,
+      colorProfile: null,
+      ...fields,
+    },
   };
 }
 

@@ -45,9 +45,9 @@ export function inspectImage(bytes: Uint8Array, limits: ImageLimits): Inspected 
   const result = INSPECTORS[sniffed.format](bytes);
   if (!result.ok) return result;
   const tooMuch = overLimit(result.header, limits);
-  return tooMuch === undefined
-    ? { ok: true, format: sniffed.format, header: result.header }
-    : { ok: false, refusal: tooMuch };
+  if (tooMuch !== undefined) return { ok: false, refusal: tooMuch };
+  if (result.header.isTruncated) return refuse('truncated', 'the file ends before the picture does');
+  return { ok: true, format: sniffed.format, header: result.header };
 }
 
 /** A size that only a decoder can tell is held to the same limit as one from a header. */

@@ -20,7 +20,7 @@ const EXIF = 'Exif\0\0';
  */
 export function inspectJpeg(bytes: Uint8Array): HeaderResult {
   const reader = new ByteReader(bytes);
-  let orientation: number | undefined;
+  let orientation: number | null | undefined;
   let frame: { marker: number; widthPx: number; heightPx: number; components: number } | undefined;
   let at = 2;
   for (;;) {
@@ -45,8 +45,10 @@ export function inspectJpeg(bytes: Uint8Array): HeaderResult {
         return truncated('the JPEG ends inside its frame header');
       }
       frame = { marker, widthPx, heightPx, components };
-    } else if (marker === APP1 && orientation === undefined && reader.text(at + 4, 6) === EXIF) {
-      orientation = exifOrientation(bytes.subarray(at + 10, at + 2 + length));
+    } else if (marker === APP1 && reader.text(at + 4, 6) === EXIF) {
+      // Of several EXIF blocks the decoder chooses one.
+      orientation =
+        orientation === undefined ? exifOrientation(bytes.subarray(at + 10, at + 2 + length)) : null;
     } else if (marker === SOS) break;
     at += 2 + length;
   }
@@ -60,7 +62,7 @@ export function inspectJpeg(bytes: Uint8Array): HeaderResult {
       isBuffered: readsAllScans,
       passes: readsAllScans ? countScans(bytes, at) : 1,
       isCmyk: frame.components === 4,
-      orientation: orientation ?? 1,
+      orientation: orientation === undefined ? 1 : orientation,
     },
     'JPEG',
   );

@@ -24,12 +24,16 @@ export function inspectWebp(bytes: Uint8Array): HeaderResult {
       ? truncated('the WebP ends before its picture')
       : corrupt('the WebP has no picture in it');
   }
-  const header = headerOf({ widthPx, heightPx, frames: Math.max(1, frames), isBuffered: true }, 'WebP');
-  if (header.ok && bytes.length < 8 + riffBytes) {
-    // Size is told first, so that a huge one is refused as huge: a header bomb is not just a short file.
-    return { ok: true, header: { ...header.header } };
-  }
-  return header;
+  return headerOf(
+    {
+      widthPx,
+      heightPx,
+      frames: Math.max(1, frames),
+      isBuffered: true,
+      isTruncated: bytes.length < 8 + riffBytes,
+    },
+    'WebP',
+  );
 }
 
 function sizeOf(

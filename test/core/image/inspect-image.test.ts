@@ -99,6 +99,22 @@ describe('inspecting', () => {
     );
   });
 
+  it('ends soon on boxes in boxes in boxes', () => {
+    const depth = 100_000;
+    const file = Buffer.alloc(24 + 8 * depth);
+    file.write('\0\0\0\x18ftypavif\0\0\0\0avifmif1', 'latin1');
+    for (let i = 0; i < depth; i++) {
+      file.writeUInt32BE(8 * (depth - i), 24 + 8 * i);
+      file.write('moov', 28 + 8 * i, 'latin1');
+    }
+    expect(refusalOf(file)).toBe('corrupt');
+  });
+
+  it('finds a file too large before it finds it too short', () => {
+    expect(refusalOf(tinyWebpClaiming(16_000, 16_000).subarray(0, 30))).toBe('too-many-pixels');
+    expect(refusalOf(tinyWebpClaiming(16, 16).subarray(0, 30))).toBe('truncated');
+  });
+
   it('ends soon on a TIFF whose pages form a loop', () => {
     expect(refusalOf(Buffer.from('II*\0\x08\0\0\0\0\0\x08\0\0\0', 'latin1'))).toBe('corrupt');
   });

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants, type Dirent } from 'node:fs';
-import { type FileHandle, link, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, type FileHandle, link, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { SluiceError } from '#core/error.ts';
 import type {
@@ -52,6 +52,15 @@ export class FolderStore implements ObjectStore {
     return { objects };
   }
 
+  async folders(prefix: string): Promise<string[]> {
+    const parent = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+    const entries = await this.#entries(parent);
+    return entries
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => `${parent}${entry.name}/`)
+      .filter((folder) => folder.startsWith(prefix));
+  }
+
   async get(key: string, options: { maxBytes?: number; signal?: AbortSignal } = {}): Promise<StoredObject> {
     const file = await this.#open(key);
     try {
@@ -98,7 +107,7 @@ export class FolderStore implements ObjectStore {
         return 'written';
       }
       // A hard link, unlike a rename, fails where the name is taken.
-      await link(temporary, path);
+      await link(temporary, path).catch((error: unknown) => linkless(error, temporary, path));
       await rm(temporary, { force: true });
       return 'written';
     } catch (error) {
@@ -189,6 +198,12 @@ export class FolderStore implements ObjectStore {
     }
     return join(this.#root, parts.join(sep));
   }
+}
+
+/** For file systems without hard links (FAT, some network folders): an exclusive copy, which a crash may cut short. */
+async function linkless(error: unknown, from: string, to: string): Promise<void> {
+  if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK'].includes(errnoOf(error) ?? '')) throw error;
+  await copyFile(from, to, constants.COPYFILE_EXCL);
 }
 
 async function readWhole(file: FileHandle, bytes: number, signal: AbortSignal | undefined): Promise<Buffer> {

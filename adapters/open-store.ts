@@ -1,13 +1,9 @@
 import type { ObjectStore } from '#core/ports/object-store.ts';
+import type { StoreLocation } from '#core/store-location.ts';
 import { FolderStore } from './folder-store.ts';
-
-/** Where a store is, as plain data that another process can be told. */
-export interface StoreLocation {
-  readonly kind: 'folder';
-  readonly root: string;
-}
+import { S3ObjectStore } from './s3-store.ts';
 
 /** The store at a location. */
 export function openStore(location: StoreLocation): ObjectStore {
-  return new FolderStore(location.root);
+  return location.kind === 's3' ? new S3ObjectStore(location) : new FolderStore(location.root);
 }

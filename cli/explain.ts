@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { FolderStore } from '#adapters/folder-store.ts';
 import { loadModel, loadPolicy } from '#adapters/model-folder.ts';
-import type { StoreLocation } from '#adapters/open-store.ts';
+import type { StoreLocation } from '#core/store-location.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
 import { type AuditRecord, auditColumns } from '#core/audit-record.ts';
 import { packKey, type RangeId } from '#core/job-layout.ts';

@@ -2,7 +2,7 @@ import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, relative, resolve, sep } from 'node:path';
 import { FolderStore } from '#adapters/folder-store.ts';
 import { type KeyFilter, listedImages, manifestImages, type SourceEntry } from '#adapters/image-sources.ts';
-import type { StoreLocation } from '#adapters/open-store.ts';
+import type { StoreLocation } from '#core/store-location.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
 
 /** Where a job's images come from. */

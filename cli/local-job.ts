@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { FolderStore } from '#adapters/folder-store.ts';
 import { type LoadedModel, loadModel, loadPolicy } from '#adapters/model-folder.ts';
 import { OnnxEngine } from '#adapters/onnx-engine.ts';
-import type { StoreLocation } from '#adapters/open-store.ts';
+import type { StoreLocation } from '#core/store-location.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
 import type { RunConfig } from '#core/config.ts';
 import type { Plan } from '#core/plan.ts';

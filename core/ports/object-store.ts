@@ -3,6 +3,8 @@ export interface ObjectInfo {
   readonly key: string;
   readonly bytes: number;
   readonly etag: string;
+  /** When it was last written, where the listing tells. */
+  readonly modifiedAt?: Date;
 }
 
 /** One page of a listing; `next` is absent on the last page. */
@@ -33,6 +35,8 @@ export interface ObjectWriter {
 export interface ObjectStore {
   /** Lists keys in ascending UTF-8 order, a page at a time. Pass a page's `next` as `cursor` for the one after it. */
   list(options?: { prefix?: string; cursor?: string; signal?: AbortSignal }): Promise<ListPage>;
+  /** The folders (each ending in "/") directly below a prefix, some hundreds at the most: where a listing can be split. */
+  folders(prefix: string, options?: { signal?: AbortSignal }): Promise<string[]>;
   get(key: string, options?: { maxBytes?: number; signal?: AbortSignal }): Promise<StoredObject>;
   /** Size and etag without the body, or `undefined` where there is no such object. */
   head(key: string, options?: { signal?: AbortSignal }): Promise<ObjectInfo | undefined>;

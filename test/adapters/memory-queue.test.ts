@@ -9,6 +9,6 @@ describeMessageQueue('MemoryQueue', async (options) => {
     elapse: async (ms) => {
       nowMs += ms;
     },
-    deadLetters: async () => queue.deadLetters,
+    deadLetters: async () => queue.deadLetters.map(({ body, reason }) => ({ body, reason })),
   };
-});
+}, 10_000);

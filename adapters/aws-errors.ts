@@ -61,7 +61,10 @@ export function awsError(
     );
   }
   if (name === 'NoSuchBucket') {
-    return make('service-misconfigured', `there is no bucket for ${resource}: create it, or correct its name`);
+    return make(
+      'service-misconfigured',
+      `there is no bucket for ${resource}: create it, or correct its name`,
+    );
   }
   if (name === 'QueueDoesNotExist' || name === 'AWS.SimpleQueueService.NonExistentQueue') {
     return make('service-misconfigured', `there is no queue ${resource}: create it, or correct its URL`);

@@ -56,7 +56,8 @@ export class MemoryQueue implements MessageQueue {
 
   async send(bodies: readonly string[], { delayMs = 0 }: SendOptions = {}): Promise<void> {
     const visibleAtMs = delayMs > 0 ? this.#now() + delayMs : 0;
-    for (const body of bodies) this.#messages.add({ body, sentAt: new Date(), deliveries: 0, visibleAtMs, receipt: 0 });
+    for (const body of bodies)
+      this.#messages.add({ body, sentAt: new Date(), deliveries: 0, visibleAtMs, receipt: 0 });
     this.#wakeAll();
   }
 

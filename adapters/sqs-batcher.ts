@@ -8,9 +8,7 @@ const RETRY_AFTER_MS = 100;
 
 /** What became of one entry of a batch: an answer by its place, `undefined` where it succeeded. */
 export type EntryFailure = { readonly error: SluiceError; readonly retryable: boolean };
-export type BatchCall<T> = (
-  entries: readonly T[],
-) => Promise<ReadonlyMap<number, EntryFailure>>;
+export type BatchCall<T> = (entries: readonly T[]) => Promise<ReadonlyMap<number, EntryFailure>>;
 
 /**
  * Sends one batch, and those of its entries again that the service refused for the moment.

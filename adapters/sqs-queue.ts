@@ -108,7 +108,7 @@ export class SqsMessageQueue implements MessageQueue {
 
   async receive(options: { maxMessages: number; waitMs: number; signal?: AbortSignal }): Promise<Lease[]> {
     const { signal } = options;
-    if (signal?.aborted === true) return [];
+    if (isAborted(signal)) return [];
     try {
       const { Messages = [] } = await this.#client.send(
         new ReceiveMessageCommand({
@@ -122,7 +122,7 @@ export class SqsMessageQueue implements MessageQueue {
       );
       return Messages.map((message) => this.#leaseOf(message));
     } catch (cause) {
-      if (signal?.aborted === true) return [];
+      if (isAborted(signal)) return [];
       throw awsError(cause, { resource: this.url, action: 'sqs:ReceiveMessage' }, 'queue-unavailable');
     }
   }
@@ -209,7 +209,12 @@ export class SqsMessageQueue implements MessageQueue {
     url: string,
     call: () => Promise<{
       Failed?:
-        | { Id: string | undefined; Code: string | undefined; SenderFault: boolean | undefined; Message?: string | undefined }[]
+        | {
+            Id: string | undefined;
+            Code: string | undefined;
+            SenderFault: boolean | undefined;
+            Message?: string | undefined;
+          }[]
         | undefined;
     }>,
   ): Promise<Map<number, EntryFailure>> {
@@ -305,6 +310,11 @@ function batchesOf(bodies: readonly string[], maxBytes: number): string[][] {
   }
   if (batch.length > 0) batches.push(batch);
   return batches;
+}
+
+/** Asked anew each time: it changes while a call waits. */
+function isAborted(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true;
 }
 
 /** SQS's text is XML 1.0's, and some services refuse all beyond U+FFFF: in JSON, escapes say the same. */

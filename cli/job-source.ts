@@ -2,8 +2,8 @@ import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, relative, resolve, sep } from 'node:path';
 import { FolderStore } from '#adapters/folder-store.ts';
 import { type KeyFilter, listedImages, manifestImages, type SourceEntry } from '#adapters/image-sources.ts';
-import type { StoreLocation } from '#core/store-location.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
+import type { StoreLocation } from '#core/store-location.ts';
 
 /** Where a job's images come from. */
 export interface JobSource {
@@ -53,6 +53,7 @@ export async function openJobSource(path: string, root?: string): Promise<JobSou
 
 /** The key prefix under which `folder` lies inside the source, if it does: results are not audited. */
 export function prefixInside(location: StoreLocation, folder: string): string[] {
+  if (location.kind !== 'folder') return [];
   const path = relative(location.root, resolve(folder));
   if (path === '' || path.startsWith('..') || resolve(path) === path) return [];
   return [`${path.split(sep).join('/')}/`];

@@ -3,18 +3,17 @@ import { join } from 'node:path';
 import { FolderStore } from '#adapters/folder-store.ts';
 import { type LoadedModel, loadModel, loadPolicy } from '#adapters/model-folder.ts';
 import { OnnxEngine } from '#adapters/onnx-engine.ts';
-import type { StoreLocation } from '#core/store-location.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
 import type { RunConfig } from '#core/config.ts';
 import type { Plan } from '#core/plan.ts';
 import { type Policy, policyHash } from '#core/policy.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
+import type { StoreLocation } from '#core/store-location.ts';
 import { Summary } from '#core/summary.ts';
 import { type FinalizePorts, finalizeJob, SUMMARY_FILE } from '#functions/finalize.ts';
 import { PackProcesses } from '#functions/pack-processes.ts';
 import { lockJob } from './job-lock.ts';
 import type { LocalJobRequest } from './job-request.ts';
-import type { JobSource } from './job-source.ts';
 import { runLocalPipeline } from './local-pipeline.ts';
 import { imagesDone, prepareJob } from './prepare-job.ts';
 import type { JobProgress } from './progress.ts';
@@ -51,7 +50,7 @@ export async function runLocalJob(
     return { kind: 'finished', summary: settled };
   }
 
-  await using decoders = decodingProcesses(request, workLocation);
+  await using decoders = decodingProcesses(config, workLocation);
   const run =
     done < plan.images
       ? await auditImages(plan, request, { works, model, policy, decoders }, progress, stop)
@@ -75,19 +74,15 @@ export async function runLocalJob(
       works,
       results,
       reasonOf: run.reasonOf,
-      thumbnail: (key, maxSidePx) => decoders.thumbnail(key, maxSidePx),
+      thumbnail: (key, maxSidePx) => decoders.thumbnail(request.source.location, key, maxSidePx),
     },
   );
   return { kind: 'finished', summary };
 }
 
 /** The decoding processes of a job, as its configuration has them. */
-export function decodingProcesses(
-  { source, config }: { source: Pick<JobSource, 'location'>; config: RunConfig },
-  works: StoreLocation,
-): PackProcesses {
+export function decodingProcesses(config: RunConfig, works: StoreLocation): PackProcesses {
   return new PackProcesses(config.processes ?? availableParallelism(), {
-    source: source.location,
     works,
     limits: config.limits,
     options: {
@@ -106,7 +101,7 @@ export function cpuEngine(model: LoadedModel): Promise<OnnxEngine> {
 
 async function auditImages(
   plan: Plan,
-  { config }: LocalJobRequest,
+  { config, source }: LocalJobRequest,
   parts: { works: ObjectStore; model: LoadedModel; policy: Policy; decoders: PackProcesses },
   progress: JobProgress,
   stop: AbortSignal,
@@ -115,6 +110,7 @@ async function auditImages(
   let images = 0;
   const result = await runLocalPipeline(
     {
+      source: source.location,
       plan,
       config,
       manifest: parts.model.manifest,

@@ -9,7 +9,8 @@ import type { ModelManifest } from '#core/model-manifest.ts';
 import { expectedRanges, type Plan, plannedStage } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { preprocessHash } from '#core/preprocess-spec.ts';
-import { planJob, readPlan } from '#functions/plan.ts';
+import { planJob } from '#functions/plan.ts';
+import { readPlan } from '#functions/read-plan.ts';
 import type { LocalJobRequest } from './job-request.ts';
 import { prefixInside } from './job-source.ts';
 
@@ -56,7 +57,7 @@ export async function imagesDone(plan: Plan, works: ObjectStore): Promise<number
     cursor = page.next;
   } while (cursor !== undefined);
   let images = 0;
-  for (const range of expectedRanges(plan)) if (parts.has(partKey(range))) images += range.refs;
+  for (const range of expectedRanges(plan)) if (parts.has(partKey(range.pack))) images += range.refs;
   return images;
 }
 
@@ -126,6 +127,7 @@ async function newPlan(
     {
       job,
       source: source.label,
+      bucket: source.location.kind === 's3' ? source.location.bucket : null,
       createdAt: new Date(),
       stage: plannedStage(manifest),
       shardSize: config.shardSize,

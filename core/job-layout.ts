@@ -55,6 +55,11 @@ export function partKey(id: PackId): string {
   return `${partPrefix(id.job, id.stage)}${id.name}.parquet`;
 }
 
+/** Where the pixels of a pack's item lie that the model failed on. */
+export function quarantineKey(id: PackId, item: number): string {
+  return `quarantine/${id.job}/${id.stage}/${id.name}-${item}.safetensors`;
+}
+
 /** The name of the pack of a range. */
 export function rangeName({ shard, range }: RangeId): string {
   return `${digits(shard, 6)}-${digits(range, 3)}`;

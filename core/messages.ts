@@ -16,6 +16,8 @@ export const ShardMessage = z.strictObject({
   job: Name,
   shard: Index,
   range: Index.optional(),
+  /** How often the pack has been asked for again; it is given up in the end. */
+  remakes: Index.default(0),
 });
 export type ShardMessage = z.infer<typeof ShardMessage>;
 
@@ -27,12 +29,19 @@ export const ImageMessage = z.strictObject({
   ref: ImageRef,
   /** When the object appeared; the job of the live lane is that day's. */
   at: z.iso.datetime(),
+  remakes: Index.default(0),
 });
 export type ImageMessage = z.infer<typeof ImageMessage>;
 
 /** What a pack was made of: all that is needed to make it again. */
 const PackOrigin = z.discriminatedUnion('lane', [
-  z.strictObject({ lane: z.literal('bulk'), bucket: z.string().nullable(), shard: Index, range: Index }),
+  z.strictObject({
+    lane: z.literal('bulk'),
+    bucket: z.string().nullable(),
+    shard: Index,
+    range: Index,
+    remakes: Index,
+  }),
   z.strictObject({ lane: z.literal('live'), image: ImageMessage }),
 ]);
 
@@ -76,6 +85,8 @@ export function parseMessage<T>(schema: z.ZodType<T>, body: string): T {
   } catch (cause) {
     const shown = body.length > 120 ? `${body.slice(0, 120)}…` : body;
     const reason = cause instanceof z.ZodError ? z.prettifyError(cause) : messageOf(cause);
-    throw new SluiceError('message-malformed', `not a message of this queue: ${shown} (${reason})`, { cause });
+    throw new SluiceError('message-malformed', `not a message of this queue: ${shown} (${reason})`, {
+      cause,
+    });
   }
 }

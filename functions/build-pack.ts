@@ -2,26 +2,33 @@ import PQueue from 'p-queue';
 import type { PreprocessOutcome } from '#adapters/image/preprocess-image.ts';
 import { SluiceError } from '#core/error.ts';
 import type { ImageRef } from '#core/image-ref.ts';
-import { packId, packKey, type RangeId } from '#core/job-layout.ts';
+import { type PackId, packIdText, packKey } from '#core/job-layout.ts';
 import { encodePack, type PackItem, type RefusedItem } from '#core/pack.ts';
 import type { ObjectStore, StoredObject } from '#core/ports/object-store.ts';
 import type { PreprocessSpec } from '#core/preprocess-spec.ts';
 import { type Refusal, refusal } from '#core/refusal.ts';
+import type { StoreLocation } from '#core/store-location.ts';
 import { ByteBudget } from './byte-budget.ts';
 
-/** One fixed range of a shard, to be made into one pack. */
+/** Some images, to be made into one pack. */
 export interface PackRequest {
-  readonly id: RangeId;
+  readonly id: PackId;
+  /** Where the refs' keys lie. */
+  readonly source: StoreLocation;
   readonly refs: readonly ImageRef[];
   readonly preprocess: PreprocessSpec;
   readonly preprocessHash: string;
   /** Images (by their place in `refs`) that are not to be tried again, and what to say of them. */
   readonly refused?: Readonly<Record<number, Refusal>>;
+  /** A pack of at most so many bytes is handed back instead of being stored. */
+  readonly inlineUpToBytes?: number;
 }
 
-/** What became of a range. */
+/** What became of the images. */
 export interface BuiltPack {
   readonly bytes: number;
+  /** The pack itself, where it was small enough; else it lies in the work store. */
+  readonly inline?: Uint8Array;
   readonly images: number;
   readonly refused: number;
 }
@@ -50,7 +57,7 @@ export interface PackBuilderEvents {
 type ImageResult = { item: Omit<PackItem, 'preprocessMs'> } | { refused: Omit<RefusedItem, 'preprocessMs'> };
 
 /**
- * Reads and decodes every image of a range and writes them as one pack. A bad image becomes a refusal in the
+ * Reads and decodes every image of a request and writes them as one pack. A bad image becomes a refusal in the
  * pack; only a broken system (a store that does not answer) throws.
  */
 export async function buildPack(
@@ -107,7 +114,7 @@ export async function buildPack(
   const { header, body } = encodePack({
     header: {
       schema: 1,
-      pack: packId(id),
+      pack: packIdText(id),
       preprocessHash: request.preprocessHash,
       decoderVersion: ports.decoderVersion,
       items,
@@ -117,8 +124,11 @@ export async function buildPack(
     widthPx: preprocess.widthPx,
     images: tensor.subarray(0, items.length * rowBytes),
   });
+  const built = { bytes: header.length + body.length, images: items.length, refused: refused.length };
+  if (built.bytes <= (request.inlineUpToBytes ?? 0))
+    return { ...built, inline: Buffer.concat([header, body]) };
   await ports.works.put(packKey(id), [header, body]);
-  return { bytes: header.length + body.length, images: items.length, refused: refused.length };
+  return built;
 }
 
 async function getOrRefuse(

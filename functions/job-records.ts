@@ -1,11 +1,11 @@
 import { decodePart } from '#adapters/parquet-audit.ts';
 import type { AuditRecord, Receipt } from '#core/audit-record.ts';
 import { SluiceError } from '#core/error.ts';
-import { packId, partKey, type RangeId, refsOfRange } from '#core/job-layout.ts';
+import { packIdText, partKey, type RangeId, refsOfRange } from '#core/job-layout.ts';
 import { failedRecord } from '#core/pack-records.ts';
-import { expectedRanges, type Plan, type Shard } from '#core/plan.ts';
+import { expectedRanges, type Plan, packOfRange, type Shard } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
-import { readShard } from './plan.ts';
+import { readShard } from './read-plan.ts';
 
 /** Where the records of ranges without a part come from. */
 export interface FailedRanges {
@@ -40,7 +40,7 @@ export async function* jobRecords(
     if (!fits) {
       throw new SluiceError(
         'accounting-broken',
-        `part "${partKey(range)}" does not hold the ${refs.length} images of its range: delete it and resume the job`,
+        `part "${partKey(range.pack)}" does not hold the ${refs.length} images of its range: delete it and resume the job`,
       );
     }
     yield* records;
@@ -53,7 +53,7 @@ async function partRecords(
   works: ObjectStore,
 ): Promise<AuditRecord[] | undefined> {
   try {
-    const { body } = await works.get(partKey(range));
+    const { body } = await works.get(partKey(packOfRange(plan, range)));
     return await decodePart(body, plan.stage.scores);
   } catch (error) {
     if (error instanceof SluiceError && error.code === 'object-missing') return undefined;
@@ -65,7 +65,7 @@ function failedReceipt(plan: Plan, range: RangeId, failed: FailedRanges): Receip
   return {
     job: plan.job,
     stage: plan.stage.name,
-    pack: packId(range),
+    pack: packIdText(packOfRange(plan, range)),
     model: plan.stage.model,
     modelSha256: plan.stage.modelSha256,
     preprocessHash: plan.stage.preprocessHash,

@@ -1,14 +1,14 @@
 import { decoderVersion, preprocessImage, thumbnailOf } from '#adapters/image/preprocess-image.ts';
-import { openStore, type StoreLocation } from '#adapters/open-store.ts';
+import { openStore } from '#adapters/open-store.ts';
 import { serveTasks } from '#adapters/task-process.ts';
 import { messageOf, SluiceError, type SluiceErrorCode } from '#core/error.ts';
 import type { ImageLimits } from '#core/limits.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
+import type { StoreLocation } from '#core/store-location.ts';
 import { type BuiltPack, buildPack, type PackBuilderOptions, type PackRequest } from './build-pack.ts';
 
 /** What a decoding process needs to know before its first task. */
 export interface PackProcessSetup {
-  readonly source: StoreLocation;
   readonly works: StoreLocation;
   readonly limits: ImageLimits;
   readonly options: PackBuilderOptions;
@@ -16,7 +16,7 @@ export interface PackProcessSetup {
 
 export type PackProcessTask =
   | { kind: 'pack'; request: PackRequest; announceImages: boolean }
-  | { kind: 'thumbnail'; key: string; maxSidePx: number };
+  | { kind: 'thumbnail'; source: StoreLocation; key: string; maxSidePx: number };
 
 /** "This image is next": sent where the parent wants to know which image a process dies on. */
 export interface PackProcessEvent {
@@ -36,13 +36,12 @@ const MAX_STUCK = 2;
 class TooManyStuck extends Error {}
 
 serveTasks<PackProcessSetup, PackProcessTask, PackProcessEvent, PackProcessResult>((setup) => {
-  const source = openStore(setup.source);
   const works = openStore(setup.works);
   return async (task, emit) => {
     try {
       return task.kind === 'pack'
-        ? await pack(task, setup, { source, works }, emit)
-        : await thumbnail(task, setup, source);
+        ? await pack(task, setup, { source: openStore(task.request.source), works }, emit)
+        : await thumbnail(task, setup, openStore(task.source));
     } catch (error) {
       const known =
         error instanceof SluiceError

@@ -2,6 +2,7 @@ import PQueue from 'p-queue';
 import { TaskProcess } from '#adapters/task-process.ts';
 import { SluiceError } from '#core/error.ts';
 import { type Refusal, refusal } from '#core/refusal.ts';
+import type { StoreLocation } from '#core/store-location.ts';
 import type { BuiltPack, PackRequest } from './build-pack.ts';
 import type {
   PackProcessEvent,
@@ -21,6 +22,8 @@ type Process = TaskProcess<PackProcessSetup, PackProcessTask, PackProcessEvent, 
  * const { images, refused } = await processes.build(request);
  */
 export class PackProcesses implements AsyncDisposable {
+  /** How many packs are built at the same time. */
+  readonly concurrency: number;
   readonly #setup: PackProcessSetup;
   readonly #entry: URL;
   readonly #queue: PQueue;
@@ -36,6 +39,7 @@ export class PackProcesses implements AsyncDisposable {
   ) {
     this.#setup = setup;
     this.#entry = entry;
+    this.concurrency = processes;
     this.#queue = new PQueue({ concurrency: processes });
   }
 
@@ -48,10 +52,10 @@ export class PackProcesses implements AsyncDisposable {
   }
 
   /** A small JPEG of one image, or `undefined` where it cannot be decoded. */
-  async thumbnail(key: string, maxSidePx: number): Promise<Uint8Array | undefined> {
+  async thumbnail(source: StoreLocation, key: string, maxSidePx: number): Promise<Uint8Array | undefined> {
     return this.#queue.add(async () => {
       try {
-        const result = await this.#run({ kind: 'thumbnail', key, maxSidePx });
+        const result = await this.#run({ kind: 'thumbnail', source, key, maxSidePx });
         return result.kind === 'thumbnail' ? (result.jpeg ?? undefined) : undefined;
       } catch {
         // The image was audited; that its picture cannot be shown now is no reason to fail the report.

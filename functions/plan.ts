@@ -1,8 +1,9 @@
 import type { SourceEntry } from '#adapters/image-sources.ts';
 import type { ImageRef } from '#core/image-ref.ts';
 import { planKey, shardKey } from '#core/job-layout.ts';
-import { Plan, type PlannedStage, Shard, type SourceProblem } from '#core/plan.ts';
+import type { Plan, PlannedStage, Shard, SourceProblem } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
+import { writeJson } from './json-object.ts';
 
 /** Problems kept in the plan by line; more are only counted. */
 const MAX_PROBLEMS_KEPT = 1000;
@@ -11,6 +12,8 @@ const MAX_PROBLEMS_KEPT = 1000;
 export interface JobDescription {
   readonly job: string;
   readonly source: string;
+  /** The bucket that the keys lie in; null for a folder. */
+  readonly bucket: string | null;
   readonly createdAt: Date;
   readonly stage: PlannedStage;
   readonly shardSize: number;
@@ -33,11 +36,12 @@ export async function planJob(
   let problemCount = 0;
   let images = 0;
   let bytes = 0;
-  let shard = 0;
+  const shards: Plan['shards'] = [];
   let refs: ImageRef[] = [];
   const flush = async (): Promise<void> => {
-    await putJson(works, shardKey(job, shard), { schema: 1, job, shard, refs } satisfies Shard);
-    shard++;
+    const shard = shards.length;
+    await writeJson(works, shardKey(job, shard), { schema: 1, job, shard, refs } satisfies Shard);
+    shards.push({ shard, refs: refs.length });
     refs = [];
     onPlanned(images);
   };
@@ -59,28 +63,14 @@ export async function planJob(
     source: description.source,
     createdAt: description.createdAt.toISOString(),
     stage: description.stage,
-    shardSize: description.shardSize,
+    bucket: description.bucket,
     packSize: description.packSizeFor(images),
+    shards,
     images,
     bytes,
     problems,
     problemCount,
   };
-  await putJson(works, planKey(job), plan);
+  await writeJson(works, planKey(job), plan);
   return plan;
-}
-
-/** The plan of a job, or `undefined` where it was never planned to the end. */
-export async function readPlan(job: string, works: ObjectStore): Promise<Plan | undefined> {
-  const key = planKey(job);
-  if ((await works.head(key)) === undefined) return undefined;
-  return Plan.parse(JSON.parse((await works.get(key)).body.toString('utf8')));
-}
-
-export async function readShard(job: string, shard: number, works: ObjectStore): Promise<Shard> {
-  return Shard.parse(JSON.parse((await works.get(shardKey(job, shard))).body.toString('utf8')));
-}
-
-async function putJson(works: ObjectStore, key: string, value: unknown): Promise<void> {
-  await works.put(key, Buffer.from(JSON.stringify(value)));
 }

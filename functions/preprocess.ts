@@ -1,60 +1,104 @@
+import PQueue from 'p-queue';
 import { packKey, partKey, type RangeId, rangesIn, refsOfRange } from '#core/job-layout.ts';
 import type { PackMessage, ShardMessage } from '#core/messages.ts';
-import type { Plan } from '#core/plan.ts';
+import { type Plan, packOfRange } from '#core/plan.ts';
 import type { MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
+import type { StoreLocation } from '#core/store-location.ts';
 import type { BuiltPack, PackRequest } from './build-pack.ts';
-import { readShard } from './plan.ts';
+import { announcePack, storedPack } from './pack-announcer.ts';
+import { readShard } from './read-plan.ts';
 
 export interface PreprocessPorts {
   readonly works: ObjectStore;
   readonly packs: MessageQueue;
   build(request: PackRequest, signal?: AbortSignal): Promise<BuiltPack>;
-  /** Resolves once the pack backlog is below its limit: a stopped worker must not fill the store. */
-  roomForPacks(signal?: AbortSignal): Promise<void>;
-  onPack?(id: RangeId, pack: BuiltPack): void;
+  /** Packs that `build` makes at the same time. */
+  readonly concurrency: number;
+  /** Whether the pack backlog is below its limit (or becomes so while this waits). */
+  hasRoom(signal?: AbortSignal): Promise<boolean>;
+  onPack?(built: BuiltPack): void;
 }
+
+export interface PreprocessOptions {
+  readonly source: StoreLocation;
+  readonly signal?: AbortSignal;
+  /** Milliseconds that are left for all of it; left out, there is no end. */
+  timeLeftMs?(): number;
+}
+
+/** `handed-back`: some ranges are not done; send the shard again, and they will be. */
+export type PreprocessOutcome = 'done' | 'handed-back';
+
+/** A range is not begun with less time than this: the first one's duration is not known yet. */
+const MIN_TIME_FOR_RANGE_MS = 15_000;
+/** Nor with less than the longest one so far has taken, and some more. */
+const TIME_SAFETY = 1.5;
 
 /**
  * Makes the packs of one shard and announces them. Ranges whose part exists are done; a range whose pack exists
  * is announced again, since the announcement may have been lost. Safe to repeat at any point.
+ *
+ * When time runs short or workers fall behind, the ranges that are not begun are handed back: what is done is done.
  */
 export async function preprocessShard(
   message: ShardMessage,
   plan: Plan,
   ports: PreprocessPorts,
-  signal?: AbortSignal,
-): Promise<void> {
+  options: PreprocessOptions,
+): Promise<PreprocessOutcome> {
   const { refs } = await readShard(message.job, message.shard, ports.works);
-  const ranges = Array.from({ length: rangesIn(refs.length, plan.packSize) }, (_, range) => range);
-  const outcomes = await Promise.allSettled(
-    ranges.map(async (range) => {
-      const id: RangeId = { job: plan.job, stage: plan.stage.name, shard: message.shard, range };
-      if ((await ports.works.head(partKey(id))) !== undefined) return;
-      const existing = await ports.works.head(packKey(id));
-      let bytes = existing?.bytes;
-      if (bytes === undefined) {
-        await ports.roomForPacks(signal);
-        const pack = await ports.build(
-          {
-            id,
-            refs: refsOfRange(refs, range, plan.packSize),
-            preprocess: plan.stage.preprocess,
-            preprocessHash: plan.stage.preprocessHash,
-          },
-          signal,
-        );
-        ports.onPack?.(id, pack);
-        bytes = pack.bytes;
+  const queue = new PQueue({ concurrency: ports.concurrency });
+  let outcome: PreprocessOutcome = 'done';
+  let longestMs = 0;
+  const timeIsShort = (): boolean =>
+    (options.timeLeftMs?.() ?? Number.POSITIVE_INFINITY) <
+    Math.max(MIN_TIME_FOR_RANGE_MS, longestMs * TIME_SAFETY);
+
+  const preprocessRange = async (range: RangeId): Promise<void> => {
+    const id = packOfRange(plan, range);
+    if ((await ports.works.head(partKey(id))) !== undefined) return;
+    // A pack that is asked for again was damaged or is gone; it must not be announced as it is.
+    const remade = message.range !== undefined;
+    if (remade) await ports.works.delete([packKey(id)]);
+    let built = remade ? undefined : await storedPack(id, ports.works);
+    if (built === undefined) {
+      if (timeIsShort() || !(await ports.hasRoom(options.signal))) {
+        outcome = 'handed-back';
+        return;
       }
-      await ports.packs.send([JSON.stringify(packMessage(id, bytes))]);
-    }),
+      const startedMs = performance.now();
+      built = await ports.build(
+        {
+          id,
+          source: options.source,
+          refs: refsOfRange(refs, range.range, plan.packSize),
+          preprocess: plan.stage.preprocess,
+          preprocessHash: plan.stage.preprocessHash,
+        },
+        options.signal,
+      );
+      longestMs = Math.max(longestMs, performance.now() - startedMs);
+      ports.onPack?.(built);
+    }
+    const origin: PackMessage['origin'] = {
+      lane: 'bulk',
+      bucket: plan.bucket,
+      ...range,
+      remakes: message.remakes,
+    };
+    await announcePack(id, origin, built, ports.packs);
+  };
+
+  const ranges =
+    message.range === undefined
+      ? Array.from({ length: rangesIn(refs.length, plan.packSize) }, (_, range) => range)
+      : [message.range];
+  const outcomes = await Promise.allSettled(
+    ranges.map((range) => queue.add(() => preprocessRange({ shard: message.shard, range }))),
   );
   // All ranges have come to their end before the shard fails: nothing of it runs on unseen.
-  const failure = outcomes.find((outcome) => outcome.status === 'rejected');
+  const failure = outcomes.find((settled) => settled.status === 'rejected');
   if (failure !== undefined) throw failure.reason;
-}
-
-function packMessage(id: RangeId, bytes: number): PackMessage {
-  return { v: 1, type: 'pack', job: id.job, stage: id.stage, shard: id.shard, range: id.range, bytes };
+  return outcome;
 }

@@ -17,7 +17,10 @@ export interface LocalAws extends AsyncDisposable {
   readonly env: Readonly<Record<string, string>>;
   createBucket(name: string): void;
   /** A queue with a dead-letter queue of its own, `<name>-dead`. @returns its URL. */
-  createQueue(name: string, options?: { visibilitySeconds?: number; maxDeliveries?: number }): Promise<string>;
+  createQueue(
+    name: string,
+    options?: { visibilitySeconds?: number; maxDeliveries?: number },
+  ): Promise<string>;
   /** Announces every new object of a bucket in a queue, as S3 does. */
   notify(bucket: string, queueUrl: string): void;
   /** Tags that objects were given, by `bucket/key`. */
@@ -66,7 +69,10 @@ export async function startLocalAws(options: LocalAwsOptions = {}): Promise<Loca
       case 'slow-down':
         return void reply.status(503).header('content-type', 'application/xml').send(xmlError('SlowDown'));
       case 'internal-error':
-        return void reply.status(500).header('content-type', 'application/xml').send(xmlError('InternalError'));
+        return void reply
+          .status(500)
+          .header('content-type', 'application/xml')
+          .send(xmlError('InternalError'));
     }
   });
   app.addHook('preHandler', (request, reply, next) => {
@@ -89,7 +95,10 @@ export async function startLocalAws(options: LocalAwsOptions = {}): Promise<Loca
       }
     };
     if (request.method === 'PUT' && request.headers['if-none-match'] === '*' && isTaken()) {
-      return void reply.status(412).header('content-type', 'application/xml').send(xmlError('PreconditionFailed'));
+      return void reply
+        .status(412)
+        .header('content-type', 'application/xml')
+        .send(xmlError('PreconditionFailed'));
     }
     next();
   });

@@ -43,7 +43,8 @@ async function build(
   for (const [key, content] of Object.entries(files)) await source.put(key, Buffer.from(content));
   const keys = change.refs ?? Object.keys(files);
   const request: PackRequest = {
-    id: { job: 'job', stage: 'stage', shard: 3, range: 2 },
+    id: { job: 'job', stage: 'stage', name: '000003-002' },
+    source: { kind: 'folder', root: folder.path },
     refs: keys.map((key) => ({ key, etag: 'planned', bytes: 1 })),
     preprocess: spec,
     preprocessHash: 'h',
@@ -93,7 +94,8 @@ describe('building a pack', () => {
     const source = new FolderStore('/nowhere');
     source.get = () => Promise.reject(new SluiceError('store-unavailable', 'down', { retryable: true }));
     const request: PackRequest = {
-      id: { job: 'j', stage: 's', shard: 0, range: 0 },
+      id: { job: 'j', stage: 's', name: 'n' },
+      source: { kind: 'folder', root: '/nowhere' },
       refs: [{ key: 'a', etag: '', bytes: 1 }],
       preprocess: spec,
       preprocessHash: 'h',

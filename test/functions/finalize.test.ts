@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { FolderStore } from '#adapters/folder-store.ts';
 import { encodePart } from '#adapters/parquet-audit.ts';
 import type { AuditRecord } from '#core/audit-record.ts';
-import { partKey, shardKey } from '#core/job-layout.ts';
+import { partKey, rangeName, shardKey } from '#core/job-layout.ts';
 import { Plan } from '#core/plan.ts';
 import { Policy } from '#core/policy.ts';
 import { Summary } from '#core/summary.ts';
@@ -51,8 +51,9 @@ async function job(keys: readonly string[], parts: Record<number, AuditRecord[]>
       preprocessHash: 'p',
       scores: ['dark'],
     },
-    shardSize: 100,
+    bucket: null,
     packSize: 2,
+    shards: [{ shard: 0, refs: keys.length }],
     images: keys.length,
     bytes: 0,
     problems: [],
@@ -62,7 +63,7 @@ async function job(keys: readonly string[], parts: Record<number, AuditRecord[]>
   await store.put(shardKey('j', 0), Buffer.from(JSON.stringify({ schema: 1, job: 'j', shard: 0, refs })));
   for (const [range, records] of Object.entries(parts)) {
     await store.put(
-      partKey({ job: 'j', stage: 's', shard: 0, range: Number(range) }),
+      partKey({ job: 'j', stage: 's', name: rangeName({ shard: 0, range: Number(range) }) }),
       encodePart(records, ['dark']),
     );
   }

@@ -35,21 +35,26 @@ describe('a pack with images that hold their decoders for longer than they may',
       const works = { kind: 'folder', root: join(folder.path, 'works') } as const;
       const limits = ImageLimits.parse({ maxSecondsPerImage: 1, maxPixels: 1e9 });
       await using processes = new PackProcesses(1, {
-        source: { kind: 'folder', root },
         works,
         limits,
         options: { maxImageBytes: limits.maxImageBytes, imagesInFlight: 2, maxInFlightBytes: 2 ** 27 },
       });
-      const id = { job: 'j', stage: 's', shard: 0, range: 0 };
-      const build = (range: number) =>
-        processes.build({ id: { ...id, range }, refs: objects, preprocess: spec, preprocessHash: 'h' });
-      expect(await build(0)).toMatchObject({ images: 8, refused: hostile });
+      const id = { job: 'j', stage: 's', name: 'first' };
+      const build = (name: string) =>
+        processes.build({
+          id: { ...id, name },
+          source: { kind: 'folder', root },
+          refs: objects,
+          preprocess: spec,
+          preprocessHash: 'h',
+        });
+      expect(await build('first')).toMatchObject({ images: 8, refused: hostile });
       const { header } = decodePack((await new FolderStore(works.root).get(packKey(id))).body);
       expect(header.refused.map(({ ref, refusal }) => [ref.key.endsWith('slow.jpg'), refusal.code])).toEqual(
         Array.from({ length: hostile }, () => [true, 'timed-out']),
       );
       // The process that the decoder was stuck in is gone, and its successor works.
-      expect(await build(1)).toMatchObject({ images: 8 });
+      expect(await build('second')).toMatchObject({ images: 8 });
     },
     60_000,
   );

@@ -7,7 +7,6 @@ import { PackProcesses } from '#functions/pack-processes.ts';
 const entry = new URL('../support/hostile-pack-process.ts', import.meta.url);
 const location = { kind: 'folder', root: '/nowhere' } as const;
 const setup = {
-  source: location,
   works: location,
   limits: ImageLimits.parse({}),
   options: { maxImageBytes: 1, imagesInFlight: 1, maxInFlightBytes: 1 },
@@ -23,7 +22,8 @@ const spec = PreprocessSpec.parse({
 
 function request(...keys: string[]): PackRequest {
   return {
-    id: { job: 'j', stage: 's', shard: 0, range: 0 },
+    id: { job: 'j', stage: 's', name: 'n' },
+    source: location,
     refs: keys.map((key) => ({ key, etag: '', bytes: 0 })),
     preprocess: spec,
     preprocessHash: 'h',

@@ -37,7 +37,12 @@ export function sharedS3Client(): S3Client {
 
 /** The SQS client of this process. */
 export function sharedSqsClient(): SQSClient {
-  sqs ??= new SQSClient({ requestHandler, maxAttempts: MAX_ATTEMPTS });
+  sqs ??= new SQSClient({
+    requestHandler,
+    maxAttempts: MAX_ATTEMPTS,
+    // The queue URLs of such services often name hosts that nobody resolves.
+    useQueueUrlAsEndpoint: !hasOwnEndpoint('SQS'),
+  });
   return sqs;
 }
 

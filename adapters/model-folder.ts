@@ -21,9 +21,8 @@ export interface LoadedModel {
  * @throws SluiceError `model-invalid` where the manifest is wrong or the file is not the one it names.
  */
 export async function loadModel(nameOrFolder: string): Promise<LoadedModel> {
-  const isFolder = /[/\\]/.test(nameOrFolder) || nameOrFolder.startsWith('.');
-  const folder = isFolder ? resolve(nameOrFolder) : join(BUILT_IN_MODELS, nameOrFolder);
-  const manifest = await readJson(join(folder, 'model.json'), ModelManifest, `model "${nameOrFolder}"`);
+  const folder = modelFolder(nameOrFolder);
+  const manifest = await loadManifest(nameOrFolder);
   const modelPath = join(folder, manifest.file);
   const sha256 = sha256Hex(
     await readFile(modelPath).catch((cause) => invalid(`"${manifest.file}" cannot be read`, cause)),
@@ -36,9 +35,19 @@ export async function loadModel(nameOrFolder: string): Promise<LoadedModel> {
   return { manifest, modelPath };
 }
 
+/** A model's manifest alone: all that the stages need that do not run it. */
+export function loadManifest(nameOrFolder: string): Promise<ModelManifest> {
+  return readJson(join(modelFolder(nameOrFolder), 'model.json'), ModelManifest, `model "${nameOrFolder}"`);
+}
+
 /** A policy from a JSON file. */
 export async function loadPolicy(path: string): Promise<Policy> {
   return readJson(path, Policy, `policy "${path}"`, 'config-invalid');
+}
+
+function modelFolder(nameOrFolder: string): string {
+  const isFolder = /[/\\]/.test(nameOrFolder) || nameOrFolder.startsWith('.');
+  return isFolder ? resolve(nameOrFolder) : join(BUILT_IN_MODELS, nameOrFolder);
 }
 
 async function readJson<T>(

@@ -82,6 +82,25 @@ export class SqsMessageQueue implements MessageQueue {
     return new SqsMessageQueue(url, client, facts, maxMessageBytes);
   }
 
+  /** After so many deliveries without an acknowledgement a message goes to the dead letters. */
+  get maxDeliveries(): number {
+    return this.#facts.maxDeliveries;
+  }
+
+  /** Puts a message among the dead letters, with the reason. It is not taken from this queue. */
+  async bury(body: string, reason: string): Promise<void> {
+    const { deadLetterUrl } = this.#facts;
+    if (deadLetterUrl === undefined)
+      throw new SluiceError('internal', `${this.url} has no dead-letter queue`);
+    const entry = {
+      MessageBody: body,
+      MessageAttributes: {
+        [REASON]: { DataType: 'String', StringValue: attributeText(reason) },
+      },
+    };
+    await sendBatch([entry], (some) => this.#sendEntries(deadLetterUrl, some));
+  }
+
   /** The queue of this queue's dead letters. */
   async deadLetterQueue(): Promise<SqsMessageQueue> {
     const url = this.#facts.deadLetterUrl;
@@ -144,16 +163,7 @@ export class SqsMessageQueue implements MessageQueue {
     const hide = (ms: number): Promise<void> =>
       this.#extensions.add({ receiptHandle, visibilitySeconds: Math.ceil(ms / 1000) });
     const bury = async (why: string): Promise<void> => {
-      const { deadLetterUrl } = this.#facts;
-      // Without a dead-letter queue there is nowhere to put it: it stays until the queue itself forgets it.
-      if (deadLetterUrl === undefined) return hide(0);
-      const entry = {
-        MessageBody: body,
-        MessageAttributes: {
-          [REASON]: { DataType: 'String', StringValue: why.slice(0, MAX_REASON_CHARS) || 'unknown' },
-        },
-      };
-      await sendBatch([entry], (some) => this.#sendEntries(deadLetterUrl, some));
+      await this.bury(body, why);
       await this.#acks.add(receiptHandle);
     };
     return {
@@ -315,6 +325,11 @@ function batchesOf(bodies: readonly string[], maxBytes: number): string[][] {
 /** Asked anew each time: it changes while a call waits. */
 function isAborted(signal: AbortSignal | undefined): boolean {
   return signal?.aborted === true;
+}
+
+/** What SQS takes as an attribute: some text without control characters. */
+function attributeText(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cs}\uFFFE\uFFFF]/gu, ' ').slice(0, MAX_REASON_CHARS) || 'unknown';
 }
 
 /** SQS's text is XML 1.0's, and some services refuse all beyond U+FFFF: in JSON, escapes say the same. */

@@ -10,8 +10,9 @@ import { type Policy, policyHash } from '#core/policy.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { StoreLocation } from '#core/store-location.ts';
 import { Summary } from '#core/summary.ts';
-import { type FinalizePorts, finalizeJob, SUMMARY_FILE } from '#functions/finalize.ts';
-import { PackProcesses } from '#functions/pack-processes.ts';
+import { FOLDER_LAYOUT } from '#functions/finalizing/audit-outputs.ts';
+import { type FinalizePorts, finalizeJob, SUMMARY_FILE } from '#functions/finalizing/finalize-job.ts';
+import { PackProcesses } from '#functions/preprocessing/pack-processes.ts';
 import { lockJob } from './job-lock.ts';
 import type { LocalJobRequest } from './job-request.ts';
 import { runLocalPipeline } from './local-pipeline.ts';
@@ -59,12 +60,13 @@ export async function runLocalJob(
 
   progress.finalizing();
   const finishedAt = new Date();
-  const summary = await finalizeJob(
+  const { summary } = await finalizeJob(
     plan,
     {
       policy,
       softwareVersion: softwareVersion(),
       formats: config.formats,
+      layout: FOLDER_LAYOUT,
       startedAt,
       finishedAt,
       seconds: (finishedAt.getTime() - startedAt.getTime()) / 1000,

@@ -12,9 +12,9 @@ import type { Engine } from '#core/ports/engine.ts';
 import type { Lease, MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { StoreLocation } from '#core/store-location.ts';
-import type { PackRequest } from '#functions/build-pack.ts';
-import type { PackProcesses } from '#functions/pack-processes.ts';
-import { preprocessShard } from '#functions/preprocess.ts';
+import type { PackRequest } from '#functions/preprocessing/build-pack.ts';
+import type { PackProcesses } from '#functions/preprocessing/pack-processes.ts';
+import { preprocessShard } from '#functions/preprocessing/preprocess-shard.ts';
 import { withHeartbeat } from '#functions/with-heartbeat.ts';
 import { InferenceWorker } from '#workers/inference-worker.ts';
 

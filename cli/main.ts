@@ -6,6 +6,7 @@ import { EXIT, exitCodeOf } from './exit-codes.ts';
 import { explain } from './explain.ts';
 import { run } from './run.ts';
 import { SETTINGS } from './settings.ts';
+import { worker } from './worker.ts';
 
 const EXIT_CODES = `
 Exit codes:
@@ -15,6 +16,9 @@ Exit codes:
   3    done, but some images failed: they are in the audit table with state "failed"
   4    done, and an image has the verdict of --fail-on or a graver one
   130  stopped; run the same command again to go on`;
+
+const PIPELINE_HELP =
+  'what describes the pipeline (default: the variable SLUICE_PIPELINE, or sluice.pipeline.json)';
 
 const program = new Command('sluice')
   .description(
@@ -64,6 +68,17 @@ const explainCommand = program
   });
 addSettings(explainCommand, 'Settings', ['model', 'policy', 'limits.']);
 explainCommand.addHelpText('after', '\nExample:\n  sluice explain photos/beach.jpg\n');
+
+program
+  .command('worker')
+  .description('run the model over the packs of a pipeline on S3 and SQS, until SIGTERM')
+  .option('--pipeline <file>', PIPELINE_HELP)
+  .option('--health-port <port>', 'serve GET /health on this port')
+  .option('--health-host <address>', 'on this address', '127.0.0.1')
+  .option('--threads <n>', 'processor threads for the model (default: one per core)')
+  .action(async (flags: Parameters<typeof worker>[0]) => {
+    process.exitCode = await worker(flags, process.env);
+  });
 
 program
   .command('demo')

@@ -1,6 +1,6 @@
 import type { Plan } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
-import { readShard } from '#functions/read-plan.ts';
+import { readShard } from '#functions/planning/read-plan.ts';
 import type { LocalJobRequest } from './job-request.ts';
 import { keyFilter } from './prepare-job.ts';
 

@@ -25,6 +25,57 @@ export function planKey(job: string): string {
   return `jobs/${job}/plan.json`;
 }
 
+export function requestKey(job: string): string {
+  return `jobs/${job}/request.json`;
+}
+
+/** How far the planning of a job has come. */
+export function planningKey(job: string): string {
+  return `jobs/${job}/planning.json`;
+}
+
+/** How many of a job's shards have been sent. */
+export function dispatchKey(job: string): string {
+  return `jobs/${job}/dispatch.json`;
+}
+
+export function carriedRowsKey(job: string): string {
+  return `shards/${job}/carried.bin`;
+}
+
+/** Why a job could not be planned. */
+export function brokenKey(job: string): string {
+  return `jobs/${job}/broken.json`;
+}
+
+/** The proof that a job is complete. */
+export function completionKey(job: string): string {
+  return `jobs/${job}/completion.json`;
+}
+
+export const WORKERS_PREFIX = 'workers/';
+
+export function workerStatusKey(worker: string): string {
+  return `${WORKERS_PREFIX}${worker}.json`;
+}
+
+/** Stands as long as a job is neither complete nor broken. */
+export const OPEN_PREFIX = 'open/';
+
+export function openKey(job: string): string {
+  return `${OPEN_PREFIX}${job}`;
+}
+
+/** The last completed job of a series. */
+export function latestKey(series: string): string {
+  return `latest/${series}.json`;
+}
+
+/** Dead letters of a job, until they are sent again. */
+export function deadPrefix(job: string): string {
+  return `dead/${job}/`;
+}
+
 export function shardPrefix(job: string): string {
   return `shards/${job}/`;
 }

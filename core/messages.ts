@@ -1,12 +1,25 @@
 import { z } from 'zod';
 import { messageOf, SluiceError } from './error.ts';
 import { ImageRef } from './image-ref.ts';
+import { S3Source, SourceFilter } from './job-request.ts';
 
 const Name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'expected a name without "/"');
 const Index = z.int().min(0);
 
-/** "Plan this job, or go on planning it." */
-export const PlanMessage = z.strictObject({ v: z.literal(1), type: z.literal('plan'), job: Name });
+export const PlanMessage = z.discriminatedUnion('type', [
+  /** "Plan this job, or go on planning it." */
+  z.strictObject({ v: z.literal(1), type: z.literal('plan'), job: Name }),
+  /** "Begin this job", from a schedule: the job is named after the time for which it was set. */
+  z.strictObject({
+    v: z.literal(1),
+    type: z.literal('submit'),
+    name: Name,
+    source: S3Source,
+    filter: SourceFilter.prefault({}),
+    incremental: z.boolean().default(true),
+    at: z.iso.datetime(),
+  }),
+]);
 export type PlanMessage = z.infer<typeof PlanMessage>;
 
 /** "Preprocess this shard", or only one range of it, whose pack was lost. */

@@ -44,8 +44,16 @@ export const Plan = z.strictObject({
   packSize: z.int().min(1),
   /** The shards in the order of their images, each with the number of its refs. */
   shards: z.array(z.strictObject({ shard: z.int().min(0), refs: z.int().min(1) })),
+  /** Images of the shards. */
   images: z.int().min(0),
   bytes: z.int().min(0),
+  /**
+   * Rows of an earlier job that hold for this one too, because their images have not changed: those at the places set
+   * in the object `rows` (see RowSet), `count` of them, of that job's table.
+   */
+  carried: z
+    .strictObject({ job: z.string(), count: z.int().min(0), rows: z.string(), tables: z.array(z.string()) })
+    .nullable(),
   problems: z.array(SourceProblem),
   problemCount: z.int().min(0),
 });
@@ -59,6 +67,11 @@ export const Shard = z.strictObject({
   refs: z.array(ImageRef).min(1),
 });
 export type Shard = z.infer<typeof Shard>;
+
+/** All images that the job answers for: those of its shards, and those whose rows are carried over. */
+export function plannedImages(plan: Plan): number {
+  return plan.images + (plan.carried?.count ?? 0);
+}
 
 /** The pack of one range of the plan. */
 export function packOfRange(plan: Pick<Plan, 'job' | 'stage'>, range: RangeId): PackId {

@@ -17,6 +17,11 @@ export class FeedMeter {
     this.#sinceMs = now();
   }
 
+  /** Whether there is nothing to do. */
+  get isWaiting(): boolean {
+    return this.#state === 'message';
+  }
+
   enter(state: FeedState): void {
     this.#settle();
     this.#state = state;

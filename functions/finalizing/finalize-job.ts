@@ -1,4 +1,5 @@
 import type { AuditRecord } from '#core/audit-record.ts';
+import { type Completion, PartsDigest, type TableFile } from '#core/completion.ts';
 import { JobFindingsBuilder, type JobFindingsIndex } from '#core/job/job-findings.ts';
 import type { RangeId } from '#core/job-layout.ts';
 import { imageMeasures } from '#core/measures.ts';
@@ -7,8 +8,8 @@ import { decide, type Policy, policyHash } from '#core/policy.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { JobTally, Summary } from '#core/summary.ts';
 import { renderReport } from '#report/render-report.ts';
-import { type AuditFormat, auditFileName, writeAudit } from './audit-outputs.ts';
-import { jobRecords } from './job-records.ts';
+import { type ResultLayout, type TextFormat, writeAudit } from './audit-outputs.ts';
+import { jobRecords, type OnPart } from './job-records.ts';
 import { ReportCollector } from './report-collector.ts';
 
 export const SUMMARY_FILE = 'summary.json';
@@ -19,8 +20,9 @@ const THUMBNAIL_SIDE_PX = 240;
 export interface FinalizeOptions {
   readonly policy: Policy;
   readonly softwareVersion: string;
-  /** `parquet` is always written; these come on top. */
-  readonly formats: readonly AuditFormat[];
+  /** Parquet is always written; these come on top. */
+  readonly formats: readonly TextFormat[];
+  readonly layout: ResultLayout;
   readonly startedAt: Date;
   readonly finishedAt: Date;
   /** Of this run: the wall-clock time, and how many images it took through the pipeline. */
@@ -33,6 +35,8 @@ export interface FinalizePorts {
   readonly results: ObjectStore;
   /** Why a range has no part. */
   reasonOf(range: RangeId): string;
+  /** The records of the job; left out, what its plan and parts come to. */
+  records?(onPart: OnPart): AsyncGenerator<AuditRecord>;
   /** A small JPEG of an image; `undefined` where there is none to be had. */
   thumbnail(key: string, maxSidePx: number): Promise<Uint8Array | undefined>;
 }
@@ -48,7 +52,8 @@ export async function finalizeJob(
   plan: Plan,
   options: FinalizeOptions,
   ports: FinalizePorts,
-): Promise<Summary> {
+): Promise<{ summary: Summary; tables: TableFile[]; parts: Completion['parts'] }> {
+  const { layout } = options;
   const hash = policyHash(options.policy);
   const failed = {
     reasonOf: (range: RangeId) => ports.reasonOf(range),
@@ -56,16 +61,19 @@ export async function finalizeJob(
     softwareVersion: options.softwareVersion,
   };
   const findings = new JobFindingsBuilder(options.policy);
-  for await (const record of jobRecords(plan, ports.works, failed)) findings.add(record);
+  const records = (onPart?: OnPart): AsyncGenerator<AuditRecord> =>
+    ports.records?.(onPart ?? (() => undefined)) ?? jobRecords(plan, ports.works, failed, onPart);
+  for await (const record of records()) findings.add(record);
   const index = findings.finish();
 
   const tally = new JobTally(plan, options.policy);
   const collector = new ReportCollector(options.policy);
   let made = { decoderVersion: '', provider: '' };
-  const formats = [...new Set<AuditFormat>(['parquet', ...options.formats])];
-  await writeAudit(formats, ports.results, plan.stage.scores, async (write) => {
+  const digest = new PartsDigest();
+  const formats = [...new Set(options.formats)];
+  const tables = await writeAudit(formats, layout, ports.results, plan.stage.scores, async (write) => {
     let position = 0;
-    for await (const stored of jobRecords(plan, ports.works, failed)) {
+    for await (const stored of records((key, part) => digest.add(key, part))) {
       const record =
         stored.state === 'audited' ? judged(stored, index, position++, options.policy, hash) : stored;
       tally.add(record);
@@ -91,6 +99,7 @@ export async function finalizeJob(
     policy: options.policy,
     softwareVersion: options.softwareVersion,
     ...totals,
+    carried: plan.carried?.count ?? 0,
     verdicts: tally.verdicts,
     checks: tally.checks,
     refusals: tally.refusals,
@@ -103,17 +112,21 @@ export async function finalizeJob(
     seconds: options.seconds,
     imagesPerSecond: options.seconds > 0 ? options.imagesThisRun / options.seconds : 0,
     outputs: {
-      audit: auditFileName('parquet'),
-      ...Object.fromEntries(options.formats.map((format) => [format, auditFileName(format)])),
-      summary: SUMMARY_FILE,
-      report: REPORT_FILE,
+      audit: layout.tablePlace,
+      ...Object.fromEntries(formats.map((format) => [format, layout.file(`audit.${format}`)])),
+      summary: layout.file(SUMMARY_FILE),
+      report: layout.file(REPORT_FILE),
     },
   };
   const thumbnails = await thumbnailsOf(collector.thumbnailKeys(), ports);
-  await ports.results.put(REPORT_FILE, Buffer.from(renderReport(collector.data(summary, made, thumbnails))));
+  await ports.results.put(
+    layout.file(REPORT_FILE),
+    Buffer.from(renderReport(collector.data(summary, made, thumbnails))),
+  );
   // The summary comes last: where it stands, the results are complete.
-  await ports.results.put(SUMMARY_FILE, Buffer.from(`${JSON.stringify(Summary.parse(summary), null, 2)}\n`));
-  return summary;
+  const json = `${JSON.stringify(Summary.parse(summary), null, 2)}\n`;
+  await ports.results.put(layout.file(SUMMARY_FILE), Buffer.from(json));
+  return { summary, tables, parts: digest.finish() };
 }
 
 function judged(

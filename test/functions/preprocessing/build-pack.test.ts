@@ -8,7 +8,7 @@ import { packKey } from '#core/job-layout.ts';
 import { decodePack } from '#core/pack.ts';
 import { PreprocessSpec } from '#core/preprocess-spec.ts';
 import { refusal } from '#core/refusal.ts';
-import { buildPack, type PackBuilderPorts, type PackRequest } from '#functions/build-pack.ts';
+import { buildPack, type PackBuilderPorts, type PackRequest } from '#functions/preprocessing/build-pack.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 
 const spec = PreprocessSpec.parse({

@@ -1,7 +1,7 @@
 import { planKey, shardKey } from '#core/job-layout.ts';
 import { Plan, Shard } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
-import { readJson } from './json-object.ts';
+import { readJson } from '#functions/json-object.ts';
 
 /** The plan of a job, or `undefined` where it was never planned to the end. */
 export function readPlan(job: string, works: ObjectStore): Promise<Plan | undefined> {

@@ -6,7 +6,8 @@ import { partKey, rangeName, shardKey } from '#core/job-layout.ts';
 import { Plan } from '#core/plan.ts';
 import { Policy } from '#core/policy.ts';
 import { Summary } from '#core/summary.ts';
-import { type FinalizeOptions, finalizeJob } from '#functions/finalize.ts';
+import { FOLDER_LAYOUT } from '#functions/finalizing/audit-outputs.ts';
+import { type FinalizeOptions, finalizeJob } from '#functions/finalizing/finalize-job.ts';
 import { auditRecord } from '#test/support/audit-record.ts';
 import { query } from '#test/support/query.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
@@ -21,6 +22,7 @@ const options: FinalizeOptions = {
   policy,
   softwareVersion: 's',
   formats: [],
+  layout: FOLDER_LAYOUT,
   startedAt: new Date(0),
   finishedAt: new Date(2000),
   seconds: 2,
@@ -56,6 +58,7 @@ async function job(keys: readonly string[], parts: Record<number, AuditRecord[]>
     shards: [{ shard: 0, refs: keys.length }],
     images: keys.length,
     bytes: 0,
+    carried: null,
     problems: [],
     problemCount: 0,
   });
@@ -67,13 +70,15 @@ async function job(keys: readonly string[], parts: Record<number, AuditRecord[]>
       encodePart(records, ['dark']),
     );
   }
-  const finalize = () =>
-    finalizeJob(plan, options, {
-      works: store,
-      results: store,
-      reasonOf: ({ range }) => `range ${range} is lost`,
-      thumbnail: async () => undefined,
-    });
+  const finalize = async () =>
+    (
+      await finalizeJob(plan, options, {
+        works: store,
+        results: store,
+        reasonOf: ({ range }) => `range ${range} is lost`,
+        thumbnail: async () => undefined,
+      })
+    ).summary;
   return { ...folder, store, finalize, rows: () => query(`SELECT * FROM '${folder.path}/audit.parquet'`) };
 }
 

@@ -5,9 +5,9 @@ import { type Plan, packOfRange } from '#core/plan.ts';
 import type { MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { StoreLocation } from '#core/store-location.ts';
+import { readShard } from '#functions/planning/read-plan.ts';
 import type { BuiltPack, PackRequest } from './build-pack.ts';
 import { announcePack, storedPack } from './pack-announcer.ts';
-import { readShard } from './read-plan.ts';
 
 export interface PreprocessPorts {
   readonly works: ObjectStore;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { ImageLimits } from '#core/limits.ts';
 import { PreprocessSpec } from '#core/preprocess-spec.ts';
-import type { PackRequest } from '#functions/build-pack.ts';
-import { PackProcesses } from '#functions/pack-processes.ts';
+import type { PackRequest } from '#functions/preprocessing/build-pack.ts';
+import { PackProcesses } from '#functions/preprocessing/pack-processes.ts';
 
 const entry = new URL('../support/hostile-pack-process.ts', import.meta.url);
 const location = { kind: 'folder', root: '/nowhere' } as const;

@@ -6,7 +6,7 @@ import { packKey } from '#core/job-layout.ts';
 import { ImageLimits } from '#core/limits.ts';
 import { decodePack } from '#core/pack.ts';
 import { PreprocessSpec } from '#core/preprocess-spec.ts';
-import { PackProcesses } from '#functions/pack-processes.ts';
+import { PackProcesses } from '#functions/preprocessing/pack-processes.ts';
 import { manyScansJpeg } from '#test/support/hostile-images.ts';
 import { writePhotos } from '#test/support/photo-folder.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';

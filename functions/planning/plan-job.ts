@@ -3,7 +3,7 @@ import type { ImageRef } from '#core/image-ref.ts';
 import { planKey, shardKey } from '#core/job-layout.ts';
 import type { Plan, PlannedStage, Shard, SourceProblem } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
-import { writeJson } from './json-object.ts';
+import { writeJson } from '#functions/json-object.ts';
 
 /** Problems kept in the plan by line; more are only counted. */
 const MAX_PROBLEMS_KEPT = 1000;
@@ -68,6 +68,7 @@ export async function planJob(
     shards,
     images,
     bytes,
+    carried: null,
     problems,
     problemCount,
   };

@@ -1,0 +1,52 @@
+import { availableParallelism } from 'node:os';
+import { jsonLog } from '#adapters/json-log.ts';
+import { loadModel } from '#adapters/model-folder.ts';
+import { OnnxEngine } from '#adapters/onnx-engine.ts';
+import { openPipeline } from '#adapters/pipeline.ts';
+import { runWorkerProcess } from '#workers/worker-process.ts';
+import { EXIT } from './exit-codes.ts';
+
+/** ECS kills a task 120 s after SIGTERM, EC2 a Spot instance 120 s after its notice. */
+const DRAIN_LIMIT_MS = 85_000;
+const METADATA_EVERY_MS = 5_000;
+/** Slices of 8: larger ones gain no speed on a CPU and cost memory. */
+const CPU_MAX_BATCH = 8;
+
+/** `sluice worker`: runs until SIGTERM, or until EC2 takes the machine away. @returns the exit code. */
+export async function worker(
+  flags: { pipeline?: string; healthPort?: string; healthHost: string; threads?: string },
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<number> {
+  const pipeline = await openPipeline(flags.pipeline, env);
+  const model = await loadModel(pipeline.config.model);
+  const log = jsonLog({ service: 'worker', pid: process.pid });
+  const stop = new AbortController();
+  const onSignal = (): void => {
+    if (stop.signal.aborted) process.exit(EXIT.stopped);
+    log.info('stopping: finishing what the model has in hand');
+    stop.abort();
+    // What is not done by then comes back through its visibility time-out.
+    setTimeout(() => process.exit(EXIT.ok), DRAIN_LIMIT_MS).unref();
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  await using engine = await OnnxEngine.load({
+    modelPath: model.modelPath,
+    provider: 'cpu',
+    threads: flags.threads === undefined ? availableParallelism() : Number(flags.threads),
+    maxBatch: CPU_MAX_BATCH,
+  });
+  const endpoint = env['AWS_EC2_METADATA_SERVICE_ENDPOINT'];
+  await runWorkerProcess(pipeline, {
+    model,
+    engine,
+    ...(flags.healthPort !== undefined && { healthPort: Number(flags.healthPort) }),
+    healthHost: flags.healthHost,
+    ...(endpoint !== undefined && { metadataEndpoint: endpoint }),
+    metadataEveryMs: METADATA_EVERY_MS,
+    log,
+    emit: (line) => void process.stdout.write(line),
+    stop: stop.signal,
+  });
+  return EXIT.ok;
+}

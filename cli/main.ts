@@ -1,12 +1,12 @@
 import { Command, Option } from 'commander';
 import { softwareVersion } from '#adapters/software-version.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
+import { addPipelineCommands } from './cloud/commands.ts';
 import { demo } from './demo.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import { explain } from './explain.ts';
 import { run } from './run.ts';
 import { SETTINGS } from './settings.ts';
-import { worker } from './worker.ts';
 
 const EXIT_CODES = `
 Exit codes:
@@ -16,9 +16,6 @@ Exit codes:
   3    done, but some images failed: they are in the audit table with state "failed"
   4    done, and an image has the verdict of --fail-on or a graver one
   130  stopped; run the same command again to go on`;
-
-const PIPELINE_HELP =
-  'what describes the pipeline (default: the variable SLUICE_PIPELINE, or sluice.pipeline.json)';
 
 const program = new Command('sluice')
   .description(
@@ -30,10 +27,16 @@ const program = new Command('sluice')
 
 const runCommand = program
   .command('run')
-  .description('audit every image of a folder or a manifest')
-  .argument('<source>', 'a folder (with its subfolders), or a text file with one key or JSON object a line')
+  .description('audit every image of a folder, a bucket or a manifest on this machine')
+  .argument(
+    '<source>',
+    'a folder (with its subfolders), s3://bucket/prefix, or a text file with one key or JSON object a line',
+  )
   .requiredOption('-o, --out <folder>', 'where the results go; a run that was stopped goes on from there')
-  .option('--root <folder>', "what a manifest's keys are relative to (default: the manifest's folder)")
+  .option(
+    '--root <folder>',
+    "what a manifest's keys are relative to: a folder (default: the manifest's), or s3://bucket/",
+  )
   .option('--config <file>', 'settings from this file (default: sluice.config.json, if there is one)')
   .option('--force', 'start over, throwing away what --out holds of an earlier run')
   .option('--json', 'print one line of JSON at the end, and nothing else to stdout')
@@ -52,6 +55,7 @@ Examples:
   sluice run photos --out audit
   sluice run photos --out audit --include "**/*.jpg" --exclude "drafts/**" --format csv
   sluice run catalogue.txt --root /data/images --out audit
+  sluice run s3://photos/2026/ --out audit
   sluice run photos --out audit --fail-on review --quiet     # for CI
   sluice run photos --out audit --json | tail -1             # for programs
 ${EXIT_CODES}`,
@@ -69,16 +73,7 @@ const explainCommand = program
 addSettings(explainCommand, 'Settings', ['model', 'policy', 'limits.']);
 explainCommand.addHelpText('after', '\nExample:\n  sluice explain photos/beach.jpg\n');
 
-program
-  .command('worker')
-  .description('run the model over the packs of a pipeline on S3 and SQS, until SIGTERM')
-  .option('--pipeline <file>', PIPELINE_HELP)
-  .option('--health-port <port>', 'serve GET /health on this port')
-  .option('--health-host <address>', 'on this address', '127.0.0.1')
-  .option('--threads <n>', 'processor threads for the model (default: one per core)')
-  .action(async (flags: Parameters<typeof worker>[0]) => {
-    process.exitCode = await worker(flags, process.env);
-  });
+addPipelineCommands(program, process.env);
 
 program
   .command('demo')

@@ -15,35 +15,45 @@ const requestHandler = {
   httpsAgent: { keepAlive: true, maxSockets: MAX_CONNECTIONS },
 } as const;
 
-let s3: S3Client | undefined;
-let sqs: SQSClient | undefined;
+// Which Node versions are supported is this project's matter to tell, once and not in every process's output.
+process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
 
-/**
- * The S3 client of this process: one pool of connections for all stores. Region, credentials and endpoint are the
- * SDK's own matter (`AWS_REGION`, `AWS_PROFILE`, `AWS_ENDPOINT_URL`, …).
- */
-export function sharedS3Client(): S3Client {
-  s3 ??= new S3Client({
-    requestHandler,
-    maxAttempts: MAX_ATTEMPTS,
-    // Services other than AWS rarely answer to bucket names as host names.
-    forcePathStyle: hasOwnEndpoint('S3'),
-    // Packs carry a checksum of their own, end to end; the SDK's would be computed in addition, in both directions.
-    requestChecksumCalculation: 'WHEN_REQUIRED',
-    responseChecksumValidation: 'WHEN_REQUIRED',
-  });
-  return s3;
+/** The connections of a process to AWS: one pool for all its stores, one for all its queues. */
+export interface AwsClients {
+  readonly s3: S3Client;
+  readonly sqs: SQSClient;
 }
 
-/** The SQS client of this process. */
-export function sharedSqsClient(): SQSClient {
-  sqs ??= new SQSClient({
-    requestHandler,
-    maxAttempts: MAX_ATTEMPTS,
-    // The queue URLs of such services often name hosts that nobody resolves.
-    useQueueUrlAsEndpoint: !hasOwnEndpoint('SQS'),
-  });
-  return sqs;
+/**
+ * New clients. Region, credentials and endpoint are the SDK's own matter (`AWS_REGION`, `AWS_PROFILE`,
+ * `AWS_ENDPOINT_URL`, …).
+ */
+export function createAwsClients(): AwsClients {
+  return {
+    s3: new S3Client({
+      requestHandler,
+      maxAttempts: MAX_ATTEMPTS,
+      // Services other than AWS rarely answer to bucket names as host names.
+      forcePathStyle: hasOwnEndpoint('S3'),
+      // Packs carry a checksum of their own, end to end; the SDK's would be computed in addition, in both directions.
+      requestChecksumCalculation: 'WHEN_REQUIRED',
+      responseChecksumValidation: 'WHEN_REQUIRED',
+    }),
+    sqs: new SQSClient({
+      requestHandler,
+      maxAttempts: MAX_ATTEMPTS,
+      // The queue URLs of such services often name hosts that nobody resolves.
+      useQueueUrlAsEndpoint: !hasOwnEndpoint('SQS'),
+    }),
+  };
+}
+
+let shared: AwsClients | undefined;
+
+/** The clients of this process. */
+export function sharedAwsClients(): AwsClients {
+  shared ??= createAwsClients();
+  return shared;
 }
 
 function hasOwnEndpoint(service: 'S3' | 'SQS'): boolean {

@@ -4,6 +4,7 @@ import { messageOf, SluiceError } from '#core/error.ts';
 import type { ModelManifest } from '#core/model-manifest.ts';
 import { PipelineConfig } from '#core/pipeline-config.ts';
 import { parseS3Url, type StoreLocation } from '#core/store-location.ts';
+import { type AwsClients, sharedAwsClients } from './aws-clients.ts';
 import { loadManifest } from './model-folder.ts';
 import { S3ObjectStore } from './s3-store.ts';
 import { SqsMessageQueue } from './sqs-queue.ts';
@@ -16,26 +17,28 @@ export type QueueName = keyof PipelineConfig['queues'];
 /** A pipeline on S3 and SQS: its stores and queues, each opened when it is first needed. */
 export class Pipeline {
   readonly config: PipelineConfig;
+  readonly clients: AwsClients;
   readonly workLocation: StoreLocation & { kind: 's3' };
   readonly works: S3ObjectStore;
   readonly #buckets = new Map<string, S3ObjectStore>();
   readonly #queues = new Map<QueueName, Promise<SqsMessageQueue>>();
   #manifest: Promise<ModelManifest> | undefined;
 
-  constructor(config: PipelineConfig) {
+  constructor(config: PipelineConfig, clients: AwsClients = sharedAwsClients()) {
     this.config = config;
+    this.clients = clients;
     const { bucket, prefix } = parseS3Url(config.work);
     this.workLocation = {
       kind: 's3',
       bucket,
       prefix: prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/`,
     };
-    this.works = new S3ObjectStore(this.workLocation);
+    this.works = new S3ObjectStore({ ...this.workLocation, client: clients.s3 });
   }
 
   /** A whole bucket, by full keys. */
   readonly bucket = (name: string): S3ObjectStore => {
-    const known = this.#buckets.get(name) ?? new S3ObjectStore({ bucket: name });
+    const known = this.#buckets.get(name) ?? new S3ObjectStore({ bucket: name, client: this.clients.s3 });
     this.#buckets.set(name, known);
     return known;
   };
@@ -47,6 +50,7 @@ export class Pipeline {
     const known =
       this.#queues.get(name) ??
       SqsMessageQueue.open(url, {
+        client: this.clients.sqs,
         maxMessageBytes: this.config.maxMessageBytes,
         // Verdicts are read by others, who see to their own dead letters.
         deadLetters: name === 'verdicts' ? 'none' : 'required',

@@ -23,7 +23,7 @@ import type {
   ObjectWriter,
   StoredObject,
 } from '#core/ports/object-store.ts';
-import { sharedS3Client } from './aws-clients.ts';
+import { sharedAwsClients } from './aws-clients.ts';
 import { awsError } from './aws-errors.ts';
 
 /** Where the store is, and what it may be told. */
@@ -68,7 +68,7 @@ export class S3ObjectStore implements ObjectStore {
   readonly #callTimeoutMs: number;
 
   constructor(options: S3StoreOptions) {
-    this.#client = options.client ?? sharedS3Client();
+    this.#client = options.client ?? sharedAwsClients().s3;
     this.#bucket = options.bucket;
     this.#prefix = options.prefix ?? '';
     this.#pageSize = options.pageSize ?? DEFAULT_PAGE_SIZE;

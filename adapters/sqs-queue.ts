@@ -12,7 +12,7 @@ import {
 import PQueue from 'p-queue';
 import { SluiceError } from '#core/error.ts';
 import type { Lease, MessageQueue, SendOptions } from '#core/ports/message-queue.ts';
-import { sharedSqsClient } from './aws-clients.ts';
+import { sharedAwsClients } from './aws-clients.ts';
 import { awsError } from './aws-errors.ts';
 import { Batcher, type EntryFailure, MAX_BATCH_ENTRIES, sendBatch } from './sqs-batcher.ts';
 
@@ -76,7 +76,7 @@ export class SqsMessageQueue implements MessageQueue {
 
   /** @throws SluiceError `service-misconfigured` where there is no such queue, or it lacks a dead-letter queue. */
   static async open(url: string, options: SqsQueueOptions = {}): Promise<SqsMessageQueue> {
-    const client = options.client ?? sharedSqsClient();
+    const client = options.client ?? sharedAwsClients().sqs;
     const { deadLetters = 'required', maxMessageBytes = MAX_MESSAGE_BYTES } = options;
     const facts = await queueFacts(client, url, deadLetters);
     return new SqsMessageQueue(url, client, facts, maxMessageBytes);

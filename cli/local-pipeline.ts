@@ -4,7 +4,7 @@ import type { AuditRecord } from '#core/audit-record.ts';
 import type { RunConfig } from '#core/config.ts';
 import { messageOf } from '#core/error.ts';
 import { packIdText, type RangeId } from '#core/job-layout.ts';
-import { type PackMessage, parseMessage, ShardMessage } from '#core/messages.ts';
+import { parseMessage, ShardMessage } from '#core/messages.ts';
 import type { ModelManifest } from '#core/model-manifest.ts';
 import { type Plan, packOfRange } from '#core/plan.ts';
 import type { Policy } from '#core/policy.ts';
@@ -17,6 +17,7 @@ import type { PackProcesses } from '#functions/preprocessing/pack-processes.ts';
 import { preprocessShard } from '#functions/preprocessing/preprocess-shard.ts';
 import { withHeartbeat } from '#functions/with-heartbeat.ts';
 import { InferenceWorker } from '#workers/inference-worker.ts';
+import { remakePack } from '#workers/remake-pack.ts';
 
 const VISIBILITY_MS = 60_000;
 const MAX_DELIVERIES = 3;
@@ -106,12 +107,7 @@ export async function runLocalPipeline(
       bulk: packs,
       engine: ports.engine,
       policyOf: async () => options.policy,
-      remake: async ({ job, origin }: PackMessage) => {
-        if (origin.lane !== 'bulk') return;
-        const { shard, range, remakes } = origin;
-        const message: ShardMessage = { v: 1, type: 'shard', job, shard, range, remakes: remakes + 1 };
-        await shards.send([JSON.stringify(message)]);
-      },
+      remake: (message) => remakePack(message, { shards, events: shards }),
       onPart: ports.onPart,
       onFailedDelivery: (message, reason) => {
         if (message !== undefined) packReasons.set(packIdText(message), reason);

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sharedSqsClient } from '#adapters/aws-clients.ts';
 import type { JsonLog } from '#adapters/json-log.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import { finalizeHandler } from '#functions/handlers/finalize-handler.ts';
@@ -45,7 +44,7 @@ export async function runFunctions(
     },
   });
   const source = {
-    client: sharedSqsClient(),
+    client: pipeline.clients.sqs,
     timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
     retryAfterSeconds: options.retryAfterSeconds ?? 1,
   };

@@ -5,9 +5,20 @@ import { createQueueCommand } from './queues.ts';
 /** What a request meets instead of an answer. */
 export type Fault = 'slow-down' | 'internal-error' | 'throttled' | 'reset' | 'stall' | undefined;
 
+/** What is known of a request when its fate is decided. */
+export interface FaultRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly service: 's3' | 'sqs';
+  /** Of SQS's: `ReceiveMessage`, `SendMessageBatch` and so on. */
+  readonly action: string;
+}
+
 export interface LocalAwsOptions {
   /** Decides each request's fate; none, and all are answered. */
-  readonly fault?: (request: { method: string; url: string; service: 's3' | 'sqs' }) => Fault;
+  readonly fault?: (request: FaultRequest) => Fault;
+  /** Sends every message of these queues (by the end of their URLs) twice, as SQS may do now and then. */
+  readonly duplicates?: (queueUrl: string) => boolean;
 }
 
 /** S3 and SQS of this machine, on a port of 127.0.0.1. */
@@ -30,7 +41,10 @@ export interface LocalAws extends AsyncDisposable {
 
 /** Packs are larger than fauxqs's 11 MiB. */
 const MAX_BODY_BYTES = 256 * 1024 * 1024;
-const STALL_MS = 120_000;
+/** Longer than callers are patient in the tests that want to see them lose it. */
+const STALL_MS = 1_500;
+/** On requests of the server to itself, which meet no faults. */
+const OWN_HEADER = 'x-local';
 
 /**
  * Starts fauxqs with what it lacks of S3: order, conditional puts, object tags, notifications, large bodies. The
@@ -53,7 +67,9 @@ export async function startLocalAws(options: LocalAwsOptions = {}): Promise<Loca
   app.addHook('onRequest', (request, reply, next) => {
     const { method, url } = request;
     const service = method === 'POST' && url === '/' ? 'sqs' : 's3';
-    switch (options.fault?.({ method, url, service })) {
+    const action = String(request.headers['x-amz-target'] ?? '').replace(/^AmazonSQS\./, '');
+    const ours = request.headers[OWN_HEADER] !== undefined;
+    switch (ours ? undefined : options.fault?.({ method, url, service, action })) {
       case undefined:
         return next();
       case 'reset':
@@ -76,6 +92,14 @@ export async function startLocalAws(options: LocalAwsOptions = {}): Promise<Loca
     }
   });
   app.addHook('preHandler', (request, reply, next) => {
+    const target = String(request.headers['x-amz-target'] ?? '');
+    if (target.includes('SendMessage') && request.headers[OWN_HEADER] === undefined) {
+      const body = request.body as { QueueUrl?: string };
+      if (options.duplicates?.(body.QueueUrl ?? '') === true) {
+        const headers = { ...request.headers, [OWN_HEADER]: '1' };
+        void app.inject({ method: 'POST', url: '/', headers, payload: JSON.stringify(body) });
+      }
+    }
     const [, bucket = '', rest = ''] = /^\/([^/?]+)\/?([^?]*)/.exec(request.url) ?? [];
     const key = decodeURIComponent(rest);
     if (/[?&]tagging/.test(request.url)) {
@@ -111,6 +135,7 @@ export async function startLocalAws(options: LocalAwsOptions = {}): Promise<Loca
       headers: {
         // fauxqs builds a queue's URL from the host that it was created through.
         host: new URL(endpoint).host,
+        [OWN_HEADER]: '1',
         'content-type': 'application/x-amz-json-1.0',
         'x-amz-target': `AmazonSQS.${action}`,
       },

@@ -8,11 +8,11 @@ import type { Pipeline } from '#adapters/pipeline.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
 import { messageOf } from '#core/error.ts';
 import { workerStatusKey } from '#core/job-layout.ts';
-import type { PackMessage, ShardMessage } from '#core/messages.ts';
 import type { Engine } from '#core/ports/engine.ts';
 import type { WorkerStatus } from '#core/worker-status.ts';
 import { InferenceWorker } from './inference-worker.ts';
 import { JobPolicies } from './job-policies.ts';
+import { remakePack } from './remake-pack.ts';
 import { runActions } from './verdict-actions.ts';
 import { WorkerMetrics } from './worker-metrics.ts';
 
@@ -65,7 +65,7 @@ export async function runWorkerProcess(pipeline: Pipeline, options: WorkerProces
       bulk,
       engine,
       policyOf: (job) => policies.of(job),
-      remake: (message) => remake(message, { shards, events }),
+      remake: (message) => remakePack(message, { shards, events }),
       act: (message, records) =>
         runActions(message, records, config.actions, {
           openBucket: pipeline.bucket,
@@ -153,22 +153,4 @@ export async function runWorkerProcess(pipeline: Pipeline, options: WorkerProces
 /** A worker that waits for messages is well for as long as it may wait; one that has packs must get on with them. */
 function isWell(worker: InferenceWorker, activeAtMs: number): boolean {
   return worker.meter.isWaiting || performance.now() - activeAtMs < HEALTHY_WITHIN_MS;
-}
-
-/** Asks for a lost pack again, at the function that made it. */
-async function remake(
-  { job, origin }: PackMessage,
-  queues: {
-    shards: { send(bodies: string[]): Promise<void> };
-    events: { send(bodies: string[]): Promise<void> };
-  },
-): Promise<void> {
-  if (origin.lane === 'live') {
-    const image = { ...origin.image, remakes: origin.image.remakes + 1 };
-    await queues.events.send([JSON.stringify(image)]);
-    return;
-  }
-  const { shard, range, remakes } = origin;
-  const message: ShardMessage = { v: 1, type: 'shard', job, shard, range, remakes: remakes + 1 };
-  await queues.shards.send([JSON.stringify(message)]);
 }

@@ -27,7 +27,7 @@ function client(): S3Client {
 function open(prefix = ''): S3ObjectStore {
   const bucket = `bucket-${buckets++}`;
   aws.createBucket(bucket);
-  return new S3ObjectStore({ bucket, prefix, client: client(), pageSize: 3, callTimeoutMs: 2000 });
+  return new S3ObjectStore({ bucket, prefix, client: client(), pageSize: 3, callTimeoutMs: 1000 });
 }
 
 const disposed = { [Symbol.asyncDispose]: async () => undefined };

@@ -65,7 +65,7 @@ describe('a backfill over S3 and SQS', () => {
   it('is told by verify when a result has changed', async () => {
     const { completion } = await running.reached('first', 'complete');
     const { works } = running.pipeline;
-    const [table] = completion.tables as [{ key: string }];
+    const table = completion.tables[0]!;
     const { body } = await works.get(table.key);
     await works.put(table.key, Buffer.concat([body, Buffer.from('x')]));
     expect((await verifyJob('first', works)).problems[0]).toMatch(/has changed/);

@@ -1,15 +1,22 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createAwsClients } from '#adapters/aws-clients.ts';
 import { jsonLog } from '#adapters/json-log.ts';
+import { loadModel } from '#adapters/model-folder.ts';
+import { OnnxEngine } from '#adapters/onnx-engine.ts';
 import { Pipeline } from '#adapters/pipeline.ts';
 import { NODE_ARGUMENTS } from '#adapters/runtime.ts';
 import type { JobRequest } from '#core/job-request.ts';
+import type { Engine } from '#core/ports/engine.ts';
 import { type JobState, jobState } from '#functions/finalizing/job-state.ts';
 import { submitJob } from '#functions/planning/submit-job.ts';
+import { runWorkerProcess } from '#workers/worker-process.ts';
 import { type LocalFunctionsOptions, runFunctions } from '../../local-aws/functions.ts';
 import { createPipeline, type LocalPipelineOptions } from '../../local-aws/local-pipeline.ts';
 import { type LocalAws, type LocalAwsOptions, startLocalAws } from '../../local-aws/server.ts';
+
+let sharedEngine: Promise<Engine> | undefined;
 
 /** A pipeline on a local S3 and SQS, with its functions in this process and its workers as processes of their own. */
 export class RunningPipeline implements AsyncDisposable {
@@ -17,8 +24,9 @@ export class RunningPipeline implements AsyncDisposable {
   readonly pipeline: Pipeline;
   /** The bucket that the images lie in. */
   readonly images: string;
-  readonly workers: ChildProcess[] = [];
   readonly log: string[] = [];
+  readonly #children: ChildProcess[] = [];
+  readonly #workersHere: { stop: AbortController; done: Promise<void> }[] = [];
   #functions: { stop: AbortController; done: Promise<void> } | undefined;
 
   private constructor(aws: LocalAws, pipeline: Pipeline, images: string) {
@@ -34,7 +42,7 @@ export class RunningPipeline implements AsyncDisposable {
     // The SDK reads its settings from here, in this process as in its children.
     Object.assign(process.env, aws.env);
     const { config, images } = await createPipeline(aws, { name: 'test', ...options });
-    return new RunningPipeline(aws, new Pipeline(config), images);
+    return new RunningPipeline(aws, new Pipeline(config, createAwsClients()), images);
   }
 
   /** Runs functions until {@link stopFunctions}. */
@@ -46,6 +54,8 @@ export class RunningPipeline implements AsyncDisposable {
       { preprocessConcurrency: 4, processes: 2, finalizeEveryMs: 300, log, ...options },
       stop.signal,
     );
+    // Told when they are stopped; a test that fails for another reason has nothing to hear of it.
+    done.catch(() => undefined);
     this.#functions = { stop, done };
   }
 
@@ -59,16 +69,46 @@ export class RunningPipeline implements AsyncDisposable {
     return { ...process.env, SLUICE_PIPELINE: JSON.stringify(this.pipeline.config) };
   }
 
-  startWorker(env: NodeJS.ProcessEnv = {}, entry = 'cli/main.ts'): ChildProcess {
-    const args = entry === 'cli/main.ts' ? ['worker', '--threads', '1'] : [];
-    const worker = spawn(process.execPath, [...NODE_ARGUMENTS, entry, ...args], {
+  /** A worker as a process of its own: the command, or another file. */
+  startWorker(env: NodeJS.ProcessEnv = {}, entry?: string): ChildProcess {
+    return entry === undefined
+      ? this.startProcess('cli/main.ts', ['worker', '--threads', '1'], env)
+      : this.startProcess(entry, [], env);
+  }
+
+  startProcess(entry: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
+    const child = spawn(process.execPath, [...NODE_ARGUMENTS, entry, ...args], {
       env: { ...this.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    worker.stdout?.on('data', (chunk: Buffer) => this.log.push(chunk.toString()));
-    worker.stderr?.on('data', (chunk: Buffer) => this.log.push(chunk.toString()));
-    this.workers.push(worker);
-    return worker;
+    child.stdout.on('data', (chunk: Buffer) => this.log.push(chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => this.log.push(chunk.toString()));
+    this.#children.push(child);
+    return child;
+  }
+
+  /** The model's engine in this process, loaded once for all pipelines. */
+  engine(): Promise<Engine> {
+    sharedEngine ??= loadModel(this.pipeline.config.model).then(({ modelPath }) =>
+      OnnxEngine.load({ modelPath, provider: 'cpu', threads: 1, maxBatch: 8 }),
+    );
+    return sharedEngine;
+  }
+
+  /** A worker in this process: no start-up to wait for. */
+  async startWorkerHere(options: { engine?: Engine } = {}): Promise<void> {
+    const stop = new AbortController();
+    const done = runWorkerProcess(this.pipeline, {
+      model: await loadModel(this.pipeline.config.model),
+      engine: options.engine ?? (await this.engine()),
+      healthHost: '127.0.0.1',
+      metadataEndpoint: 'http://127.0.0.1:9',
+      metadataEveryMs: 60_000,
+      log: jsonLog({}, (line) => void this.log.push(line)),
+      emit: () => undefined,
+      stop: stop.signal,
+    });
+    this.#workersHere.push({ stop, done });
   }
 
   async submit(job: string, change: Partial<JobRequest> = {}): Promise<void> {
@@ -104,10 +144,14 @@ export class RunningPipeline implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stopFunctions();
-    for (const worker of this.workers) {
-      if (worker.exitCode !== null || worker.signalCode !== null) continue;
-      worker.kill('SIGKILL');
-      await once(worker, 'exit');
+    for (const { stop, done } of this.#workersHere) {
+      stop.abort();
+      await done;
+    }
+    for (const child of this.#children) {
+      if (child.exitCode !== null || child.signalCode !== null) continue;
+      child.kill('SIGKILL');
+      await once(child, 'exit');
     }
     await this.aws[Symbol.asyncDispose]();
   }

@@ -31,6 +31,8 @@ const MAX_DELAY_SECONDS = 900;
 const BATCHES_IN_FLIGHT = 8;
 /** Calls that come this close together share a request. */
 const LINGER_MS = 5;
+/** Between being told to stop waiting and giving up a poll. */
+const PATIENCE_MS = 500;
 const REASON = 'sluice.reason';
 const MAX_REASON_CHARS = 1000;
 
@@ -128,6 +130,11 @@ export class SqsMessageQueue implements MessageQueue {
   async receive(options: { maxMessages: number; waitMs: number; signal?: AbortSignal }): Promise<Lease[]> {
     const { signal } = options;
     if (isAborted(signal)) return [];
+    // What SQS has just handed out would be lost with the connection until its visibility time-out: a busy queue
+    // answers in a moment, and only then is the call given up.
+    const patience = new AbortController();
+    const giveUp = (): void => void setTimeout(() => patience.abort(), PATIENCE_MS);
+    signal?.addEventListener('abort', giveUp, { once: true });
     try {
       const { Messages = [] } = await this.#client.send(
         new ReceiveMessageCommand({
@@ -137,12 +144,14 @@ export class SqsMessageQueue implements MessageQueue {
           MessageSystemAttributeNames: ['ApproximateReceiveCount', 'SentTimestamp'],
           MessageAttributeNames: [REASON],
         }),
-        signal && { abortSignal: signal },
+        { abortSignal: patience.signal },
       );
       return Messages.map((message) => this.#leaseOf(message));
     } catch (cause) {
       if (isAborted(signal)) return [];
       throw awsError(cause, { resource: this.url, action: 'sqs:ReceiveMessage' }, 'queue-unavailable');
+    } finally {
+      signal?.removeEventListener('abort', giveUp);
     }
   }
 

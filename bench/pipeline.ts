@@ -96,7 +96,7 @@ class Stages {
         packs,
         build: (request: PackRequest) => processes.build(request),
         concurrency: processes.concurrency,
-        hasRoom: async () => true,
+        reserve: async () => ({ [Symbol.dispose]: () => undefined }),
       };
       const message = { v: 1, type: 'shard', job: plan.job, shard, remakes: 0 } as const;
       await preprocessShard(message, plan, ports, { source: this.#source });
@@ -117,7 +117,13 @@ class Stages {
         throw new Error('all packs are there');
       };
       const message = { v: 1, type: 'shard', job: plan.job, shard, remakes: 0 } as const;
-      const ports = { works, packs, build, concurrency: 1, hasRoom: async () => true };
+      const ports = {
+        works,
+        packs,
+        build,
+        concurrency: 1,
+        reserve: async () => ({ [Symbol.dispose]: () => undefined }),
+      };
       await preprocessShard(message, plan, ports, { source: this.#source });
     }
     const model = await loadModel(this.#config.model);

@@ -77,9 +77,9 @@ export async function runLocalPipeline(
     packs,
     build: (request: PackRequest, signal?: AbortSignal) => ports.processes.build(request, signal),
     concurrency: ports.processes.concurrency,
-    hasRoom: async () => {
+    reserve: async () => {
       while ((await packs.depth()).waiting >= config.backlogPacks && !stop.aborted) await sleep(POLL_MS);
-      return !stop.aborted;
+      return stop.aborted ? undefined : { [Symbol.dispose]: () => undefined };
     },
   };
   const preprocess = async (lease: Lease): Promise<void> => {

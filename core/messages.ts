@@ -22,13 +22,13 @@ export const PlanMessage = z.discriminatedUnion('type', [
 ]);
 export type PlanMessage = z.infer<typeof PlanMessage>;
 
-/** "Preprocess this shard", or only one range of it, whose pack was lost. */
+/** "Preprocess this shard", or only those ranges of it that were left undone, or whose packs were lost. */
 export const ShardMessage = z.strictObject({
   v: z.literal(1),
   type: z.literal('shard'),
   job: Name,
   shard: Index,
-  range: Index.optional(),
+  ranges: z.array(Index).min(1).optional(),
   /** How often the pack has been asked for again; it is given up in the end. */
   remakes: Index.default(0),
 });

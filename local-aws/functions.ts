@@ -4,14 +4,14 @@ import type { Pipeline } from '#adapters/pipeline.ts';
 import { finalizeHandler } from '#functions/handlers/finalize-handler.ts';
 import { ingestHandler } from '#functions/handlers/ingest-handler.ts';
 import { planHandler } from '#functions/handlers/plan-handler.ts';
-import { preprocessHandler } from '#functions/handlers/preprocess-handler.ts';
+import { type PreprocessHandlerOptions, preprocessHandler } from '#functions/handlers/preprocess-handler.ts';
 import { PackProcesses } from '#functions/preprocessing/pack-processes.ts';
 import { runEventSource } from './event-source.ts';
 
 export const FUNCTION_NAMES = ['plan', 'ingest', 'preprocess', 'finalize'] as const;
 export type FunctionName = (typeof FUNCTION_NAMES)[number];
 
-export interface LocalFunctionsOptions {
+export interface LocalFunctionsOptions extends PreprocessHandlerOptions {
   readonly only?: readonly FunctionName[];
   /** Invocations of `preprocess` at the same time. */
   readonly preprocessConcurrency: number;
@@ -60,7 +60,7 @@ export async function runFunctions(
     running.push(runEventSource({ ...source, queueUrl, handler, batchSize: 10, concurrency: 2 }, stop));
   }
   if (only.includes('preprocess')) {
-    const handler = await preprocessHandler(pipeline, processes, log);
+    const handler = await preprocessHandler(pipeline, processes, log, options);
     const queueUrl = config.queues.shards;
     const concurrency = options.preprocessConcurrency;
     running.push(runEventSource({ ...source, queueUrl, handler, batchSize: 1, concurrency }, stop));

@@ -12,6 +12,6 @@ export async function remakePack(
     return;
   }
   const { shard, range, remakes } = origin;
-  const message: ShardMessage = { v: 1, type: 'shard', job, shard, range, remakes: remakes + 1 };
+  const message: ShardMessage = { v: 1, type: 'shard', job, shard, ranges: [range], remakes: remakes + 1 };
   await queues.shards.send([JSON.stringify(message)]);
 }

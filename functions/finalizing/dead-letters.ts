@@ -101,9 +101,9 @@ export class GivenUp {
   #add({ body, reason }: DeadLetter): void {
     const shard = ShardMessage.safeParse(parse(body));
     if (shard.success) {
-      const { range } = shard.data;
-      if (range === undefined) this.#shards.set(shard.data.shard, reason);
-      else this.#ranges.set(`${shard.data.shard} ${range}`, reason);
+      const { ranges } = shard.data;
+      if (ranges === undefined) this.#shards.set(shard.data.shard, reason);
+      for (const range of ranges ?? []) this.#ranges.set(`${shard.data.shard} ${range}`, reason);
     }
     const pack = PackMessage.safeParse(parse(body));
     if (pack.success) this.#packs.set(packIdText(pack.data satisfies PackId), reason);

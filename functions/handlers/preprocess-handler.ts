@@ -14,11 +14,16 @@ const MIN_TIME_LEFT_MS = 20_000;
 /** A shard that was handed back because workers lag behind comes again after this. */
 const HANDED_BACK_DELAY_MS = 20_000;
 
+export interface PreprocessHandlerOptions {
+  readonly handedBackDelayMs?: number;
+}
+
 /** The `preprocess` function: shards in, packs on the bulk lane out. */
 export async function preprocessHandler(
   pipeline: Pipeline,
   processes: PackProcesses,
   log: JsonLog,
+  options: PreprocessHandlerOptions = {},
 ): Promise<(event: SQSEvent, context: TimedContext) => Promise<SQSBatchResponse>> {
   const { works, config } = pipeline;
   const queue = await pipeline.queue('shards');
@@ -45,7 +50,7 @@ export async function preprocessHandler(
       if (plan.bucket === null) throw new SluiceError('message-malformed', `job "${plan.job}" is not on S3`);
       const startedMs = performance.now();
       let images = 0;
-      const outcome = await preprocessShard(
+      const { left } = await preprocessShard(
         message,
         plan,
         {
@@ -53,7 +58,7 @@ export async function preprocessHandler(
           packs,
           build: (request) => processes.build(request),
           concurrency: processes.concurrency,
-          hasRoom: () => backlog.hasRoom(),
+          reserve: () => backlog.reserve(),
           onPack: (built) => {
             images += built.images + built.refused;
           },
@@ -61,11 +66,12 @@ export async function preprocessHandler(
         { source: { kind: 's3', bucket: plan.bucket, prefix: '' }, timeLeftMs },
       );
       const seconds = (performance.now() - startedMs) / 1000;
-      log.info('shard', { job: plan.job, shard: message.shard, outcome, images, seconds });
-      if (outcome === 'done') return;
+      log.info('shard', { job: plan.job, shard: message.shard, left: left.length, images, seconds });
+      if (left.length === 0) return;
       // A fresh message, so that being handed back never counts as a failed delivery.
-      const delayMs = backlog.wasFull ? HANDED_BACK_DELAY_MS : 0;
-      await queue.send([JSON.stringify(message)], { delayMs, group: plan.job });
+      const delayMs = backlog.wasFull ? (options.handedBackDelayMs ?? HANDED_BACK_DELAY_MS) : 0;
+      const rest: ShardMessage = { ...message, ranges: [...left] };
+      await queue.send([JSON.stringify(rest)], { delayMs, group: plan.job });
     },
   });
 }

@@ -15,8 +15,11 @@ export interface PreprocessPorts {
   build(request: PackRequest, signal?: AbortSignal): Promise<BuiltPack>;
   /** Packs that `build` makes at the same time. */
   readonly concurrency: number;
-  /** Whether the pack backlog is below its limit (or becomes so while this waits). */
-  hasRoom(signal?: AbortSignal): Promise<boolean>;
+  /**
+   * A place for one more pack in the backlog, given back once the pack is announced; `undefined` where workers lag
+   * behind. A machine's own pipeline waits for one instead.
+   */
+  reserve(signal?: AbortSignal): Promise<Disposable | undefined>;
   onPack?(built: BuiltPack): void;
 }
 
@@ -27,8 +30,10 @@ export interface PreprocessOptions {
   timeLeftMs?(): number;
 }
 
-/** `handed-back`: some ranges are not done; send the shard again, and they will be. */
-export type PreprocessOutcome = 'done' | 'handed-back';
+/** The ranges that were not begun: send them again, and they will be done. */
+export interface PreprocessOutcome {
+  readonly left: readonly number[];
+}
 
 /** A range is not begun with less time than this: the first one's duration is not known yet. */
 const MIN_TIME_FOR_RANGE_MS = 15_000;
@@ -49,7 +54,7 @@ export async function preprocessShard(
 ): Promise<PreprocessOutcome> {
   const { refs } = await readShard(message.job, message.shard, ports.works);
   const queue = new PQueue({ concurrency: ports.concurrency });
-  let outcome: PreprocessOutcome = 'done';
+  const left: number[] = [];
   let longestMs = 0;
   const timeIsShort = (): boolean =>
     (options.timeLeftMs?.() ?? Number.POSITIVE_INFINITY) <
@@ -59,12 +64,13 @@ export async function preprocessShard(
     const id = packOfRange(plan, range);
     if ((await ports.works.head(partKey(id))) !== undefined) return;
     // A pack that is asked for again was damaged or is gone; it must not be announced as it is.
-    const remade = message.range !== undefined;
+    const remade = message.remakes > 0;
     if (remade) await ports.works.delete([packKey(id)]);
     let built = remade ? undefined : await storedPack(id, ports.works);
+    using place = built === undefined && !timeIsShort() ? await ports.reserve(options.signal) : undefined;
     if (built === undefined) {
-      if (timeIsShort() || !(await ports.hasRoom(options.signal))) {
-        outcome = 'handed-back';
+      if (place === undefined) {
+        left.push(range.range);
         return;
       }
       const startedMs = performance.now();
@@ -91,14 +97,12 @@ export async function preprocessShard(
   };
 
   const ranges =
-    message.range === undefined
-      ? Array.from({ length: rangesIn(refs.length, plan.packSize) }, (_, range) => range)
-      : [message.range];
+    message.ranges ?? Array.from({ length: rangesIn(refs.length, plan.packSize) }, (_, range) => range);
   const outcomes = await Promise.allSettled(
     ranges.map((range) => queue.add(() => preprocessRange({ shard: message.shard, range }))),
   );
   // All ranges have come to their end before the shard fails: nothing of it runs on unseen.
   const failure = outcomes.find((settled) => settled.status === 'rejected');
   if (failure !== undefined) throw failure.reason;
-  return outcome;
+  return { left };
 }

@@ -70,9 +70,9 @@ export class RunningPipeline implements AsyncDisposable {
   }
 
   /** A worker as a process of its own: the command, or another file. */
-  startWorker(env: NodeJS.ProcessEnv = {}, entry?: string): ChildProcess {
+  startWorker(env: NodeJS.ProcessEnv = {}, entry?: string, flags: readonly string[] = []): ChildProcess {
     return entry === undefined
-      ? this.startProcess('cli/main.ts', ['worker', '--threads', '1'], env)
+      ? this.startProcess('cli/main.ts', ['worker', '--threads', '1', ...flags], env)
       : this.startProcess(entry, [], env);
   }
 

@@ -15,6 +15,7 @@ import {
 import { dirname, join, sep } from 'node:path';
 import { SluiceError } from '#core/error.ts';
 import type {
+  GetOptions,
   ListPage,
   ObjectInfo,
   ObjectStore,
@@ -72,7 +73,7 @@ export class FolderStore implements ObjectStore {
       .filter((folder) => folder.startsWith(prefix));
   }
 
-  async get(key: string, options: { maxBytes?: number; signal?: AbortSignal } = {}): Promise<StoredObject> {
+  async get(key: string, options: GetOptions = {}): Promise<StoredObject> {
     const file = await this.#open(key);
     try {
       const info = await file.stat();
@@ -84,6 +85,7 @@ export class FolderStore implements ObjectStore {
         );
       }
       const body = await readWhole(file, info.size, options.signal);
+      options.watch?.()(body);
       return { body, etag: etagOf(info) };
     } catch (error) {
       throw storeError(key, error);

@@ -17,6 +17,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { messageOf, SluiceError } from '#core/error.ts';
 import type {
+  GetOptions,
   ListPage,
   ObjectInfo,
   ObjectStore,
@@ -127,7 +128,7 @@ export class S3ObjectStore implements ObjectStore {
     return folders;
   }
 
-  async get(key: string, options: { maxBytes?: number; signal?: AbortSignal } = {}): Promise<StoredObject> {
+  async get(key: string, options: GetOptions = {}): Promise<StoredObject> {
     for (let read = 1; ; read++) {
       try {
         return await this.#read(key, options);
@@ -302,7 +303,7 @@ export class S3ObjectStore implements ObjectStore {
     );
   }
 
-  async #read(key: string, options: { maxBytes?: number; signal?: AbortSignal }): Promise<StoredObject> {
+  async #read(key: string, options: GetOptions): Promise<StoredObject> {
     return this.#call('s3:GetObject', key, options.signal, async (abortSignal) => {
       const answer = await this.#client.send(
         new GetObjectCommand({ Bucket: this.#bucket, Key: this.#prefix + key }),
@@ -317,7 +318,10 @@ export class S3ObjectStore implements ObjectStore {
           `"${key}" has ${bytes} bytes, the limit is ${options.maxBytes}`,
         );
       }
-      return { body: await readWhole(stream, bytes, abortSignal), etag: bare(answer.ETag) };
+      return {
+        body: await readWhole(stream, bytes, abortSignal, options.watch?.()),
+        etag: bare(answer.ETag),
+      };
     });
   }
 
@@ -346,25 +350,38 @@ export class S3ObjectStore implements ObjectStore {
   }
 }
 
-/** The stream in one buffer of its own, which another thread can be handed whole. */
-async function readWhole(stream: Readable, bytes: number, signal: AbortSignal): Promise<Buffer> {
+/**
+ * The stream in one buffer of its own, which another thread can be handed whole. By events: iterating over the stream
+ * costs a fifth of the throughput.
+ */
+function readWhole(
+  stream: Readable,
+  bytes: number,
+  signal: AbortSignal,
+  watch?: (piece: Uint8Array) => void,
+): Promise<Buffer> {
   const body = Buffer.allocUnsafeSlow(bytes);
   let filled = 0;
-  // The SDK's signal ends with the response's head; a body that stalls is ours to end.
-  const stop = (): void => void stream.destroy(new Error('aborted'));
-  signal.addEventListener('abort', stop, { once: true });
-  try {
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      if (filled + chunk.length > bytes) throw brokenOff(`more than the ${bytes} bytes announced`);
+  return new Promise<Buffer>((resolve, reject) => {
+    const fail = (what: string): void => {
+      stream.destroy();
+      reject(brokenOff(what));
+    };
+    // The SDK's signal ends with the response's head; a body that stalls is ours to end.
+    const stop = (): void => fail('it took too long, or was told to stop');
+    signal.addEventListener('abort', stop, { once: true });
+    stream.on('data', (chunk: Buffer) => {
+      if (filled + chunk.length > bytes) return fail(`more than the ${bytes} bytes announced`);
+      watch?.(chunk);
       filled += chunk.copy(body, filled);
-    }
-  } catch (cause) {
-    throw cause instanceof SluiceError ? cause : brokenOff(messageOf(cause));
-  } finally {
-    signal.removeEventListener('abort', stop);
-  }
-  if (filled < bytes) throw brokenOff(`${filled} of ${bytes} bytes`);
-  return body;
+    });
+    stream.once('error', (error) => fail(messageOf(error)));
+    stream.once('close', () => {
+      signal.removeEventListener('abort', stop);
+      if (filled === bytes) resolve(body);
+      else fail(`${filled} of ${bytes} bytes`);
+    });
+  });
 }
 
 function brokenOff(what: string): SluiceError {

@@ -5,6 +5,7 @@ import { PackMessage, parseMessage } from '#core/messages.ts';
 import { decodePack, type Pack } from '#core/pack.ts';
 import type { Lease, MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
+import { fetchPack } from './fetch-pack.ts';
 import { Handoff } from './handoff.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
 
@@ -178,7 +179,7 @@ export class PackLane {
   /** The pack of a message. @throws SluiceError `pack-damaged`, `object-missing`, or `message-malformed` for a foreign one. */
   async load(message: PackMessage): Promise<Pack> {
     const { stage, preprocessHash } = this.#options;
-    const pack = decodePack(await this.#bytesOf(message));
+    const pack = await this.#read(message);
     if (pack.header.pack !== packIdText(message)) {
       throw new SluiceError(
         'pack-damaged',
@@ -194,14 +195,14 @@ export class PackLane {
     return pack;
   }
 
-  async #bytesOf(message: PackMessage): Promise<Buffer> {
+  async #read(message: PackMessage): Promise<Pack> {
     if ('inline' in message.pack) {
       // A buffer of its own: the engine takes it away with everything that lies in it.
       const base64 = message.pack.inline;
       const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(base64, 'base64'));
-      return bytes.subarray(0, bytes.write(base64, 'base64'));
+      return decodePack(bytes.subarray(0, bytes.write(base64, 'base64')));
     }
-    return (await this.#ports.works.get(packKey(message), { maxBytes: message.pack.bytes })).body;
+    return fetchPack(this.#ports.works, packKey(message), message.pack.bytes);
   }
 }
 

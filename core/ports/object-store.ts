@@ -19,6 +19,17 @@ export interface StoredObject {
   readonly etag: string;
 }
 
+export interface GetOptions {
+  /** A larger object is refused before it is read. */
+  readonly maxBytes?: number;
+  readonly signal?: AbortSignal;
+  /**
+   * Called when the body begins to be read (again, if the reading had to begin anew); what it returns is called with each
+   * piece in turn, while it is still in the processor's cache: the cheapest time to compute a checksum.
+   */
+  readonly watch?: () => (piece: Uint8Array) => void;
+}
+
 /** Writes one large object piece by piece. Nothing is visible under the key before `commit`. */
 export interface ObjectWriter {
   write(chunk: Uint8Array): Promise<void>;
@@ -37,7 +48,7 @@ export interface ObjectStore {
   list(options?: { prefix?: string; cursor?: string; signal?: AbortSignal }): Promise<ListPage>;
   /** The folders (each ending in "/") directly below a prefix, some hundreds at the most: where a listing can be split. */
   folders(prefix: string, options?: { signal?: AbortSignal }): Promise<string[]>;
-  get(key: string, options?: { maxBytes?: number; signal?: AbortSignal }): Promise<StoredObject>;
+  get(key: string, options?: GetOptions): Promise<StoredObject>;
   /** Size and etag without the body, or `undefined` where there is no such object. */
   head(key: string, options?: { signal?: AbortSignal }): Promise<ObjectInfo | undefined>;
   /**

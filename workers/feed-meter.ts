@@ -1,15 +1,18 @@
-/** What the model's thread is kept from work by, or that it works. */
-export const FEED_STATES = ['run', 'message', 'fetch', 'commit'] as const;
+/** What the model is kept from work by, or that it works. The order is that of {@link FeedMeter}. */
+export const FEED_STATES = ['run', 'commit', 'fetch', 'message'] as const;
 export type FeedState = (typeof FEED_STATES)[number];
 
-/** Milliseconds by state. `run`: the model runs. The others: it waits for a message, for a pack to be fetched, for commits. */
+/** Milliseconds by state. `run`: the model runs. The others: it waits for commits, for a pack to be fetched, for a message. */
 export type FeedTimes = Readonly<Record<FeedState, number>>;
 
-/** Sums up what the inference loop's time goes into. Every moment belongs to exactly one state. */
+/**
+ * Sums up what the model's time goes into. Every moment belongs to exactly one state: of the lanes' states the first in
+ * the order of {@link FEED_STATES}, since a model that runs for one lane does not wait for another.
+ */
 export class FeedMeter {
   readonly #now: () => number;
-  readonly #times: Record<FeedState, number> = { run: 0, message: 0, fetch: 0, commit: 0 };
-  #state: FeedState = 'message';
+  readonly #times: Record<FeedState, number> = { run: 0, commit: 0, fetch: 0, message: 0 };
+  readonly #lanes = new Map<string, FeedState>();
   #sinceMs: number;
 
   constructor(now: () => number = () => performance.now()) {
@@ -22,9 +25,9 @@ export class FeedMeter {
     return this.#state === 'message';
   }
 
-  enter(state: FeedState): void {
+  enter(lane: string, state: FeedState): void {
     this.#settle();
-    this.#state = state;
+    this.#lanes.set(lane, state);
   }
 
   /** The times since the last call. */
@@ -33,6 +36,11 @@ export class FeedMeter {
     const times = { ...this.#times };
     for (const state of FEED_STATES) this.#times[state] = 0;
     return times;
+  }
+
+  get #state(): FeedState {
+    const states = [...this.#lanes.values()];
+    return FEED_STATES.find((state) => states.includes(state)) ?? 'message';
   }
 
   #settle(): void {

@@ -14,7 +14,7 @@ import type { ObjectStore } from '#core/ports/object-store.ts';
 import { preprocessHash } from '#core/preprocess-spec.ts';
 import { FeedMeter } from './feed-meter.ts';
 import { inferByHalves, inferPacks, type Scores, sliceOf } from './infer-packs.ts';
-import { type BatchOptions, Lanes } from './lanes.ts';
+import { type BatchOptions, LaneBatches } from './lane-batches.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import { checkModelFits } from './model-batch.ts';
 import { type LoadedPack, PackLane } from './pack-lane.ts';
@@ -51,6 +51,9 @@ const MAX_REMAKES = 3;
  * The GPU stage: packs in, parts out. Three steps overlap: load the next packs, run the model on the present
  * ones, commit the last ones.
  *
+ * Each lane has a loop of its own, and the engine takes their batches in turn: a live image waits for one step of the
+ * engine and not for a whole batch of a backfill, and however much is live, every other turn is the backfill's.
+ *
  * The life of a delivery: received → loaded → inferred → part written → actions run → acknowledged → pack deleted.
  * A crash at any point repeats work and loses nothing, because the part's key follows from the pack's id and its rows
  * from the pack. The first part that is written under a key stays: what comes later says the same.
@@ -83,31 +86,35 @@ export class InferenceWorker {
       ...(this.#ports.live === undefined ? [] : [this.#lane('live', this.#ports.live, keeper)]),
       this.#lane('bulk', this.#ports.bulk, keeper),
     ];
-    const batches = new Lanes(lanes, this.#options, this.meter);
-    this.#onChange = () => batches.notify();
+    await Promise.all(
+      lanes.flatMap((lane) => [lane.run(halt), this.#work(lane, halt, (error) => engineDied.abort(error))]),
+    );
+    engineDied.signal.throwIfAborted();
+  }
+
+  /** Infers and commits what a lane makes ready, until it is over. */
+  async #work(lane: PackLane, halt: AbortSignal, onEngineDied: (error: unknown) => void): Promise<void> {
+    const batches = new LaneBatches(lane, this.#options, this.meter);
     const commits = new PQueue({ concurrency: COMMITS_IN_FLIGHT });
-    const receiving = Promise.all(lanes.map((lane) => lane.run(halt)));
     for (let batch = await batches.next(); batch !== undefined; batch = await batches.next()) {
       if (halt.aborted) {
         await giveBack(batch);
         continue;
       }
-      this.meter.enter('run');
-      const done = await this.#infer(batch).catch(async (error: unknown) => {
-        engineDied.abort(error);
-        await giveBack(batch);
+      this.meter.enter(lane.name, 'run');
+      const held = batch;
+      const done = await this.#infer(held).catch(async (error: unknown) => {
+        onEngineDied(error);
+        await giveBack(held);
         return [];
       });
-      this.meter.enter('commit');
+      this.meter.enter(lane.name, 'commit');
       await commits.onSizeLessThan(COMMITS_IN_FLIGHT);
       for (const { loaded, scores } of done) void commits.add(() => this.#commit(loaded, scores));
     }
-    await receiving;
+    this.meter.enter(lane.name, 'message');
     await commits.onIdle();
-    engineDied.signal.throwIfAborted();
   }
-
-  #onChange: () => void = () => undefined;
 
   #shortestVisibilityMs(): number {
     const { live, bulk } = this.#ports;
@@ -131,7 +138,6 @@ export class InferenceWorker {
         keeper,
         ...(remake && { remake }),
         ...(onFailedDelivery && { onFailedDelivery }),
-        onChange: () => this.#onChange(),
       },
     );
   }

@@ -36,8 +36,6 @@ export interface PackLanePorts {
   /** Asks for the pack again; left out, a lost pack is a failed delivery. */
   remake?(message: PackMessage): Promise<void>;
   onFailedDelivery?(message: PackMessage | undefined, reason: string): void;
-  /** Something of this lane came or went. */
-  onChange?(): void;
 }
 
 /** Short enough for a drain, long enough to cost little: SQS's own limit is 20 s. */
@@ -57,6 +55,7 @@ export class PackLane {
   readonly #fetches = new PQueue({ concurrency: FETCHERS });
   #held = 0;
   #released: (() => void) | undefined;
+  #watchers: (() => void)[] = [];
 
   constructor(options: PackLaneOptions, ports: PackLanePorts) {
     this.name = options.name;
@@ -70,6 +69,22 @@ export class PackLane {
     return this.#held > this.ready.size;
   }
 
+  /** Waits until something of this lane has come or gone. */
+  async changed(withinMs?: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#watchers.push(resolve);
+      if (withinMs !== undefined) timer = setTimeout(resolve, withinMs);
+    });
+    clearTimeout(timer);
+  }
+
+  #notify(): void {
+    const watchers = this.#watchers;
+    this.#watchers = [];
+    for (const resolve of watchers) resolve();
+  }
+
   /** The pack has left for the model: there is room for another one. */
   release(): void {
     this.#held--;
@@ -78,12 +93,12 @@ export class PackLane {
 
   /** Receives until `stop`; what has been received by then is still made ready, unless `drop` says to give it back. */
   async run(stop: AbortSignal): Promise<void> {
+    stop.addEventListener('abort', () => this.#released?.(), { once: true });
     while (!stop.aborted) {
       const room = this.#options.prefetchPacks - this.#held;
       if (room === 0) {
         await new Promise<void>((resolve) => {
           this.#released = resolve;
-          stop.addEventListener('abort', () => resolve(), { once: true });
         });
         continue;
       }
@@ -93,11 +108,11 @@ export class PackLane {
         this.#ports.keeper.keep(lease);
         void this.#fetches.add(() => this.#load(lease, stop));
       }
-      if (leases.length > 0) this.#ports.onChange?.();
+      if (leases.length > 0) this.#notify();
     }
     await this.#fetches.onIdle();
     this.ready.close();
-    this.#ports.onChange?.();
+    this.#notify();
   }
 
   /** Gives a pack back at once, to any worker. */
@@ -173,7 +188,7 @@ export class PackLane {
       this.release();
       await this.refuse(lease, message, error);
     }
-    this.#ports.onChange?.();
+    this.#notify();
   }
 
   /** The pack of a message. @throws SluiceError `pack-damaged`, `object-missing`, or `message-malformed` for a foreign one. */

@@ -76,12 +76,8 @@ export function deadPrefix(job: string): string {
   return `dead/${job}/`;
 }
 
-export function shardPrefix(job: string): string {
-  return `shards/${job}/`;
-}
-
 export function shardKey(job: string, shard: number): string {
-  return `${shardPrefix(job)}${digits(shard, 6)}.json`;
+  return `shards/${job}/${digits(shard, 6)}.json`;
 }
 
 /** The pack's id, as it stands in receipts. */

@@ -31,7 +31,7 @@ export const SourceFilter = z.strictObject({
 });
 export type SourceFilter = z.infer<typeof SourceFilter>;
 
-export const JobName = z
+const JobName = z
   .string()
   .regex(/^[a-z0-9][a-z0-9._-]{0,99}$/, 'expected lower-case letters, digits, ".", "_" or "-", at most 100');
 

@@ -40,7 +40,3 @@ export function parseS3Url(url: string): S3Place {
   }
   return { bucket, prefix: prefix ?? '' };
 }
-
-export function s3Url({ bucket, prefix }: S3Place): string {
-  return `s3://${bucket}/${prefix}`;
-}

@@ -64,7 +64,12 @@ async function main(): Promise<void> {
   try {
     say(`plan, ingest, preprocess and finalize run here; ${WORKERS} workers as processes ${pids(workers)}`);
     await backfill(pipeline, bucket);
-    await liveImage(pipeline, aws, bucket, (await samples.get(objects[0]?.key ?? '')).body);
+    await liveImage(
+      pipeline,
+      aws,
+      bucket,
+      (await samples.get(objects.find(({ key }) => key.startsWith('landscapes/'))?.key ?? '')).body,
+    );
     await showResults(pipeline);
   } catch (error) {
     process.stderr.write(log.slice(-30).join(''));

@@ -22,7 +22,7 @@ export const DeadLetter = z.strictObject({
 export type DeadLetter = z.infer<typeof DeadLetter>;
 
 /** Letters of no job: foreign or malformed messages. */
-export const NO_JOB = 'unknown';
+const NO_JOB = 'unknown';
 /** A queue of dead letters does not say why a message is in it when SQS itself put it there. */
 const NO_REASON = 'it was delivered too often: each time its receiver died or ran out of time';
 const RECEIVE_MESSAGES = 10;

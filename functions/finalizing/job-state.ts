@@ -15,7 +15,7 @@ import type { ObjectStore } from '#core/ports/object-store.ts';
 import { readJson } from '../json-object.ts';
 import { GivenUp } from './dead-letters.ts';
 
-export const BrokenJob = z.strictObject({ reason: z.string(), at: z.iso.datetime() });
+const BrokenJob = z.strictObject({ reason: z.string(), at: z.iso.datetime() });
 
 /** Where a job stands. */
 export type JobState =

@@ -28,6 +28,8 @@ export interface SegmentEntry {
 
 /** Enough to keep a planner's connections busy; more only makes more shards that are not full. */
 const WANTED_SEGMENTS = 64;
+/** A listing of so many pages (of 1,000 keys on S3) is done in a second or two. */
+const PAGES_OF_ONE_SEGMENT = 10;
 /** What keys often go on with where there are no folders. The boundaries need not exist as keys. */
 const FIRST_CHARACTERS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 /** A list of keys is read whole; a longer one is an inventory's matter. */
@@ -80,6 +82,7 @@ async function keySegments(
   store: ObjectStore,
   signal?: AbortSignal,
 ): Promise<SourceSegment[]> {
+  if (await isSmall(prefix, store, signal)) return [{ kind: 'keys' }];
   const boundaries = new Set<string>();
   for (let level = [prefix], depth = 0; level.length > 0 && depth < 3; depth++) {
     const folders: string[] = [];
@@ -102,6 +105,21 @@ async function keySegments(
     const after = chosen[i - 1];
     return { kind: 'keys', ...(after !== undefined && { after }), ...(to !== undefined && { to }) };
   });
+}
+
+/** Whether a listing is short enough not to be split: each segment ends with a shard and a pack that are not full. */
+async function isSmall(prefix: string, store: ObjectStore, signal?: AbortSignal): Promise<boolean> {
+  let cursor: string | undefined;
+  for (let page = 0; page < PAGES_OF_ONE_SEGMENT; page++) {
+    const { next } = await store.list({
+      prefix,
+      ...(cursor !== undefined && { cursor }),
+      ...(signal && { signal }),
+    });
+    if (next === undefined) return true;
+    cursor = next;
+  }
+  return false;
 }
 
 async function* keyEntries(

@@ -1,8 +1,8 @@
 import { S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { S3ObjectStore } from '#adapters/s3-store.ts';
+import { type Fault, type LocalAws, startLocalAws } from '#local-aws/server.ts';
 import { describeObjectStore } from '#test/contracts/object-store.ts';
-import { type Fault, type LocalAws, startLocalAws } from '../../local-aws/server.ts';
 
 let aws: LocalAws;
 let fault: Fault;

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SqsMessageQueue } from '#adapters/sqs-queue.ts';
+import { type Fault, type LocalAws, startLocalAws } from '#local-aws/server.ts';
 import { describeMessageQueue } from '#test/contracts/message-queue.ts';
-import { type Fault, type LocalAws, startLocalAws } from '../../local-aws/server.ts';
 
 let aws: LocalAws;
 let fault: Fault;

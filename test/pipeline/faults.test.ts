@@ -5,9 +5,9 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import type { Engine } from '#core/ports/engine.ts';
 import { verifyJob } from '#functions/finalizing/verify-job.ts';
+import type { Fault } from '#local-aws/server.ts';
 import { auditRows } from '#test/support/audit-rows.ts';
 import { RunningPipeline } from '#test/support/running-pipeline.ts';
-import type { Fault } from '../../local-aws/server.ts';
 
 const IMAGES = 24;
 const RECEIPT = ['job', 'pack', 'preprocess_ms'];

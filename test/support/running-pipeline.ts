@@ -11,10 +11,10 @@ import type { JobRequest } from '#core/job-request.ts';
 import type { Engine } from '#core/ports/engine.ts';
 import { type JobState, jobState } from '#functions/finalizing/job-state.ts';
 import { submitJob } from '#functions/planning/submit-job.ts';
+import { type LocalFunctionsOptions, runFunctions } from '#local-aws/functions.ts';
+import { createPipeline, type LocalPipelineOptions } from '#local-aws/local-pipeline.ts';
+import { type LocalAws, type LocalAwsOptions, startLocalAws } from '#local-aws/server.ts';
 import { runWorkerProcess } from '#workers/worker-process.ts';
-import { type LocalFunctionsOptions, runFunctions } from '../../local-aws/functions.ts';
-import { createPipeline, type LocalPipelineOptions } from '../../local-aws/local-pipeline.ts';
-import { type LocalAws, type LocalAwsOptions, startLocalAws } from '../../local-aws/server.ts';
 
 let sharedEngine: Promise<Engine> | undefined;
 
@@ -95,8 +95,8 @@ export class RunningPipeline implements AsyncDisposable {
     return sharedEngine;
   }
 
-  /** A worker in this process: no start-up to wait for. */
-  async startWorkerHere(options: { engine?: Engine } = {}): Promise<void> {
+  /** A worker in this process: no start-up to wait for. @returns what stops it. */
+  async startWorkerHere(options: { engine?: Engine } = {}): Promise<() => Promise<void>> {
     const stop = new AbortController();
     const done = runWorkerProcess(this.pipeline, {
       model: await loadModel(this.pipeline.config.model),
@@ -109,6 +109,10 @@ export class RunningPipeline implements AsyncDisposable {
       stop: stop.signal,
     });
     this.#workersHere.push({ stop, done });
+    return () => {
+      stop.abort();
+      return done;
+    };
   }
 
   async submit(job: string, change: Partial<JobRequest> = {}): Promise<void> {

@@ -49,8 +49,7 @@ describe('SqsMessageQueue', () => {
   const options = { visibilityMs: 30_000, maxDeliveries: 3 };
 
   it('refuses a queue without a dead-letter queue, and one that is not there', async () => {
-    await open(options);
-    const url = `${aws.endpoint}/000000000000/queue-${queues - 1}-dead`;
+    const { url } = await (await open(options)).deadLetterQueue();
     await expect(SqsMessageQueue.open(url, { client: client() })).rejects.toMatchObject({
       code: 'service-misconfigured',
       message: expect.stringContaining('RedrivePolicy'),

@@ -10,7 +10,7 @@ const LIMIT = 20;
 describe('backpressure', () => {
   it('keeps the pack backlog under its limit while no worker runs, and everything is done once one does', async () => {
     await using running = await RunningPipeline.start({
-      visibilitySeconds: 2,
+      visibilitySeconds: 30,
       config: { shardSize: 16, packSize: 2, maxBacklogPacks: LIMIT, preprocess: { concurrency: 4 } },
     });
     const create = { width: 32, height: 32, channels: 3, background: '#123456' } as const;

@@ -4,7 +4,7 @@ import { PreprocessSpec } from '#core/preprocess-spec.ts';
 import type { PackRequest } from '#functions/preprocessing/build-pack.ts';
 import { PackProcesses } from '#functions/preprocessing/pack-processes.ts';
 
-const entry = new URL('../support/hostile-pack-process.ts', import.meta.url);
+const entry = new URL('../../support/hostile-pack-process.ts', import.meta.url);
 const location = { kind: 'folder', root: '/nowhere' } as const;
 const setup = {
   works: location,

@@ -49,7 +49,9 @@ export async function openJobSource(path: string, root?: string): Promise<JobSou
     location,
     label: basename(real),
     identity: `manifest ${real} ${location.kind === 's3' ? root : location.root}`,
-    entries: (filter, signal) => manifestImages(real, openStore(location), filter, signal),
+    async *entries(filter, signal) {
+      yield* manifestImages(real, await openStore(location), filter, signal);
+    },
   };
 }
 
@@ -64,7 +66,9 @@ function bucketSource(url: string, root: string | undefined): JobSource {
     location,
     label: url,
     identity: `bucket ${url}`,
-    entries: (filter, signal) => listedImages(openStore(location), { ...filter, prefix }, signal),
+    async *entries(filter, signal) {
+      yield* listedImages(await openStore(location), { ...filter, prefix }, signal);
+    },
   };
 }
 

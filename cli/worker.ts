@@ -12,9 +12,16 @@ const METADATA_EVERY_MS = 5_000;
 /** Slices of 8: larger ones gain no speed on a CPU and cost memory. */
 const CPU_MAX_BATCH = 8;
 
+export interface WorkerFlags {
+  pipeline?: string;
+  healthPort?: string;
+  healthHost: string;
+  threads?: string;
+}
+
 /** `sluice worker`: runs until SIGTERM, or until EC2 takes the machine away. @returns the exit code. */
 export async function worker(
-  flags: { pipeline?: string; healthPort?: string; healthHost: string; threads?: string },
+  flags: WorkerFlags,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<number> {
   const pipeline = await openPipeline(flags.pipeline, env);

@@ -1,18 +1,14 @@
 import type { Command } from 'commander';
-import { worker } from '../worker.ts';
-import { type BackfillFlags, backfill } from './backfill.ts';
-import { policyReplay } from './policy-replay.ts';
-import { redrive } from './redrive.ts';
-import { report } from './report.ts';
-import { type StatusFlags, status } from './status.ts';
-import { verify } from './verify.ts';
+import type { WorkerFlags } from '../worker.ts';
+import type { BackfillFlags } from './backfill.ts';
+import type { StatusFlags } from './status.ts';
 
 const PIPELINE = [
   '--pipeline <file>',
   'what describes the pipeline (default: the variable SLUICE_PIPELINE, or sluice.pipeline.json)',
 ] as const;
 
-/** The commands for a pipeline on S3 and SQS. */
+/** The commands for a pipeline on S3 and SQS. Each is loaded when it is called: the AWS SDK takes a quarter of a second. */
 export function addPipelineCommands(program: Command, env: NodeJS.ProcessEnv): void {
   program
     .command('backfill')
@@ -46,6 +42,7 @@ Examples:
 `,
     )
     .action(async (url: string, flags: BackfillFlags) => {
+      const { backfill } = await import('./backfill.ts');
       process.exitCode = await backfill(url, flags, env);
     });
 
@@ -57,6 +54,7 @@ Examples:
     .option('--watch', 'look again until it is complete')
     .option('--json', 'print one line of JSON for each look')
     .action(async (job: string, flags: StatusFlags) => {
+      const { status } = await import('./status.ts');
       process.exitCode = await status(job, flags, env);
     });
 
@@ -66,6 +64,7 @@ Examples:
     .argument('<job>')
     .option(...PIPELINE)
     .action(async (job: string, flags: { pipeline?: string }) => {
+      const { redrive } = await import('./redrive.ts');
       process.exitCode = await redrive(job, flags, env);
     });
 
@@ -76,6 +75,7 @@ Examples:
     .option(...PIPELINE)
     .option('--json', 'print JSON')
     .action(async (job: string, flags: { pipeline?: string; json?: boolean }) => {
+      const { verify } = await import('./verify.ts');
       process.exitCode = await verify(job, flags, env);
     });
 
@@ -87,6 +87,7 @@ Examples:
     .option('-o, --out <file>', 'write the report (HTML) here')
     .option('--json', 'print the summary as JSON')
     .action(async (job: string, flags: { pipeline?: string; out?: string; json?: boolean }) => {
+      const { report } = await import('./report.ts');
       process.exitCode = await report(job, flags, env);
     });
 
@@ -99,6 +100,7 @@ Examples:
     .requiredOption('--policy <file>', 'the rules (JSON)')
     .option(...PIPELINE)
     .action(async (job: string, flags: { pipeline?: string; policy: string }) => {
+      const { policyReplay } = await import('./policy-replay.ts');
       process.exitCode = await policyReplay(job, flags, env);
     });
 
@@ -109,7 +111,8 @@ Examples:
     .option('--health-port <port>', 'serve GET /health on this port')
     .option('--health-host <address>', 'on this address', '127.0.0.1')
     .option('--threads <n>', 'processor threads for the model (default: one per core)')
-    .action(async (flags: Parameters<typeof worker>[0]) => {
+    .action(async (flags: WorkerFlags) => {
+      const { worker } = await import('../worker.ts');
       process.exitCode = await worker(flags, env);
     });
 }

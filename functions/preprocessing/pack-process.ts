@@ -36,12 +36,13 @@ const MAX_STUCK = 2;
 class TooManyStuck extends Error {}
 
 serveTasks<PackProcessSetup, PackProcessTask, PackProcessEvent, PackProcessResult>((setup) => {
-  const works = openStore(setup.works);
+  const opening = openStore(setup.works);
   return async (task, emit) => {
     try {
+      const works = await opening;
       return task.kind === 'pack'
-        ? await pack(task, setup, { source: openStore(task.request.source), works }, emit)
-        : await thumbnail(task, setup, openStore(task.source));
+        ? await pack(task, setup, { source: await openStore(task.request.source), works }, emit)
+        : await thumbnail(task, setup, await openStore(task.source));
     } catch (error) {
       const known =
         error instanceof SluiceError

@@ -51,7 +51,7 @@ export class RunningPipeline implements AsyncDisposable {
     const log = jsonLog({}, (line) => void this.log.push(line));
     const done = runFunctions(
       this.pipeline,
-      { preprocessConcurrency: 4, processes: 2, finalizeEveryMs: 300, log, ...options },
+      { preprocessConcurrency: 4, processes: 1, finalizeEveryMs: 300, log, ...options },
       stop.signal,
     );
     // Told when they are stopped; a test that fails for another reason has nothing to hear of it.

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FolderStore } from '#adapters/folder-store.ts';
 import { loadManifest } from '#adapters/model-folder.ts';
+import { completionKey } from '#core/job-layout.ts';
 import type { Policy } from '#core/policy.ts';
 import { replayPolicy } from '#functions/finalizing/replay-policy.ts';
 import { verifyJob } from '#functions/finalizing/verify-job.ts';
@@ -121,6 +122,18 @@ describe('a backfill over S3 and SQS', () => {
     expect(new Set(rows.filter((row) => row['state'] === 'audited').map((row) => row['verdict']))).toEqual(
       new Set(['reject']),
     );
+  });
+
+  it('audits everything anew under another model, whatever has not changed', async () => {
+    const { works } = running.pipeline;
+    const { completion } = await running.reached('third', 'complete');
+    const other = { ...completion, modelSha256: 'f'.repeat(64) };
+    await works.put(completionKey('third'), Buffer.from(JSON.stringify(other)));
+    await running.submit('fourth', { incremental: true });
+    expect((await running.reached('fourth', 'complete')).completion).toMatchObject({
+      planned: IMAGES,
+      carried: 0,
+    });
   });
 
   it('runs from a bucket on one machine just as well', async () => {

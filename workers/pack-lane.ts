@@ -14,7 +14,6 @@ export interface LoadedPack {
   readonly lease: Lease;
   readonly message: PackMessage;
   readonly pack: Pack;
-  /** Of which lane: see {@link PackLane.keeper}. */
   readonly lane: PackLane;
 }
 
@@ -91,7 +90,7 @@ export class PackLane {
     this.#released?.();
   }
 
-  /** Receives until `stop`; what has been received by then is still made ready, unless `drop` says to give it back. */
+  /** Receives until `stop`; what has been received by then and is not loaded yet goes back at once. */
   async run(stop: AbortSignal): Promise<void> {
     stop.addEventListener('abort', () => this.#released?.(), { once: true });
     while (!stop.aborted) {

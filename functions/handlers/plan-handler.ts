@@ -2,7 +2,7 @@ import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
 import type { JsonLog } from '#adapters/json-log.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
-import { brokenKey, openKey, requestKey } from '#core/job-layout.ts';
+import { brokenKey, completionKey, openKey, requestKey } from '#core/job-layout.ts';
 import { JobRequest } from '#core/job-request.ts';
 import { PlanMessage, parseMessage } from '#core/messages.ts';
 import { plannedStage } from '#core/plan.ts';
@@ -32,6 +32,8 @@ export async function planHandler(
         `there is no job "${job}": it was never submitted, or deleted`,
       );
     }
+    // A submission that was cut short may have left its mark out; without it the job would never be completed.
+    if ((await works.head(completionKey(job))) === undefined) await works.put(openKey(job), Buffer.from(''));
     const { shardSize, packSize } = config;
     const plan = await planRequest(
       request,

@@ -11,6 +11,8 @@ import { preprocessShard } from '../preprocessing/preprocess-shard.ts';
 import { sqsHandler, type TimedContext } from './sqs-handler.ts';
 
 const MIN_TIME_LEFT_MS = 20_000;
+/** A plan of ten million images has a megabyte; an environment on Lambda may live for hours. */
+const MAX_PLANS_KEPT = 16;
 /** A shard that was handed back because workers lag behind comes again after this. */
 const HANDED_BACK_DELAY_MS = 20_000;
 
@@ -35,6 +37,7 @@ export async function preprocessHandler(
   const planOf = async (job: string): Promise<Plan> => {
     const plan = plans.get(job) ?? (await readPlan(job, works));
     if (plan === undefined) throw new SluiceError('object-missing', `job "${job}" has no plan`);
+    if (plans.size >= MAX_PLANS_KEPT) plans.clear();
     plans.set(job, plan);
     return plan;
   };

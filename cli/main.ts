@@ -4,6 +4,7 @@ import { messageOf, SluiceError } from '#core/error.ts';
 import { demo } from './demo.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import { explain } from './explain.ts';
+import { addModelCommands } from './models/commands.ts';
 import { run } from './run.ts';
 import { SETTINGS } from './settings.ts';
 
@@ -64,6 +65,8 @@ const explainCommand = program
   });
 addSettings(explainCommand, 'Settings', ['model', 'policy', 'limits.']);
 explainCommand.addHelpText('after', '\nExample:\n  sluice explain photos/beach.jpg\n');
+
+addModelCommands(program);
 
 program
   .command('demo')

@@ -27,13 +27,19 @@ export async function readModelFolder(folder: string): Promise<{ modelPath: stri
     modelPath,
     wishes: {
       name: basename(folder),
-      license: /^---[^]*?^license:\s*(\S+)\s*$[^]*?^---/m.exec(readme)?.[1],
+      license: licenseOf(readme),
       labels: labels === undefined ? labelNames(config) : labelsByIndex(labels as object, 'config.json'),
       decode: config?.['problem_type'] === 'multi_label_classification' ? 'sigmoid' : undefined,
       ...(timm !== undefined && timmWishes(timm)),
       ...(processor !== undefined && processorWishes(processor)),
     },
   };
+}
+
+/** From the front matter of a model card. */
+function licenseOf(readme: string): string | undefined {
+  const [, frontMatter] = readme.split(/^---$/m);
+  return /^license:[ \t]*(\S+)/m.exec(frontMatter ?? '')?.[1];
 }
 
 function labelNames(config: Json | undefined): string[] | undefined {

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { FolderStore } from '#adapters/folder-store.ts';
+import { IsolatedEngine } from '#adapters/isolated-engine.ts';
 import { type LoadedModel, loadModel, loadPolicy } from '#adapters/model-folder.ts';
 import { OnnxEngine } from '#adapters/onnx-engine.ts';
 import type { StoreLocation } from '#adapters/open-store.ts';
@@ -8,6 +9,7 @@ import { softwareVersion } from '#adapters/software-version.ts';
 import type { RunConfig } from '#core/config.ts';
 import type { Plan } from '#core/plan.ts';
 import { type Policy, policyHash } from '#core/policy.ts';
+import type { Engine } from '#core/ports/engine.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { Summary } from '#core/summary.ts';
 import { type FinalizePorts, finalizeJob, SUMMARY_FILE } from '#functions/finalize.ts';
@@ -99,9 +101,17 @@ export function decodingProcesses(
 }
 
 /** A model on this machine's CPU. One thread: the cores belong to the decoders. */
-export function cpuEngine(model: LoadedModel): Promise<OnnxEngine> {
+export function cpuEngine(
+  { manifest, modelPath }: LoadedModel,
+  { maxSecondsPerRun }: Pick<RunConfig, 'maxSecondsPerRun'>,
+): Promise<Engine> {
   // Slices of 8: larger ones gain no speed on a CPU and cost memory.
-  return OnnxEngine.load({ modelPath: model.modelPath, provider: 'cpu', threads: 1, maxBatch: 8 });
+  const maxBatch = Math.min(8, manifest.maxBatch ?? 8);
+  const options = { modelPath, provider: 'cpu', threads: 1, maxBatch } as const;
+  // What others made may do anything, such as never end; what Sluice built does not need a process of its own.
+  return manifest.prepared === undefined
+    ? OnnxEngine.load(options)
+    : IsolatedEngine.load({ ...options, maxSecondsPerRun });
 }
 
 async function auditImages(
@@ -111,7 +121,7 @@ async function auditImages(
   progress: JobProgress,
   stop: AbortSignal,
 ): Promise<{ finished: boolean; images: number; reasonOf: FinalizePorts['reasonOf'] }> {
-  await using engine = await cpuEngine(parts.model);
+  await using engine = await cpuEngine(parts.model, config);
   let images = 0;
   const result = await runLocalPipeline(
     {

@@ -63,7 +63,7 @@ const explainCommand = program
   .action(async (image: string, flags: Record<string, unknown>) => {
     process.exitCode = await explain(image, flags, process.env);
   });
-addSettings(explainCommand, 'Settings', ['model', 'policy', 'limits.']);
+addSettings(explainCommand, 'Settings', ['model', 'policy', 'maxSecondsPerRun', 'limits.']);
 explainCommand.addHelpText('after', '\nExample:\n  sluice explain photos/beach.jpg\n');
 
 addModelCommands(program);

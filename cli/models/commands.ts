@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { PreprocessSpec } from '#core/preprocess-spec.ts';
 import { PRESETS } from '#models/import/presets.ts';
 import { DECODES } from '#models/import/wishes.ts';
 import { importCommand } from './import.ts';
@@ -38,7 +39,7 @@ function addImport(models: Command): void {
     )
     .addOption(
       new Option('--kernel <kernel>', 'how pixels are resampled')
-        .choices(['nearest', 'linear', 'cubic', 'lanczos3'])
+        .choices(PreprocessSpec.shape.kernel.options)
         .helpGroup('Preprocessing'),
     )
     .addOption(

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
@@ -16,13 +16,17 @@ export interface LoadedModel {
 }
 
 /**
- * A built-in model by name, or any model by its folder (anything with a "/" in it).
+ * A built-in model by name, or one that was imported into `./models`, or any model by its folder (anything with a
+ * "/" in it).
  *
  * @throws SluiceError `model-invalid` where the manifest is wrong or the file is not the one it names.
  */
 export async function loadModel(nameOrFolder: string): Promise<LoadedModel> {
   const isFolder = /[/\\]/.test(nameOrFolder) || nameOrFolder.startsWith('.');
-  const folder = isFolder ? resolve(nameOrFolder) : join(BUILT_IN_MODELS, nameOrFolder);
+  const builtIn = join(BUILT_IN_MODELS, nameOrFolder);
+  const isBuiltIn =
+    !isFolder && (await stat(join(builtIn, 'model.json')).catch(() => undefined)) !== undefined;
+  const folder = isBuiltIn ? builtIn : resolve(isFolder ? '.' : 'models', nameOrFolder);
   const manifest = await readJson(join(folder, 'model.json'), ModelManifest, `model "${nameOrFolder}"`);
   const modelPath = join(folder, manifest.file);
   const sha256 = sha256Hex(

@@ -2,7 +2,9 @@ import { type Command, Option } from 'commander';
 import { PreprocessSpec } from '#core/preprocess-spec.ts';
 import { PRESETS } from '#models/import/presets.ts';
 import { DECODES } from '#models/import/wishes.ts';
+import { DEFAULT_TOLERANCES } from '#models/verify/verify-model.ts';
 import { importCommand } from './import.ts';
+import { verifyCommand } from './verify.ts';
 
 /** Adds `sluice models …` to the program. */
 export function addModelCommands(program: Command): void {
@@ -10,6 +12,7 @@ export function addModelCommands(program: Command): void {
     .command('models')
     .description('take models in, and check that they score as they should');
   addImport(models);
+  addVerify(models);
 }
 
 function addImport(models: Command): void {
@@ -97,6 +100,35 @@ Examples:
   sluice models import resnet50.onnx --preset imagenet --labels classes.txt
   sluice models import yolo11n.onnx                            # an Ultralytics export tells of itself
   sluice run photos --out audit --model ./models/yolo11n
+`,
+    );
+}
+
+function addVerify(models: Command): void {
+  const { maxPixelMean, maxPixelP99, maxScoreDifference, minTop1 } = DEFAULT_TOLERANCES;
+  models
+    .command('verify')
+    .description('check that a model sees and scores pictures as in training; exits with 1 where it does not')
+    .argument('<name|folder>', 'the model')
+    .option('--images <path...>', 'reference images or folders (default: the golden ones beside the model)')
+    .option('--tensor <file.npy>', 'what training code fed the model with for them, saved by numpy.save')
+    .option('--expected <file>', 'the right scores: JSON {"image.jpg": {"score": 0.9}}, or .npy [N, scores]')
+    .option('--original <model.onnx>', 'the model as it was before import')
+    .option('--max-pixel-mean <levels>', `largest mean difference of an image's pixels (${maxPixelMean})`)
+    .option('--max-pixel-p99 <levels>', `the same at the 99th percentile (${maxPixelP99})`)
+    .option('--max-score-difference <x>', `largest difference of a score (${maxScoreDifference})`)
+    .option('--min-top1 <share>', `smallest share of images with the same best label (${minTop1})`)
+    .option('--no-store', 'do not store golden results beside the model when all is well')
+    .option('--json', 'print the report as one line of JSON')
+    .action(async (nameOrFolder: string, flags: Record<string, unknown>) => {
+      process.exitCode = await verifyCommand(nameOrFolder, flags);
+    })
+    .addHelpText(
+      'after',
+      `
+Examples:
+  sluice models verify ./models/resnet50 --images refs --tensor refs.npy --original resnet50.onnx
+  sluice models verify ./models/resnet50        # again, against what was stored
 `,
     );
 }

@@ -97,7 +97,8 @@ function prologue(graph: GraphProto, input: string, tensor: PrepareOptions['tens
   );
 }
 
-function floatOutput(
+/** Makes an output of the graph float32, under a new name where it was not. */
+export function floatOutput(
   graph: GraphProto,
   name: string,
   batchToFree: number | undefined,
@@ -133,7 +134,7 @@ function neededNodes(graph: GraphProto): NodeProto[] {
   return kept.reverse();
 }
 
-function valueInfo(
+export function valueInfo(
   name: string,
   elemType: TensorProto_DataType,
   dims: readonly (number | string)[] | undefined,

@@ -13,6 +13,21 @@ export interface TrialOptions extends Size {
   readonly maxSecondsPerRun: number;
 }
 
+/** What ONNX Runtime says when it does not take a model, in words for the one who brings it. */
+function loadTrouble(said: string): string {
+  const [, operator, version] = /No Op registered for (\S+) with domain_version of (\d+)/.exec(said) ?? [];
+  if (operator !== undefined)
+    return `the model uses the operator "${operator}" (opset ${version}), which ONNX Runtime does not have: export it without custom operators`;
+  const [, opset, newest] = /Opset (\d+) is under development[\s\S]*?is till opset (\d+)/.exec(said) ?? [];
+  if (opset !== undefined)
+    return `the model has opset ${opset}, and ONNX Runtime reads up to ${newest}: export it with an older opset`;
+  // Without the paths of files that are only here for a moment.
+  const reason = said
+    .replace(/^[\s\S]*?Load model from \S+ failed:\s*/, '')
+    .replace(/^\/\S+ [\s\S]*?\) (?=[A-Z])/, '');
+  return `ONNX Runtime does not take the model: ${reason.trim()}`;
+}
+
 /** How far numbers of one image may differ with its place in a batch, as a share of the largest one of the output. */
 const BATCH_TOLERANCE = 1e-3;
 
@@ -28,14 +43,15 @@ export async function runTrials(
 ): Promise<Outputs[]> {
   const { modelPath, maxSecondsPerRun, input } = options;
   const largest = Math.max(...runs.map((run) => run.length));
-  const engine = await IsolatedEngine.load({
+  await using engine = await IsolatedEngine.load({
     modelPath,
     provider: 'cpu',
     threads: 1,
     maxBatch: largest,
     maxSecondsPerRun,
+  }).catch((cause) => {
+    throw new SluiceError('model-invalid', loadTrouble(messageOf(cause)), { cause });
   });
-  await using _engine = engine;
   const outputs: Outputs[] = [];
   for (const pictures of runs) {
     const data = Buffer.concat(pictures.map((seed) => madeUpPicture(options, seed)));

@@ -15,7 +15,7 @@ import { type PreparedGraph, type PrepareOptions, prepareGraph } from './prepare
 import { PRESETS } from './presets.ts';
 import { readOnnx } from './read-onnx.ts';
 import { type Ask, type SettledInput, settleInput } from './settle-input.ts';
-import { batchTrouble, runTrials, type TrialOptions } from './try-model.ts';
+import { type Outputs, runTrials, type TrialOptions, tryBatch } from './try-model.ts';
 import { ultralyticsWishes } from './ultralytics.ts';
 import { mergeWishes, type Wishes } from './wishes.ts';
 
@@ -85,7 +85,7 @@ export async function importModel(request: ImportRequest): Promise<ImportedModel
   try {
     const trial = new Trial(model, settled, join(scratch, 'model.onnx'), request.maxSecondsPerRun);
     const chosen = await chooseByTrial(trial, facts, input.fixedBatch, settled);
-    const { prepared, batch, note } = await freedIfPossible(trial, chosen, input.fixedBatch);
+    const { prepared, batch, note, alone } = await freedIfPossible(trial, chosen, input.fixedBatch);
     const manifest = manifestOf({
       name,
       bytes,
@@ -96,7 +96,7 @@ export async function importModel(request: ImportRequest): Promise<ImportedModel
       found: found.modelPath,
       request,
     });
-    await checkScores(trial, prepared, manifest);
+    checkScores(alone, manifest);
     await writeModel(folder, manifest, prepared.bytes);
     const notes = [...chosen.notes, ...(note === undefined ? [] : [note])];
     if (settled.wishes.license === undefined) notes.push('no licence is known; --license records it');
@@ -174,26 +174,37 @@ async function chooseByTrial(
   return chooseOutputs(batched, wishes, preprocess);
 }
 
+interface FreedModel {
+  readonly prepared: PreparedGraph;
+  readonly batch: Batch;
+  readonly note: string | undefined;
+  /** What it gave for made-up pictures, each by itself. */
+  readonly alone: readonly Outputs[];
+}
+
 /** The prepared model for any batch, where that gives the same results; else for one image at a time. */
 async function freedIfPossible(
   trial: Trial,
   chosen: ChosenOutputs,
   fixedBatch: number | undefined,
-): Promise<{ prepared: PreparedGraph; batch: Batch; note: string | undefined }> {
+): Promise<FreedModel> {
   const outputs = chosen.outputs.map(({ name }) => name);
   const free: Batch = { batchToFree: fixedBatch, fixedBatch: undefined };
   const prepared = trial.prepare(outputs, free);
-  const trouble = await batchTrouble(await trial.options(prepared));
-  if (trouble === undefined) return { prepared, batch: free, note: undefined };
+  const tried = await tryBatch(await trial.options(prepared));
+  if ('alone' in tried) return { prepared, batch: free, note: undefined, alone: tried.alone };
+  const { trouble } = tried;
   if (fixedBatch !== undefined && fixedBatch !== 1) {
     invalid(
       `the model takes batches of ${fixedBatch} only, and could not be made to take others (${trouble}): export it with a dynamic batch`,
     );
   }
   const single: Batch = { batchToFree: undefined, fixedBatch: 1 };
+  const one = trial.prepare(outputs, single);
   return {
-    prepared: trial.prepare(outputs, single),
+    prepared: one,
     batch: single,
+    alone: await runTrials(await trial.options(one), [[0], [1]]),
     note: `the batch dimension could not be freed (${trouble}): images run one by one, which on a GPU costs most of its throughput; export the model with a dynamic batch`,
   };
 }
@@ -244,8 +255,7 @@ function renamedHead(head: object, rename: (name: string) => string): object {
 }
 
 /** What cannot be read on ordinary pixels will not be readable on any others. */
-async function checkScores(trial: Trial, prepared: PreparedGraph, manifest: ModelManifest): Promise<void> {
-  const runs = await runTrials(await trial.options(prepared), [[0], [1]]);
+function checkScores(runs: readonly Outputs[], manifest: ModelManifest): void {
   for (const outputs of runs) {
     try {
       readOutputs(outputs, manifest, [manifest.preprocess]);

@@ -3,7 +3,7 @@ import { messageOf, SluiceError } from '#core/error.ts';
 import type { Size } from '#core/geometry.ts';
 import type { Tensor } from '#core/ports/engine.ts';
 
-type Outputs = Readonly<Record<string, Tensor>>;
+export type Outputs = Readonly<Record<string, Tensor>>;
 
 const TRIAL_IMAGES = 3;
 
@@ -71,32 +71,31 @@ export async function runTrials(
   return outputs;
 }
 
-/**
- * Whether a batch gives what its images give alone.
- *
- * @returns what is wrong; `undefined` where nothing is.
- */
-export async function batchTrouble(options: TrialOptions): Promise<string | undefined> {
+/** What came of trying a batch: the outputs of its images alone, or what is wrong. */
+type BatchTrial = { readonly alone: readonly Outputs[] } | { readonly trouble: string };
+
+/** Tries whether a batch gives what its images give alone. */
+export async function tryBatch(options: TrialOptions): Promise<BatchTrial> {
   const seeds = Array.from({ length: TRIAL_IMAGES }, (_, i) => i);
   let runs: Outputs[];
   try {
     runs = await runTrials(options, [...seeds.map((seed) => [seed]), seeds]);
   } catch (error) {
-    return messageOf(error).split('\n')[0];
+    return { trouble: messageOf(error).split('\n')[0] as string };
   }
   const together = runs.at(-1) as Outputs;
   for (const [name, tensor] of Object.entries(together)) {
     if (tensor.shape[0] !== TRIAL_IMAGES)
-      return `output "${name}" of ${TRIAL_IMAGES} images has the shape [${tensor.shape}]`;
+      return { trouble: `output "${name}" of ${TRIAL_IMAGES} images has the shape [${tensor.shape}]` };
     const perImage = tensor.data.length / TRIAL_IMAGES;
     for (const seed of seeds) {
       const alone = (runs[seed] as Outputs)[name]?.data ?? new Float32Array();
       const inBatch = tensor.data.subarray(seed * perImage, (seed + 1) * perImage);
       if (alone.length !== perImage || !alike(alone as Float32Array, inBatch as Float32Array))
-        return `output "${name}" of an image depends on the other images of its batch`;
+        return { trouble: `output "${name}" of an image depends on the other images of its batch` };
     }
   }
-  return undefined;
+  return { alone: runs.slice(0, -1) };
 }
 
 function alike(a: Float32Array, b: Float32Array): boolean {

@@ -1,5 +1,8 @@
 import type { Size } from '#core/geometry.ts';
 
+/** A mean difference that scaling and rounding leave. */
+const FITTED_LEVELS = 2;
+
 /** How far pixels are from their reference, in levels (0–255). */
 export interface PixelDifference {
   readonly mean: number;
@@ -39,7 +42,9 @@ export function diagnosis(levels: Uint8Array, reference: Float32Array, size: Siz
   if (turned !== undefined)
     return `the reference is turned by ${turned}°: its EXIF orientation was not applied in training, or is not here`;
   const fits = [0, 1, 2].map((channel) => linearFit(levels, reference, channel));
-  if (explains((i) => (levels[i] as number) * fits[i % 3]!.factor + fits[i % 3]!.shift)) {
+  const fitted = (i: number): number => (levels[i] as number) * fits[i % 3]!.factor + fits[i % 3]!.shift;
+  // A line explains a part of any difference: it has to explain nearly all.
+  if (explains(fitted) && pixelDifference(reference, fitted).mean < FITTED_LEVELS) {
     const shown = fits.map(
       ({ factor, shift }) =>
         `${factor.toFixed(3)} · level ${shift < 0 ? '−' : '+'} ${Math.abs(shift).toFixed(1)}`,

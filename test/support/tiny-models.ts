@@ -20,6 +20,7 @@ export interface TinyOptions {
   readonly layout?: 'nchw' | 'nhwc';
   readonly dtype?: Extract<Dtype, 'float32' | 'float16' | 'uint8'>;
   readonly batch?: Dimension;
+  readonly sidePx?: number;
 }
 
 /**
@@ -29,9 +30,10 @@ export function meansModel({
   layout = 'nchw',
   dtype = 'float32',
   batch = 'N',
+  sidePx = SIDE_PX,
 }: TinyOptions = {}): Uint8Array {
   const g = new GraphBuilder('means', OPSET);
-  const shape = layout === 'nchw' ? [batch, 3, SIDE_PX, SIDE_PX] : [batch, SIDE_PX, SIDE_PX, 3];
+  const shape = layout === 'nchw' ? [batch, 3, sidePx, sidePx] : [batch, sidePx, sidePx, 3];
   const x = g.input('x', dtype, shape);
   const values = dtype === 'uint8' ? g.cast(x, 'float32') : x;
   const axes = layout === 'nchw' ? [2, 3] : [1, 2];

@@ -14,9 +14,13 @@ const MODEL_FILES = ['model.onnx', 'onnx/model.onnx', 'onnx/model_fp16.onnx', 'o
  * What a folder as on the Hugging Face hub tells: its ONNX file, and everything of `config.json` and
  * `preprocessor_config.json`, or of the `pretrained_cfg` of timm.
  *
+ * @param told what need not be read, because a flag tells it.
  * @throws SluiceError `model-invalid` where there is no single ONNX file, or a file asks for what cannot be done.
  */
-export async function readModelFolder(folder: string): Promise<{ modelPath: string; wishes: Wishes }> {
+export async function readModelFolder(
+  folder: string,
+  told: Pick<Wishes, 'kernel'> = {},
+): Promise<{ modelPath: string; wishes: Wishes }> {
   const modelPath = await findModel(folder);
   const config = await readJson(join(folder, 'config.json'));
   const processor = await readJson(join(folder, 'preprocessor_config.json'));
@@ -30,8 +34,8 @@ export async function readModelFolder(folder: string): Promise<{ modelPath: stri
       license: licenseOf(readme),
       labels: labels === undefined ? labelNames(config) : labelsByIndex(labels as object, 'config.json'),
       decode: config?.['problem_type'] === 'multi_label_classification' ? 'sigmoid' : undefined,
-      ...(timm !== undefined && timmWishes(timm)),
-      ...(processor !== undefined && processorWishes(processor)),
+      ...(timm !== undefined && timmWishes(timm, told)),
+      ...(processor !== undefined && processorWishes(processor, told)),
     },
   };
 }
@@ -74,10 +78,10 @@ async function readJson(path: string): Promise<Json | undefined> {
 const KERNELS: readonly (PreprocessSpec['kernel'] | undefined)[] = ['nearest', 'lanczos3', 'linear', 'cubic'];
 
 /** The image processors of huggingface/transformers, src/transformers/models/…/image_processing_….py. */
-function processorWishes(processor: Json): Wishes {
+function processorWishes(processor: Json, told: Pick<Wishes, 'kernel'>): Wishes {
   const crops = processor['do_center_crop'] === true;
-  const size = sizeOf(processor['size']);
-  const cropSize = crops ? sizeOf(processor['crop_size']) : undefined;
+  const size = sizeOf(processor['size'], crops);
+  const cropSize = crops ? sizeOf(processor['crop_size'], false) : undefined;
   const cropFraction = numberOf(processor['crop_pct']);
   const [widthPx, heightPx] = cropSize?.sides ?? size?.sides ?? [size?.shorterPx, size?.shorterPx];
   const normalizes = processor['do_normalize'] !== false && processor['image_mean'] !== undefined;
@@ -86,7 +90,7 @@ function processorWishes(processor: Json): Wishes {
     heightPx,
     resize:
       processor['do_resize'] === false ? undefined : resizeOf(size, cropSize !== undefined, cropFraction),
-    kernel: kernelOf(processor['resample']),
+    kernel: told.kernel ?? kernelOf(processor['resample']),
     channelOrder: 'rgb',
     scale: processor['do_rescale'] === false ? 1 : (numberOf(processor['rescale_factor']) ?? 1 / 255),
     mean: normalizes ? triple(processor['image_mean']) : [0, 0, 0],
@@ -99,8 +103,9 @@ interface ProcessorSize {
   readonly shorterPx?: number;
 }
 
-function sizeOf(size: unknown): ProcessorSize | undefined {
-  if (typeof size === 'number') return { sides: [size, size] };
+/** A bare number is both sides, but for processors that crop afterwards it is the shorter one. */
+function sizeOf(size: unknown, isShorterSide: boolean): ProcessorSize | undefined {
+  if (typeof size === 'number') return isShorterSide ? { shorterPx: size } : { sides: [size, size] };
   const { height, width, shortest_edge: shortest } = (size ?? {}) as Record<string, number | undefined>;
   if (height !== undefined && width !== undefined) return { sides: [width, height] };
   return shortest === undefined ? undefined : { shorterPx: shortest };
@@ -112,7 +117,8 @@ function resizeOf(
   cropFraction: number | undefined,
 ): ResizeWish | undefined {
   const shorterPx = size?.shorterPx;
-  if (shorterPx === undefined) return size === undefined ? undefined : { mode: 'squash' };
+  // Both sides scaled and then cropped (DeiT) is not to be had: somebody has to say what comes closest.
+  if (shorterPx === undefined) return size === undefined || crops ? undefined : { mode: 'squash' };
   // ConvNeXT's processor: below 384 px scale to the size / crop_pct and crop, else squash.
   if (cropFraction !== undefined && !crops)
     return shorterPx >= 384 ? { mode: 'squash' } : { mode: 'center-crop', cropFraction };
@@ -130,7 +136,7 @@ function kernelOf(resample: unknown): PreprocessSpec['kernel'] {
 }
 
 /** `pretrained_cfg` of huggingface/pytorch-image-models, timm/data/transforms_factory.py, `transforms_imagenet_eval`. */
-function timmWishes(timm: Json): Wishes {
+function timmWishes(timm: Json, told: Pick<Wishes, 'kernel'>): Wishes {
   const [, heightPx, widthPx] = timm['input_size'] as [number, number, number];
   const cropFraction = numberOf(timm['crop_pct']) ?? 0.875;
   const mode = timm['crop_mode'] ?? 'center';
@@ -140,7 +146,7 @@ function timmWishes(timm: Json): Wishes {
     lanczos: 'lanczos3',
     nearest: 'nearest',
   };
-  const kernel = kernels[String(timm['interpolation'] ?? 'bilinear')];
+  const kernel = told.kernel ?? kernels[String(timm['interpolation'] ?? 'bilinear')];
   if (kernel === undefined)
     throw invalid(
       `pretrained_cfg wants interpolation "${timm['interpolation']}", which is not to be had: pass --kernel`,

@@ -5,8 +5,8 @@ import { loadModel } from '#adapters/model-folder.ts';
 import { sha256Hex } from '#core/canonical-json.ts';
 import { readOutputs } from '#core/decode/read-outputs.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
-import { ModelManifest } from '#core/model-manifest.ts';
-import type { Policy } from '#core/policy.ts';
+import { ModelManifest, scoreNames } from '#core/model-manifest.ts';
+import { measuresOf, type Policy } from '#core/policy.ts';
 import type { ModelProto } from '#models/onnx/generated/onnx_pb.js';
 import { type ChosenOutputs, chooseOutputs } from './choose-outputs.ts';
 import { readModelFolder } from './hugging-face.ts';
@@ -44,6 +44,17 @@ export interface ImportedModel {
   readonly notes: readonly string[];
 }
 
+/** What a rule can speak of beside scores: see Measures in core/policy.ts. */
+const MEASURES = [
+  'width',
+  'height',
+  'bytes',
+  'aspect_ratio',
+  'odd_size',
+  'exact_duplicate',
+  'near_duplicate',
+];
+
 /** The length of a fixed batch dimension, and whether it is to become dynamic. */
 type Batch = Pick<PrepareOptions, 'batchToFree' | 'fixedBatch'>;
 
@@ -58,7 +69,7 @@ export async function importModel(request: ImportRequest): Promise<ImportedModel
   const isFolder = (
     await stat(path).catch(() => invalid(`there is no file or folder "${path}"`))
   ).isDirectory();
-  const found = isFolder ? await readModelFolder(path) : { modelPath: path, wishes: {} };
+  const found = isFolder ? await readModelFolder(path, request.wishes) : { modelPath: path, wishes: {} };
   const { model, bytes } = await readOnnx(found.modelPath);
   const facts = inspectGraph(model);
   const input = imageInput(facts);
@@ -241,7 +252,18 @@ function manifestOf(parts: {
     prepared: { originalSha256: sha256Hex(parts.bytes), ...tensor },
     policy: { rules: request.policy ?? [] },
   };
-  return ModelManifest.parse(manifest);
+  return withKnownMeasures(ModelManifest.parse(manifest));
+}
+
+/** A rule on a score that does not exist would never flag, and nobody would know. */
+function withKnownMeasures(manifest: ModelManifest): ModelManifest {
+  const known = [...scoreNames(manifest), ...MEASURES];
+  const unknown = measuresOf(manifest.policy).filter((measure) => !known.includes(measure));
+  if (unknown.length === 0) return manifest;
+  throw new SluiceError(
+    'config-invalid',
+    `there is no score "${unknown.join('", "')}" to make a rule on: the model gives ${known.slice(0, 20).join(', ')}`,
+  );
 }
 
 function renamedHead(head: object, rename: (name: string) => string): object {

@@ -55,9 +55,15 @@ export function singleImageModel(body: (g: GraphBuilder, x: Value) => Value): Ui
 }
 
 /** A model that loops for ever on any input, and cannot be stopped from JavaScript. */
-export function endlessModel(): Uint8Array {
+export function endlessModel(options: { prepared?: boolean } = {}): Uint8Array {
   const g = new GraphBuilder('endless', OPSET);
-  const x = g.input('x', 'float32', ['N', 3, SIDE_PX, SIDE_PX]);
+  // As import would have it: bytes, the channels last.
+  const x = options.prepared
+    ? g.cast(
+        g.node('Transpose', [g.input('x', 'uint8', ['N', SIDE_PX, SIDE_PX, 3])], { perm: [0, 3, 1, 2] }),
+        'float32',
+      )
+    : g.input('x', 'float32', ['N', 3, SIDE_PX, SIDE_PX]);
   const means = g.node('ReduceMean', [x], { axes: [2, 3], keepdims: 0 });
   const rounds = g.constant('int64', [], [Number.MAX_SAFE_INTEGER]);
   const go = g.constant('bool', [], [1]);

@@ -278,6 +278,13 @@ describe('what cannot be imported', () => {
     expect(manifest.prepared?.mean[0]).toBeCloseTo(0.48145466, 7);
   });
 
+  it('is a rule on a score that the model does not give', async () => {
+    const policy = [{ check: 'x', when: { measure: 'frist', above: 0.5 }, verdict: 'review' as const }];
+    await expect(imported(meansModel(), { policy })).rejects.toThrow(
+      /no score "frist" .* gives first, second, third/,
+    );
+  });
+
   it('is a second model of the same name, unless it is forced', async () => {
     await using folder = await temporaryFolder();
     const path = await putModel(folder.path, meansModel());

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
@@ -16,12 +16,13 @@ export interface LoadedModel {
 }
 
 /**
- * A built-in model by name, or any model by its folder (anything with a "/" in it).
+ * A built-in model by name, or one that was imported into `./models`, or any model by its folder (anything with a
+ * "/" in it).
  *
  * @throws SluiceError `model-invalid` where the manifest is wrong or the file is not the one it names.
  */
 export async function loadModel(nameOrFolder: string): Promise<LoadedModel> {
-  const folder = modelFolder(nameOrFolder);
+  const folder = await modelFolder(nameOrFolder);
   const manifest = await loadManifest(nameOrFolder);
   const modelPath = join(folder, manifest.file);
   const sha256 = sha256Hex(
@@ -36,8 +37,9 @@ export async function loadModel(nameOrFolder: string): Promise<LoadedModel> {
 }
 
 /** A model's manifest alone: all that the stages need that do not run it. */
-export function loadManifest(nameOrFolder: string): Promise<ModelManifest> {
-  return readJson(join(modelFolder(nameOrFolder), 'model.json'), ModelManifest, `model "${nameOrFolder}"`);
+export async function loadManifest(nameOrFolder: string): Promise<ModelManifest> {
+  const folder = await modelFolder(nameOrFolder);
+  return readJson(join(folder, 'model.json'), ModelManifest, `model "${nameOrFolder}"`);
 }
 
 /** A policy from a JSON file. */
@@ -45,9 +47,12 @@ export async function loadPolicy(path: string): Promise<Policy> {
   return readJson(path, Policy, `policy "${path}"`, 'config-invalid');
 }
 
-function modelFolder(nameOrFolder: string): string {
+async function modelFolder(nameOrFolder: string): Promise<string> {
   const isFolder = /[/\\]/.test(nameOrFolder) || nameOrFolder.startsWith('.');
-  return isFolder ? resolve(nameOrFolder) : join(BUILT_IN_MODELS, nameOrFolder);
+  if (isFolder) return resolve(nameOrFolder);
+  const builtIn = join(BUILT_IN_MODELS, nameOrFolder);
+  const isBuiltIn = (await stat(join(builtIn, 'model.json')).catch(() => undefined)) !== undefined;
+  return isBuiltIn ? builtIn : resolve('models', nameOrFolder);
 }
 
 async function readJson<T>(

@@ -127,7 +127,7 @@ class Stages {
       await preprocessShard(message, plan, ports, { source: this.#source });
     }
     const model = await loadModel(this.#config.model);
-    await using engine = await cpuEngine(model);
+    await using engine = await cpuEngine(model, this.#config);
     const stop = new AbortController();
     let images = 0;
     const worker = new InferenceWorker(
@@ -159,7 +159,7 @@ class Stages {
   async wholePipeline(): Promise<number> {
     const { plan, works } = await this.#plan();
     const model = await loadModel(this.#config.model);
-    await using engine = await cpuEngine(model);
+    await using engine = await cpuEngine(model, this.#config);
     await using processes = this.#processes();
     await this.#warm(plan, processes);
     const { manifest } = model;

@@ -5,6 +5,7 @@ import { FolderStore } from '#adapters/folder-store.ts';
 import { loadModel, loadPolicy } from '#adapters/model-folder.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
 import { type AuditRecord, auditColumns } from '#core/audit-record.ts';
+import { readOutputs } from '#core/decode/read-outputs.ts';
 import { type PackId, packKey } from '#core/job-layout.ts';
 import { scoreNames } from '#core/model-manifest.ts';
 import { decodePack } from '#core/pack.ts';
@@ -12,7 +13,7 @@ import { recordsOfPack } from '#core/pack-records.ts';
 import { policyHash } from '#core/policy.ts';
 import { preprocessHash } from '#core/preprocess-spec.ts';
 import type { StoreLocation } from '#core/store-location.ts';
-import { batchOf, scoresOf } from '#workers/model-batch.ts';
+import { batchOf } from '#workers/model-batch.ts';
 import { EXIT } from './exit-codes.ts';
 import { explanation } from './explanation.ts';
 import { cpuEngine, decodingProcesses } from './local-job.ts';
@@ -47,10 +48,12 @@ export async function explain(
     });
     const { body } = await new FolderStore(folder).get(packKey(id));
     const pack = decodePack(body);
-    await using engine = await cpuEngine(model);
+    await using engine = await cpuEngine(model, config);
     const images = pack.header.items.length;
     const outputs = images === 0 ? undefined : await engine.run(batchOf([pack], model.manifest));
-    const scores = outputs === undefined ? [] : scoresOf(outputs, model.manifest, images);
+    const results = outputs === undefined ? [] : readOutputs(outputs, model.manifest, pack.header.items);
+    const scores = results.map((result) => result.scores);
+    const detections = results[0]?.detections ?? [];
     const [record] = recordsOfPack(pack.header, scores, policy, {
       job: id.job,
       stage: id.stage,
@@ -66,9 +69,10 @@ export async function explain(
     if (flags['json'] === true) {
       const columns = auditColumns(scoreNames(model.manifest));
       const row = Object.fromEntries(columns.map((column) => [column.name, column.read(record)]));
-      process.stdout.write(`${JSON.stringify(row, null, 2)}\n`);
+      const objects = model.manifest.detector === undefined ? {} : { objects: detections };
+      process.stdout.write(`${JSON.stringify({ ...row, ...objects }, null, 2)}\n`);
     } else {
-      process.stdout.write(explanation(record, policy, spec));
+      process.stdout.write(explanation(record, policy, spec, detections));
     }
     return EXIT.ok;
   } finally {

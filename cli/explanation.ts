@@ -1,11 +1,17 @@
 import type { AuditRecord } from '#core/audit-record.ts';
+import type { Detection } from '#core/decode/detection.ts';
 import { placementOf } from '#core/geometry.ts';
 import { imageMeasures } from '#core/measures.ts';
 import type { Condition, Measures, Policy } from '#core/policy.ts';
 import type { PreprocessSpec } from '#core/preprocess-spec.ts';
 
 /** Everything that the audit saw in one image, for a person. */
-export function explanation(record: AuditRecord, policy: Policy, spec: PreprocessSpec): string {
+export function explanation(
+  record: AuditRecord,
+  policy: Policy,
+  spec: PreprocessSpec,
+  detections: readonly Detection[],
+): string {
   const lines = [record.key, '', ...row('verdict', record.verdict ?? 'none')];
   if (record.errorCode !== null)
     lines.push(...row('refused', `${record.errorCode}: ${record.errorDetail ?? ''}`));
@@ -22,6 +28,7 @@ export function explanation(record: AuditRecord, policy: Policy, spec: Preproces
       ...row('perceptual hash', record.perceptualHash ?? 'none: the picture is too flat to have one'),
       '',
       ...scoreLines(record, policy),
+      ...detectionLines(detections),
     );
   }
   const { receipt } = record;
@@ -45,12 +52,26 @@ function scoreLines(record: AuditRecord, policy: Policy): string[] {
     return `  ${rule.check.padEnd(18)} ${flag.padEnd(18)} ${conditionText(rule.when, measures)}`;
   });
   const used = inRules.join(' ');
-  const others = Object.entries(record.scores).filter(([name]) => !used.includes(` ${name} `));
+  // A detector of many labels has found few of them: the others are 0 and say nothing.
+  const others = Object.entries(record.scores).filter(
+    ([name, value]) => !used.includes(` ${name} `) && !(value === 0 && name.endsWith('_max')),
+  );
   return [
     'checks',
     ...inRules,
     ...others.map(([name, value]) => `  ${name.padEnd(18)} ${'score'.padEnd(18)} ${short(value)}`),
   ];
+}
+
+/** Objects in pixels of the upright image, the best first. */
+function detectionLines(detections: readonly Detection[]): string[] {
+  if (detections.length === 0) return [];
+  const lines = detections.map(({ label, score, box }) => {
+    const { leftPx, topPx, rightPx, bottomPx } = box;
+    const at = `${Math.round(leftPx)}, ${Math.round(topPx)} to ${Math.round(rightPx)}, ${Math.round(bottomPx)} px`;
+    return `  ${label.padEnd(18)} ${short(score).padEnd(18)} ${at}`;
+  });
+  return ['', 'objects', ...lines];
 }
 
 function conditionText(condition: Condition, measures: Measures): string {

@@ -1,12 +1,13 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { loadCpuEngine } from '#adapters/cpu-engine.ts';
 import { FolderStore } from '#adapters/folder-store.ts';
 import { type LoadedModel, loadModel, loadPolicy } from '#adapters/model-folder.ts';
-import { OnnxEngine } from '#adapters/onnx-engine.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
 import type { RunConfig } from '#core/config.ts';
 import type { Plan } from '#core/plan.ts';
 import { type Policy, policyHash } from '#core/policy.ts';
+import type { Engine } from '#core/ports/engine.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { StoreLocation } from '#core/store-location.ts';
 import { Summary } from '#core/summary.ts';
@@ -95,10 +96,12 @@ export function decodingProcesses(config: RunConfig, works: StoreLocation): Pack
   });
 }
 
-/** A model on this machine's CPU. One thread: the cores belong to the decoders. */
-export function cpuEngine(model: LoadedModel): Promise<OnnxEngine> {
-  // Slices of 8: larger ones gain no speed on a CPU and cost memory.
-  return OnnxEngine.load({ modelPath: model.modelPath, provider: 'cpu', threads: 1, maxBatch: 8 });
+/** The model of a local job. One thread: the cores belong to the decoders. */
+export function cpuEngine(
+  model: LoadedModel,
+  { maxSecondsPerRun }: Pick<RunConfig, 'maxSecondsPerRun'>,
+): Promise<Engine> {
+  return loadCpuEngine(model, { threads: 1, maxSecondsPerRun });
 }
 
 async function auditImages(
@@ -108,7 +111,7 @@ async function auditImages(
   progress: JobProgress,
   stop: AbortSignal,
 ): Promise<{ finished: boolean; images: number; reasonOf: FinalizePorts['reasonOf'] }> {
-  await using engine = await cpuEngine(parts.model);
+  await using engine = await cpuEngine(parts.model, config);
   let images = 0;
   const result = await runLocalPipeline(
     {

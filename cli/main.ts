@@ -5,6 +5,7 @@ import { addPipelineCommands } from './cloud/commands.ts';
 import { demo } from './demo.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import { explain } from './explain.ts';
+import { addModelCommands } from './models/commands.ts';
 import { run } from './run.ts';
 import { SETTINGS } from './settings.ts';
 
@@ -70,10 +71,11 @@ const explainCommand = program
   .action(async (image: string, flags: Record<string, unknown>) => {
     process.exitCode = await explain(image, flags, process.env);
   });
-addSettings(explainCommand, 'Settings', ['model', 'policy', 'limits.']);
+addSettings(explainCommand, 'Settings', ['model', 'policy', 'maxSecondsPerRun', 'limits.']);
 explainCommand.addHelpText('after', '\nExample:\n  sluice explain photos/beach.jpg\n');
 
 addPipelineCommands(program, process.env);
+addModelCommands(program);
 
 program
   .command('demo')

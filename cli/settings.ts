@@ -41,6 +41,12 @@ export const SETTINGS: readonly Setting[] = [
   ),
   setting('batchSize', '--batch-size <n>', 'number', 'images in one run of the model'),
   setting(
+    'maxSecondsPerRun',
+    '--max-seconds-per-run <s>',
+    'number',
+    'stop an imported model that takes longer for 8 images',
+  ),
+  setting(
     'packSize',
     '--pack-size <n>',
     'number',

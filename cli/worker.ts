@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
+import { loadCpuEngine } from '#adapters/cpu-engine.ts';
 import { jsonLog } from '#adapters/json-log.ts';
 import { loadModel } from '#adapters/model-folder.ts';
-import { OnnxEngine } from '#adapters/onnx-engine.ts';
 import { openPipeline } from '#adapters/pipeline.ts';
 import { runWorkerProcess } from '#workers/worker-process.ts';
 import { EXIT } from './exit-codes.ts';
@@ -9,8 +9,6 @@ import { EXIT } from './exit-codes.ts';
 /** ECS kills a task 120 s after SIGTERM, EC2 a Spot instance 120 s after its notice. */
 const DRAIN_LIMIT_MS = 85_000;
 const METADATA_EVERY_MS = 5_000;
-/** Slices of 8: larger ones gain no speed on a CPU and cost memory. */
-const CPU_MAX_BATCH = 8;
 
 export interface WorkerFlags {
   pipeline?: string;
@@ -37,11 +35,9 @@ export async function worker(
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
-  await using engine = await OnnxEngine.load({
-    modelPath: model.modelPath,
-    provider: 'cpu',
+  await using engine = await loadCpuEngine(model, {
     threads: flags.threads === undefined ? availableParallelism() : Number(flags.threads),
-    maxBatch: CPU_MAX_BATCH,
+    maxSecondsPerRun: pipeline.config.worker.maxSecondsPerRun,
   });
   const endpoint = env['AWS_EC2_METADATA_SERVICE_ENDPOINT'];
   await runWorkerProcess(pipeline, {

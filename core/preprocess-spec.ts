@@ -34,8 +34,12 @@ export const PreprocessSpec = z.strictObject({
   widthPx: SidePx,
   heightPx: SidePx,
   resize: ResizeMode,
-  /** The resampling kernel, in sharp's words. */
-  kernel: z.enum(['nearest', 'linear', 'cubic', 'lanczos3']),
+  /**
+   * The resampling kernel, in sharp's words: `linear` to `lanczos3` antialias, as Pillow does. The other two are linear
+   * without antialiasing, as OpenCV (`linear-sampled`) and TensorFlow.js (`linear-corners`: align_corners) have it;
+   * they decode every picture whole, which costs time and memory.
+   */
+  kernel: z.enum(['nearest', 'linear', 'cubic', 'lanczos3', 'linear-sampled', 'linear-corners']),
   /**
    * `faithful`: shrink-on-load only as far as it cannot be told from a full decode.
    * `fast`: the decoder shrinks as far as it can.

@@ -1,3 +1,4 @@
+import { readOutputs } from '#core/decode/read-outputs.ts';
 import { SluiceError } from '#core/error.ts';
 import { placementOf } from '#core/geometry.ts';
 import type { ModelManifest } from '#core/model-manifest.ts';
@@ -43,36 +44,18 @@ function contentSizesOf(packs: readonly Pack[], manifest: ModelManifest): Tensor
 }
 
 /**
- * The scores of `images` images by name, from the model's outputs.
+ * The scores of `images` images by name, for those who have no use for boxes.
  *
- * @throws SluiceError `engine-failed` where an output is missing, has another shape, or is not a number: a wrong
- * score must never become a verdict.
+ * @throws SluiceError `engine-failed`: see {@link readOutputs}.
  */
 export function scoresOf(
   outputs: Readonly<Record<string, Tensor>>,
   manifest: ModelManifest,
   images: number,
 ): Record<string, number>[] {
-  const scores = Array.from({ length: images }, (): Record<string, number> => ({}));
-  for (const { name, labels } of manifest.outputs) {
-    const tensor = outputs[name];
-    if (
-      tensor?.dtype !== 'float32' ||
-      tensor.shape[0] !== images ||
-      tensor.data.length !== images * labels.length
-    ) {
-      const got = tensor === undefined ? 'nothing' : `${tensor.dtype} [${tensor.shape}]`;
-      throw failed(`expected output "${name}" as float32 [${images}, ${labels.length}], got ${got}`);
-    }
-    for (const [i, of] of scores.entries()) {
-      for (const [j, label] of labels.entries()) {
-        const value = Number(tensor.data[i * labels.length + j]);
-        if (!Number.isFinite(value)) throw failed(`score "${label}" of image ${i} in the batch is ${value}`);
-        of[label] = value;
-      }
-    }
-  }
-  return scores;
+  // No score depends on the size of the original: only boxes do, and they are thrown away.
+  const sizes = Array.from({ length: images }, () => manifest.preprocess);
+  return readOutputs(outputs, manifest, sizes).map(({ scores }) => scores);
 }
 
 /** @throws SluiceError `model-invalid` where the manifest and the loaded model do not speak of the same tensors. */
@@ -98,8 +81,4 @@ export function checkModelFits(
   };
   differ('inputs', manifest.inputs, model.inputs);
   differ('outputs', manifest.outputs, model.outputs);
-}
-
-function failed(what: string): SluiceError {
-  return new SluiceError('engine-failed', `the model gave no usable scores: ${what}`);
 }

@@ -44,6 +44,7 @@ export async function runWorkerProcess(pipeline: Pipeline, options: WorkerProces
   const { works, config } = pipeline;
   const { model, engine, log } = options;
   const { manifest } = model;
+  const { batchSize, maxWaitMs, prefetchPacks } = config.worker;
   const [live, bulk, shards, events] = await Promise.all([
     pipeline.queue('live'),
     pipeline.queue('bulk'),
@@ -58,7 +59,7 @@ export async function runWorkerProcess(pipeline: Pipeline, options: WorkerProces
   let activeAtMs = performance.now();
 
   const worker: InferenceWorker = new InferenceWorker(
-    { manifest, softwareVersion: softwareVersion(), ...config.worker },
+    { manifest, softwareVersion: softwareVersion(), batchSize, maxWaitMs, prefetchPacks },
     {
       works,
       live,
@@ -84,7 +85,7 @@ export async function runWorkerProcess(pipeline: Pipeline, options: WorkerProces
   const metrics = new WorkerMetrics(
     worker.meter,
     { Model: manifest.name, Provider: engine.provider },
-    config.worker.batchSize,
+    batchSize,
   );
   const id = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
   const writeStatus = async (): Promise<void> => {
@@ -133,7 +134,7 @@ export async function runWorkerProcess(pipeline: Pipeline, options: WorkerProces
     worker: id,
     model: manifest.name,
     provider: engine.provider,
-    batchSize: config.worker.batchSize,
+    batchSize,
     healthPort: health?.port,
   });
   try {

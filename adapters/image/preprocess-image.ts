@@ -5,6 +5,7 @@ import type { ImageFormat } from '#core/image/image-header.ts';
 import { inspectImage } from '#core/image/inspect-image.ts';
 import { perceptualHash } from '#core/image/perceptual-hash.ts';
 import { placePicture } from '#core/image/place-picture.ts';
+import { sampleBilinear } from '#core/image/sample-bilinear.ts';
 import type { ImageLimits } from '#core/limits.ts';
 import type { PreprocessSpec } from '#core/preprocess-spec.ts';
 import { type Refusal, refusal } from '#core/refusal.ts';
@@ -48,7 +49,7 @@ export async function preprocessImage(
 ): Promise<PreprocessOutcome> {
   return guarded(bytes, limits, async (picture, format) => {
     const placement = placementOf(picture.upright, spec);
-    const pixels = await picture.scaledTo(placement.scaled, spec);
+    const pixels = await scaledPixels(picture, placement.scaled, spec, limits);
     placePicture(pixels, placement, spec, row);
     const { widthPx, heightPx } = placement.scaled;
     const image: PreprocessedImage = {
@@ -59,6 +60,23 @@ export async function preprocessImage(
     };
     return { ok: true as const, image };
   });
+}
+
+async function scaledPixels(
+  picture: OpenPicture,
+  size: Size,
+  spec: PreprocessSpec,
+  limits: ImageLimits,
+): Promise<Uint8Array> {
+  const { kernel } = spec;
+  if (kernel !== 'linear-sampled' && kernel !== 'linear-corners')
+    return picture.scaledTo(size, { ...spec, kernel });
+  const { widthPx, heightPx } = picture.upright;
+  // Worded for decoderRefusal: the picture is held whole here, whatever its format.
+  if (widthPx * heightPx > limits.maxBufferedPixels)
+    throw new Error('exceeds the limit of pixels held at once');
+  const whole = await picture.scaledTo(picture.upright, { ...spec, kernel: 'linear' });
+  return sampleBilinear(whole, picture.upright, size, kernel === 'linear-corners');
 }
 
 /** A JPEG of the image, at most so large on each side, through the same guards. */

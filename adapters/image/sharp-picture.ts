@@ -28,14 +28,15 @@ export interface RawPicture extends Size {
   readonly rgba: Uint8Array;
 }
 
+interface ScaleSpec extends Pick<PreprocessSpec, 'fidelity' | 'color' | 'background'> {
+  readonly kernel: Exclude<PreprocessSpec['kernel'], 'linear-sampled' | 'linear-corners'>;
+}
+
 /** A picture that sharp can scale: its upright size is known, its pixels are not decoded yet. */
 export interface OpenPicture {
   readonly upright: Size;
   /** The whole picture as uint8 RGB `[heightPx, widthPx, 3]` of exactly this size. */
-  scaledTo(
-    size: Size,
-    spec: Pick<PreprocessSpec, 'kernel' | 'fidelity' | 'color' | 'background'>,
-  ): Promise<Buffer>;
+  scaledTo(size: Size, spec: ScaleSpec): Promise<Buffer>;
   /** The same picture as a JPEG of at most this size. */
   thumbnail(maxSidePx: number): Promise<Buffer>;
 }
@@ -94,8 +95,6 @@ export function openRaw(picture: RawPicture, colorProfile: Uint8Array | null): O
     },
   };
 }
-
-type ScaleSpec = Parameters<OpenPicture['scaledTo']>[1];
 
 async function scaledRgb(picture: Sharp, size: Size, spec: ScaleSpec): Promise<Buffer> {
   const [r, g, b] = spec.background;

@@ -20,9 +20,13 @@ const DATA_TYPES = {
   int32: TensorProto_DataType.INT32,
   int64: TensorProto_DataType.INT64,
   float32: TensorProto_DataType.FLOAT,
+  float16: TensorProto_DataType.FLOAT16,
 } as const;
 
 export type Dtype = keyof typeof DATA_TYPES;
+
+/** JavaScript has no half floats: cast a float32 constant. */
+type ConstantDtype = Exclude<Dtype, 'float16'>;
 
 /** A value in the graph: an input, a constant or the result of a node. It is its name in the file. */
 export type Value = string & { readonly __value: unique symbol };
@@ -67,7 +71,7 @@ export class GraphBuilder {
   }
 
   /** A constant tensor, row-major. A constant that is already there is used again. */
-  constant(dtype: Dtype, shape: readonly number[], values: readonly number[]): Value {
+  constant(dtype: ConstantDtype, shape: readonly number[], values: readonly number[]): Value {
     const rawData = rawDataOf(dtype, values);
     const key = `${dtype}[${shape.join()}]${Buffer.from(rawData).toString('base64')}`;
     const known = this.#initializers.get(key);
@@ -186,7 +190,7 @@ function valueInfo(name: string, dtype: Dtype, shape: readonly Dimension[]): Val
 }
 
 /** Little-endian, as ONNX wants it; so is every platform that Node runs on here. */
-function rawDataOf(dtype: Dtype, values: readonly number[]): Uint8Array {
+function rawDataOf(dtype: ConstantDtype, values: readonly number[]): Uint8Array {
   switch (dtype) {
     case 'bool':
     case 'uint8':

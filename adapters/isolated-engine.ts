@@ -1,0 +1,130 @@
+import { SluiceError, type SluiceErrorCode } from '#core/error.ts';
+import type { Engine, EngineBatch, Tensor, TensorInfo } from '#core/ports/engine.ts';
+import type { EngineResult, EngineSetup, EngineTask } from './engine-process.ts';
+import type { OnnxEngineOptions } from './onnx-engine.ts';
+import { TaskProcess } from './task-process.ts';
+
+export interface IsolatedEngineOptions extends OnnxEngineOptions {
+  /** Seconds that one run of the model, of at most `maxBatch` images, may take. */
+  readonly maxSecondsPerRun: number;
+}
+
+/** Reading and optimizing the largest models takes tens of seconds. */
+const MAX_LOAD_SECONDS = 300;
+
+/**
+ * An ONNX Runtime session in a process of its own, for models that Sluice did not build. Native code that does not
+ * come back cannot be stopped in a thread, and it keeps the whole process from ending; a process can be killed.
+ * Tensors are copied on the way, which costs a few milliseconds for a batch.
+ *
+ * It is loading → idle ⇄ running, until it is disposed of, overruns its time or dies; then every run fails.
+ *
+ * @example
+ * await using engine = await IsolatedEngine.load({ modelPath, provider: 'cpu', threads: 1, maxBatch: 8, maxSecondsPerRun: 60 });
+ */
+export class IsolatedEngine implements Engine {
+  readonly provider: string;
+  readonly inputs: readonly TensorInfo[];
+  readonly outputs: readonly TensorInfo[];
+  readonly #process: TaskProcess<EngineSetup, EngineTask, never, EngineResult>;
+  readonly #options: IsolatedEngineOptions;
+  /** A process does one task at a time. */
+  #last: Promise<unknown> = Promise.resolve();
+  #dead: SluiceError | undefined;
+
+  private constructor(
+    process: TaskProcess<EngineSetup, EngineTask, never, EngineResult>,
+    options: IsolatedEngineOptions,
+    loaded: { inputs: readonly TensorInfo[]; outputs: readonly TensorInfo[] },
+  ) {
+    this.#process = process;
+    this.#options = options;
+    this.provider = options.provider;
+    this.inputs = loaded.inputs;
+    this.outputs = loaded.outputs;
+  }
+
+  /** @throws SluiceError `model-invalid` where ONNX Runtime does not take the model, or dies of it. */
+  static async load(options: IsolatedEngineOptions): Promise<IsolatedEngine> {
+    const { maxSecondsPerRun: _, ...setup } = options;
+    const process = new TaskProcess<EngineSetup, EngineTask, never, EngineResult>(
+      new URL('./engine-process.ts', import.meta.url),
+      setup,
+    );
+    const outcome = await within(MAX_LOAD_SECONDS, process.run({ kind: 'load' })).catch(
+      (cause): EngineResult => ({
+        kind: 'failed',
+        message: `ONNX Runtime ended its process while it loaded the model (${cause})`,
+      }),
+    );
+    if (outcome !== 'overrun' && outcome.kind === 'loaded')
+      return new IsolatedEngine(process, options, outcome);
+    process.kill();
+    throw new SluiceError(
+      'model-invalid',
+      outcome === 'overrun'
+        ? `loading the model took longer than ${MAX_LOAD_SECONDS} s`
+        : outcome.kind === 'failed'
+          ? outcome.message
+          : 'the model was not loaded',
+    );
+  }
+
+  /**
+   * @throws SluiceError `engine-failed` when the model fails on the batch; `engine-unavailable` when it did not end
+   * within its time and was killed, when it took its process down, and for every run after that.
+   */
+  run(batch: EngineBatch): Promise<Readonly<Record<string, Tensor>>> {
+    const turn = this.#last.then(() => this.#run(batch));
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#dead ??= unavailable('the engine has been closed');
+    this.#process.kill();
+  }
+
+  async #run(batch: EngineBatch): Promise<Readonly<Record<string, Tensor>>> {
+    if (this.#dead !== undefined) throw this.#dead;
+    const { maxSecondsPerRun, maxBatch } = this.#options;
+    const images = Object.values(batch)[0]?.shape[0] ?? 0;
+    const seconds = maxSecondsPerRun * Math.max(1, Math.ceil(images / maxBatch));
+    const result = await within(seconds, this.#process.run({ kind: 'run', batch })).catch((cause) => {
+      this.#dead ??= unavailable(`the model took its process down (${cause})`);
+      throw this.#dead;
+    });
+    if (result === 'overrun') {
+      this.#dead = unavailable(
+        `the model did not end within ${seconds} s on a batch of ${images}, and was stopped: ` +
+          'expected a model that ends on every input, or raise the limit if it is only slow',
+      );
+      this.#process.kill();
+      throw this.#dead;
+    }
+    if (result.kind === 'done') return result.outputs;
+    throw error('engine-failed', result.kind === 'failed' ? result.message : 'nothing was run', true);
+  }
+}
+
+async function within<T>(seconds: number, work: Promise<T>): Promise<T | 'overrun'> {
+  let timer: NodeJS.Timeout | undefined;
+  const overrun = new Promise<'overrun'>((resolve) => {
+    timer = setTimeout(() => resolve('overrun'), seconds * 1000);
+  });
+  // Killing the process, which an overrun leads to, rejects what is still awaited.
+  work.catch(() => undefined);
+  try {
+    return await Promise.race([work, overrun]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function unavailable(message: string): SluiceError {
+  return error('engine-unavailable', message, false);
+}
+
+function error(code: SluiceErrorCode, message: string, retryable: boolean): SluiceError {
+  return new SluiceError(code, message, { retryable });
+}

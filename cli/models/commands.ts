@@ -1,0 +1,134 @@
+import { type Command, Option } from 'commander';
+import { PreprocessSpec } from '#core/preprocess-spec.ts';
+import { PRESETS } from '#models/import/presets.ts';
+import { DECODES } from '#models/import/wishes.ts';
+import { DEFAULT_TOLERANCES } from '#models/verify/verify-model.ts';
+import { importCommand } from './import.ts';
+import { verifyCommand } from './verify.ts';
+
+/** Adds `sluice models …` to the program. */
+export function addModelCommands(program: Command): void {
+  const models = program
+    .command('models')
+    .description('take models in, and check that they score as they should');
+  addImport(models);
+  addVerify(models);
+}
+
+function addImport(models: Command): void {
+  models
+    .command('import')
+    .description('take an ONNX model in: build its preprocessing into the graph, and write its manifest')
+    .argument('<model>', 'an .onnx file, or a folder with one, as from the Hugging Face hub')
+    .option('-o, --out <folder>', 'the folder of models; the model gets a folder of its own in it', 'models')
+    .option('--name <name>', "the model's name (default: that of the file or folder)")
+    .option('--force', 'replace a model of this name')
+    .option('--labels <file|list>', 'one label a line or JSON, in the order of training; or a list: cat,dog')
+    .addOption(
+      new Option('--preset <name>', 'how it was trained')
+        .choices(Object.keys(PRESETS))
+        .helpGroup('Preprocessing'),
+    )
+    .addOption(
+      new Option('--input-size <WxH>', 'for models of any input size: 224, or 320x240').helpGroup(
+        'Preprocessing',
+      ),
+    )
+    .addOption(
+      new Option(
+        '--resize <how>',
+        'squash, center-crop, center-crop:<shorter side px>, letterbox, letterbox:<gray>, letterbox-start:<gray>',
+      ).helpGroup('Preprocessing'),
+    )
+    .addOption(
+      new Option('--kernel <kernel>', 'how pixels are resampled')
+        .choices(PreprocessSpec.shape.kernel.options)
+        .helpGroup('Preprocessing'),
+    )
+    .addOption(
+      new Option(
+        '--scale <number>',
+        'the input is (level · scale − mean) / std, level 0–255; such as 1/255',
+      ).helpGroup('Preprocessing'),
+    )
+    .addOption(
+      new Option('--mean <numbers>', "one for each channel, in the model's order").helpGroup('Preprocessing'),
+    )
+    .addOption(new Option('--std <numbers>', 'the same').helpGroup('Preprocessing'))
+    .addOption(
+      new Option('--channel-order <order>', 'of the input')
+        .choices(['rgb', 'bgr'])
+        .helpGroup('Preprocessing'),
+    )
+    .addOption(
+      new Option('--layout <layout>', 'of the input').choices(['nchw', 'nhwc']).helpGroup('Preprocessing'),
+    )
+    .addOption(
+      new Option('--output <name>', 'the output to read, where there are several').helpGroup('Outputs'),
+    )
+    .addOption(
+      new Option('--output-decode <how>', 'how to read it').choices([...DECODES]).helpGroup('Outputs'),
+    )
+    .addOption(new Option('--top-k <n>', 'keep only the highest scores of an image').helpGroup('Outputs'))
+    .addOption(new Option('--box-format <format>').choices(['xyxy', 'yxyx', 'cxcywh']).helpGroup('Outputs'))
+    .addOption(new Option('--box-unit <unit>').choices(['pixels', 'normalized']).helpGroup('Outputs'))
+    .addOption(
+      new Option('--min-score <x>', 'leave out objects with a lower score (0.25)').helpGroup('Outputs'),
+    )
+    .addOption(
+      new Option('--max-overlap <x>', 'intersection over union of two objects (0.45)').helpGroup('Outputs'),
+    )
+    .addOption(new Option('--max-detections <n>', 'objects in one image (300)').helpGroup('Outputs'))
+    .addOption(
+      new Option('--review <rule...>', 'verdict "review" for images such as "porn above 0.5"').helpGroup(
+        'Manifest',
+      ),
+    )
+    .addOption(new Option('--reject <rule...>', 'the same with verdict "reject"').helpGroup('Manifest'))
+    .addOption(new Option('--license <text>', 'of the model').helpGroup('Manifest'))
+    .addOption(new Option('--source <text>', 'where the model is from').helpGroup('Manifest'))
+    .addOption(new Option('--description <text>', 'what it is for').helpGroup('Manifest'))
+    .option('--max-seconds-per-run <s>', 'stop a trial run that takes longer', '60')
+    .action(async (path: string, flags: Record<string, unknown>) => {
+      process.exitCode = await importCommand(path, flags);
+    })
+    .addHelpText(
+      'after',
+      `
+Examples:
+  sluice models import nsfw-classifier/                        # a folder from the Hugging Face hub
+  sluice models import resnet50.onnx --preset imagenet --labels classes.txt
+  sluice models import yolo11n.onnx                            # an Ultralytics export tells of itself
+  sluice run photos --out audit --model ./models/yolo11n
+`,
+    );
+}
+
+function addVerify(models: Command): void {
+  const { maxPixelMean, maxPixelP99, maxScoreDifference, minTop1 } = DEFAULT_TOLERANCES;
+  models
+    .command('verify')
+    .description('check that a model sees and scores pictures as in training; exits with 1 where it does not')
+    .argument('<name|folder>', 'the model')
+    .option('--images <path...>', 'reference images or folders (default: the golden ones beside the model)')
+    .option('--tensor <file.npy>', 'what training code fed the model with for them, saved by numpy.save')
+    .option('--expected <file>', 'the right scores: JSON {"image.jpg": {"score": 0.9}}, or .npy [N, scores]')
+    .option('--original <model.onnx>', 'the model as it was before import')
+    .option('--max-pixel-mean <levels>', `largest mean difference of an image's pixels (${maxPixelMean})`)
+    .option('--max-pixel-p99 <levels>', `the same at the 99th percentile (${maxPixelP99})`)
+    .option('--max-score-difference <x>', `largest difference of a score (${maxScoreDifference})`)
+    .option('--min-top1 <share>', `smallest share of images with the same best label (${minTop1})`)
+    .option('--no-store', 'do not store golden results beside the model when all is well')
+    .option('--json', 'print the report as one line of JSON')
+    .action(async (nameOrFolder: string, flags: Record<string, unknown>) => {
+      process.exitCode = await verifyCommand(nameOrFolder, flags);
+    })
+    .addHelpText(
+      'after',
+      `
+Examples:
+  sluice models verify ./models/resnet50 --images refs --tensor refs.npy --original resnet50.onnx
+  sluice models verify ./models/resnet50        # again, against what was stored
+`,
+    );
+}

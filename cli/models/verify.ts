@@ -1,0 +1,58 @@
+import { resolve } from 'node:path';
+import { loadModel } from '#adapters/model-folder.ts';
+import { DEFAULT_TOLERANCES, type VerifyReport, verifyModel } from '#models/verify/verify-model.ts';
+import { EXIT } from '../exit-codes.ts';
+import { numberOf } from './import-flags.ts';
+
+/** `sluice models verify`. @returns the exit code: 1 where anything is beyond the tolerances. */
+export async function verifyCommand(
+  nameOrFolder: string,
+  flags: Readonly<Record<string, unknown>>,
+): Promise<number> {
+  const text = (name: string): string | undefined => flags[name] as string | undefined;
+  const path = (name: string): string | undefined => {
+    const given = text(name);
+    return given === undefined ? undefined : resolve(given);
+  };
+  const tolerance = (flag: string, name: keyof typeof DEFAULT_TOLERANCES): number =>
+    numberOf(flag, text(name)) ?? DEFAULT_TOLERANCES[name];
+  const report = await verifyModel({
+    model: await loadModel(nameOrFolder),
+    images: ((flags['images'] as string[] | undefined) ?? []).map((image) => resolve(image)),
+    tensor: path('tensor'),
+    expected: path('expected'),
+    original: path('original'),
+    tolerances: {
+      maxPixelMean: tolerance('--max-pixel-mean', 'maxPixelMean'),
+      maxPixelP99: tolerance('--max-pixel-p99', 'maxPixelP99'),
+      maxScoreDifference: tolerance('--max-score-difference', 'maxScoreDifference'),
+      minTop1: tolerance('--min-top1', 'minTop1'),
+    },
+    store: flags['store'] !== false,
+  });
+  if (flags['json'] === true) process.stdout.write(`${JSON.stringify(report)}\n`);
+  else process.stdout.write(description(report));
+  for (const failure of report.failures) process.stderr.write(`sluice: ${failure}\n`);
+  return report.failures.length === 0 ? EXIT.ok : EXIT.error;
+}
+
+function description({ images, pixels, scores, failures, stored }: VerifyReport): string {
+  const row = (name: string, value: string): string => `  ${name.padEnd(10)} ${value}\n`;
+  return [
+    `${images} reference images\n`,
+    pixels === undefined
+      ? ''
+      : row(
+          'pixels',
+          `differ by ${pixels.mean.toFixed(3)} levels in the mean, ${pixels.p99.toFixed(2)} at the 99th percentile, ${pixels.max.toFixed(1)} at most (worst: ${pixels.worst})`,
+        ),
+    ...scores.map(({ against, max, top1 }) =>
+      row(
+        'scores',
+        `differ from ${against} by ${max.toPrecision(3)} at most; best label agrees for ${(100 * top1).toFixed(1)} %`,
+      ),
+    ),
+    stored === undefined ? '' : row('stored', `golden results in ${stored}`),
+    failures.length === 0 ? 'within the tolerances\n' : 'NOT within the tolerances\n',
+  ].join('');
+}

@@ -1,0 +1,96 @@
+import type { Size } from '#core/geometry.ts';
+
+/** A mean difference that scaling and rounding leave. */
+const FITTED_LEVELS = 2;
+
+/** How far pixels are from their reference, in levels (0–255). */
+export interface PixelDifference {
+  readonly mean: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+/** @param at value `i` of the pixels that are compared with value `i` of the reference. */
+export function pixelDifference(reference: Float32Array, at: (i: number) => number): PixelDifference {
+  const differences = new Float32Array(reference.length);
+  let sum = 0;
+  for (let i = 0; i < reference.length; i++) {
+    const difference = Math.abs(at(i) - (reference[i] as number));
+    differences[i] = difference;
+    sum += difference;
+  }
+  // NaN would be sorted to the end, and be the maximum that it is.
+  differences.sort();
+  const last = reference.length - 1;
+  return {
+    mean: sum / reference.length,
+    p99: differences[Math.floor(last * 0.99)] as number,
+    max: differences[last] as number,
+  };
+}
+
+/**
+ * What a large difference of one image looks like, for a person: swapped channels, another mean or std, a picture
+ * that lies on its side. `undefined` where it looks like none of them.
+ */
+export function diagnosis(levels: Uint8Array, reference: Float32Array, size: Size): string | undefined {
+  const plain = pixelDifference(reference, (i) => levels[i] as number).mean;
+  const explains = (at: (i: number) => number): boolean => pixelDifference(reference, at).mean < plain / 3;
+  if (explains((i) => levels[i - (i % 3) + 2 - (i % 3)] as number))
+    return 'the channels are swapped: the other --channel-order fits';
+  const turned = turnOf(levels, size, explains);
+  if (turned !== undefined)
+    return `the reference is turned by ${turned}°: its EXIF orientation was not applied in training, or is not here`;
+  const fits = [0, 1, 2].map((channel) => linearFit(levels, reference, channel));
+  const fitted = (i: number): number => (levels[i] as number) * fits[i % 3]!.factor + fits[i % 3]!.shift;
+  // A line explains a part of any difference: it has to explain nearly all.
+  if (explains(fitted) && pixelDifference(reference, fitted).mean < FITTED_LEVELS) {
+    const shown = fits.map(
+      ({ factor, shift }) =>
+        `${factor.toFixed(3)} · level ${shift < 0 ? '−' : '+'} ${Math.abs(shift).toFixed(1)}`,
+    );
+    return `mean, std or scale differ: the reference is ${shown.join(', ')} (red, green, blue)`;
+  }
+  return 'the geometry or the kernel differs: compare --resize, the crop and --kernel with the training code';
+}
+
+function turnOf(
+  levels: Uint8Array,
+  { widthPx, heightPx }: Size,
+  explains: (at: (i: number) => number) => boolean,
+): number | undefined {
+  const place = (i: number): [x: number, y: number, band: number] => {
+    const pixel = Math.floor(i / 3);
+    return [pixel % widthPx, Math.floor(pixel / widthPx), i % 3];
+  };
+  const at = (x: number, y: number, band: number): number => levels[(y * widthPx + x) * 3 + band] as number;
+  const turns: [number, (i: number) => number][] = [
+    [180, (i) => ((x, y, band) => at(widthPx - 1 - x, heightPx - 1 - y, band))(...place(i))],
+  ];
+  if (widthPx === heightPx) {
+    turns.push([90, (i) => ((x, y, band) => at(y, heightPx - 1 - x, band))(...place(i))]);
+    turns.push([270, (i) => ((x, y, band) => at(widthPx - 1 - y, x, band))(...place(i))]);
+  }
+  return turns.find(([, turned]) => explains(turned))?.[0];
+}
+
+/** Least squares: reference ≈ factor · level + shift, for one channel. */
+function linearFit(
+  levels: Uint8Array,
+  reference: Float32Array,
+  channel: number,
+): { factor: number; shift: number } {
+  let [n, sx, sy, sxx, sxy] = [0, 0, 0, 0, 0];
+  for (let i = channel; i < levels.length; i += 3) {
+    const x = levels[i] as number;
+    const y = reference[i] as number;
+    n++;
+    sx += x;
+    sy += y;
+    sxx += x * x;
+    sxy += x * y;
+  }
+  const spread = n * sxx - sx * sx;
+  const factor = spread === 0 ? 1 : (n * sxy - sx * sy) / spread;
+  return { factor, shift: (sy - factor * sx) / n };
+}

@@ -1,0 +1,113 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { IsolatedEngine } from '#adapters/isolated-engine.ts';
+import type { LoadedModel } from '#adapters/model-folder.ts';
+import { sha256Hex } from '#core/canonical-json.ts';
+import type { Scores } from '#core/decode/classification.ts';
+import { readOutputs } from '#core/decode/read-outputs.ts';
+import { SluiceError } from '#core/error.ts';
+import { placementOf, type Size } from '#core/geometry.ts';
+import type { ModelManifest } from '#core/model-manifest.ts';
+import type { Tensor } from '#core/ports/engine.ts';
+import { readOnnx } from '#models/import/read-onnx.ts';
+import { toInput } from './input-tensor.ts';
+import { originalGraph } from './original-graph.ts';
+import type { ReferenceImage } from './references.ts';
+
+const MAX_SECONDS_PER_RUN = 120;
+
+/** The scores of images as the pipeline gives them; all of them, also where only the highest are kept otherwise. */
+export async function scoresOfPrepared(
+  { manifest, modelPath }: LoadedModel,
+  images: readonly ReferenceImage[],
+): Promise<Scores[]> {
+  await using engine = await engineOf(modelPath, manifest.maxBatch ?? 8);
+  const { widthPx, heightPx } = manifest.preprocess;
+  const sizes = images.map(({ source }) => placementOf(source, manifest.preprocess).crop);
+  const batch = Object.fromEntries(
+    manifest.inputs.map(({ name, from }): [string, Tensor] => [
+      name,
+      from === 'pixels'
+        ? {
+            dtype: 'uint8',
+            shape: [images.length, heightPx, widthPx, 3],
+            data: new Uint8Array(Buffer.concat(images.map(({ pixels }) => pixels))),
+          }
+        : {
+            dtype: 'int32',
+            shape: [images.length, 2],
+            data: Int32Array.from(sizes.flatMap((crop) => [crop.heightPx, crop.widthPx])),
+          },
+    ]),
+  );
+  return scoresIn(await engine.run(batch), manifest, images);
+}
+
+/**
+ * The scores of the model as it was before import, each image by itself.
+ *
+ * @param inputs the model's own input for each image, where training code saved it; else it is computed.
+ * @throws SluiceError `config-invalid` where it is not the model that was imported.
+ */
+export async function scoresOfOriginal(
+  path: string,
+  manifest: ModelManifest,
+  images: readonly ReferenceImage[],
+  inputs: Float32Array<ArrayBuffer>[] | undefined,
+): Promise<Scores[]> {
+  const { prepared, preprocess } = manifest;
+  const { model, bytes } = await readOnnx(path);
+  if (prepared === undefined || sha256Hex(bytes) !== prepared.originalSha256) {
+    throw new SluiceError(
+      'config-invalid',
+      `"${basename(path)}" is not the model that "${manifest.name}" was imported from (${prepared?.originalSha256 ?? 'it was not imported'}), but ${sha256Hex(bytes)}`,
+    );
+  }
+  const original = originalGraph(model, prepared);
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-verify-'));
+  try {
+    const modelPath = join(folder, 'original.onnx');
+    await writeFile(modelPath, original.bytes);
+    await using engine = await engineOf(modelPath, 1);
+    const { widthPx, heightPx } = preprocess;
+    const shape = prepared.layout === 'nchw' ? [1, 3, heightPx, widthPx] : [1, heightPx, widthPx, 3];
+    const scores: Scores[] = [];
+    for (const [i, image] of images.entries()) {
+      const data = inputs?.[i] ?? toInput(image.pixels, prepared, preprocess);
+      const outputs = await engine.run({ [original.input]: { dtype: 'float32', shape, data } });
+      scores.push(...scoresIn(outputs, manifest, [image]));
+    }
+    return scores;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function engineOf(modelPath: string, maxBatch: number): Promise<IsolatedEngine> {
+  return IsolatedEngine.load({
+    modelPath,
+    provider: 'cpu',
+    threads: 1,
+    maxBatch,
+    maxSecondsPerRun: MAX_SECONDS_PER_RUN,
+  });
+}
+
+function scoresIn(
+  outputs: Readonly<Record<string, Tensor>>,
+  manifest: ModelManifest,
+  images: readonly { readonly source: Size }[],
+): Scores[] {
+  const all = manifest.outputs.map((output) => {
+    if (output.decode === 'detector') return output;
+    const { topK: _, ...every } = output;
+    return every;
+  });
+  const results = readOutputs(
+    outputs,
+    { ...manifest, outputs: all },
+    images.map(({ source }) => source),
+  );
+  return results.map(({ scores }) => scores);
+}

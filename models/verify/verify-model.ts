@@ -1,0 +1,241 @@
+import { readFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { decoderVersion } from '#adapters/image/preprocess-image.ts';
+import type { LoadedModel } from '#adapters/model-folder.ts';
+import { softwareVersion } from '#adapters/software-version.ts';
+import type { Scores } from '#core/decode/classification.ts';
+import { SluiceError } from '#core/error.ts';
+import { parseNpy } from '#core/npy.ts';
+import { preprocessHash } from '#core/preprocess-spec.ts';
+import { diagnosis, type PixelDifference, pixelDifference } from './compare-pixels.ts';
+import { type ScoreDifference, scoreDifference } from './compare-scores.ts';
+import { goldenPaths, readGolden, writeGolden } from './golden.ts';
+import { toInput, toLevels } from './input-tensor.ts';
+import { listImages, preprocessAll, type ReferenceImage, readExpected } from './references.ts';
+import { scoresOfOriginal, scoresOfPrepared } from './run-model.ts';
+
+/** Beyond these a model is not what it was in training. */
+export interface Tolerances {
+  /** Mean difference of an image's pixels, in levels. */
+  readonly maxPixelMean: number;
+  /** 99th percentile of the same. */
+  readonly maxPixelP99: number;
+  readonly maxScoreDifference: number;
+  /** Share of images whose best label is the same, 0–1. */
+  readonly minTop1: number;
+}
+
+export const DEFAULT_TOLERANCES: Tolerances = {
+  maxPixelMean: 0.8,
+  maxPixelP99: 5,
+  maxScoreDifference: 0.02,
+  minTop1: 1,
+};
+
+export interface VerifyRequest {
+  readonly model: LoadedModel;
+  /** Files and folders; none stands for the golden ones that are stored beside the model. */
+  readonly images: readonly string[];
+  /** .npy: what training code fed the model with, or the picture before it scaled the levels. */
+  readonly tensor?: string | undefined;
+  /** .json or .npy: the scores that are right. */
+  readonly expected?: string | undefined;
+  /** The model as it was before import. */
+  readonly original?: string | undefined;
+  readonly tolerances: Tolerances;
+  /** Store the results beside the model where all is within the tolerances. */
+  readonly store: boolean;
+}
+
+export interface VerifyReport {
+  readonly images: number;
+  readonly pixels:
+    | (PixelDifference & { readonly worst: string; readonly diagnosis: string | undefined })
+    | undefined;
+  /** By what the scores were compared with. */
+  readonly scores: readonly (ScoreDifference & { readonly against: string })[];
+  /** What is beyond the tolerances; empty where all is well. */
+  readonly failures: readonly string[];
+  /** Where golden results were stored. */
+  readonly stored: string | undefined;
+}
+
+/**
+ * Compares a model here with what it was in training: the pixels it sees, and the scores it gives.
+ *
+ * @throws SluiceError `config-invalid` where there is nothing to compare with, or a reference does not fit.
+ */
+export async function verifyModel(request: VerifyRequest): Promise<VerifyReport> {
+  const { model, tolerances } = request;
+  const { manifest } = model;
+  const { paths, tensor, expected } = await referencesOf(request);
+  const images = await preprocessAll(paths, manifest.preprocess);
+  const names = paths.map((path) => basename(path));
+
+  const levels = tensor === undefined ? undefined : await referenceLevels(tensor, request, images.length);
+  const pixels = levels === undefined ? undefined : comparePixels(images, names, levels, request);
+  const own = await scoresOfPrepared(model, images);
+  const scores = [];
+  if (expected !== undefined)
+    scores.push({ against: expected.what, ...scoreDifference(names, own, expected.scores) });
+  if (request.original !== undefined) {
+    const inputs = tensor === undefined ? undefined : await referenceInputs(tensor, request, images);
+    const original = await scoresOfOriginal(request.original, manifest, images, inputs);
+    scores.push({ against: 'the original model', ...scoreDifference(names, own, original) });
+  }
+  const failures = [
+    ...(pixels === undefined ? [] : pixelFailures(pixels, tolerances)),
+    ...scores.flatMap((difference) => scoreFailures(difference, tolerances)),
+  ];
+  // Golden results are never replaced by what was only found close to them: small steps would add up.
+  const isNew = request.store && request.images.length > 0 && failures.length === 0;
+  const stored = isNew ? await storeGolden(model, images, own) : undefined;
+  return { images: images.length, pixels, scores, failures, stored };
+}
+
+interface References {
+  readonly paths: readonly string[];
+  readonly tensor: string | undefined;
+  readonly expected: { readonly what: string; readonly scores: readonly Scores[] } | undefined;
+}
+
+async function referencesOf(request: VerifyRequest): Promise<References> {
+  const { model, tensor, expected, original } = request;
+  const folder = dirname(model.modelPath);
+  if (request.images.length > 0) {
+    const paths = await listImages(request.images);
+    if (paths.length === 0) throw invalid('there is no image among those that were named');
+    if (tensor === undefined && expected === undefined && original === undefined) {
+      throw invalid(
+        'there is nothing to compare with: pass --tensor (what training code fed the model with, saved by numpy.save), --expected (scores), or --original (the model before import)',
+      );
+    }
+    const scores = expected === undefined ? undefined : await readExpected(expected, model.manifest, paths);
+    return { paths, tensor, expected: scores && { what: basename(expected as string), scores } };
+  }
+  const golden = await readGolden(folder);
+  if (golden === undefined)
+    throw invalid(
+      `no golden results are stored beside "${model.manifest.name}": pass --images and what to compare them with`,
+    );
+  if (tensor !== undefined || expected !== undefined)
+    throw invalid('--tensor and --expected belong to --images');
+  const stored = goldenPaths(folder);
+  return {
+    paths: golden.images.map(({ file }) => join(stored.folder, file)),
+    tensor: stored.pixels,
+    expected: { what: 'the golden results', scores: golden.images.map(({ scores }) => scores) },
+  };
+}
+
+async function referenceLevels(
+  path: string,
+  { model }: VerifyRequest,
+  images: number,
+): Promise<Float32Array> {
+  return toLevels(await readNpy(path), model.manifest, images);
+}
+
+/** What the original model is fed with: the saved tensor itself, or what follows from saved levels. */
+async function referenceInputs(
+  path: string,
+  { model: { manifest } }: VerifyRequest,
+  images: readonly ReferenceImage[],
+): Promise<Float32Array<ArrayBuffer>[] | undefined> {
+  const { prepared, preprocess } = manifest;
+  if (prepared === undefined) return undefined;
+  const saved = await readNpy(path);
+  const perImage = saved.data.length / images.length;
+  return images.map((_, i) => {
+    const part = saved.data.subarray(i * perImage, (i + 1) * perImage);
+    return part instanceof Uint8Array ? toInput(part, prepared, preprocess) : Float32Array.from(part);
+  });
+}
+
+async function readNpy(path: string): Promise<ReturnType<typeof parseNpy>> {
+  const bytes = await readFile(path).catch(() => {
+    throw invalid(`there is no file "${path}"`);
+  });
+  return parseNpy(bytes, path);
+}
+
+function comparePixels(
+  images: readonly ReferenceImage[],
+  names: readonly string[],
+  reference: Float32Array,
+  { model: { manifest } }: VerifyRequest,
+): NonNullable<VerifyReport['pixels']> {
+  const perImage = reference.length / images.length;
+  const parts = images.map((_, i) => reference.subarray(i * perImage, (i + 1) * perImage));
+  const differences = images.map(({ pixels }, i) =>
+    pixelDifference(parts[i] as Float32Array, (at) => pixels[at] as number),
+  );
+  // One bad image must not hide among many good ones.
+  const worst = differences.reduce((top, { mean }, i) => (mean > (differences[top]?.mean ?? 0) ? i : top), 0);
+  const overall = {
+    mean: Math.max(...differences.map(({ mean }) => mean)),
+    p99: Math.max(...differences.map(({ p99 }) => p99)),
+    max: Math.max(...differences.map(({ max }) => max)),
+  };
+  const { pixels } = images[worst] as ReferenceImage;
+  return {
+    ...overall,
+    worst: names[worst] as string,
+    diagnosis: diagnosis(pixels, parts[worst] as Float32Array, manifest.preprocess),
+  };
+}
+
+function pixelFailures(pixels: NonNullable<VerifyReport['pixels']>, tolerances: Tolerances): string[] {
+  const { mean, p99, worst } = pixels;
+  // Written so that NaN fails too.
+  const within = mean <= tolerances.maxPixelMean && p99 <= tolerances.maxPixelP99;
+  if (within) return [];
+  const what = `pixels of "${worst}" differ by ${mean.toFixed(2)} levels in the mean and ${p99.toFixed(1)} at the 99th percentile (at most ${tolerances.maxPixelMean} and ${tolerances.maxPixelP99})`;
+  return [pixels.diagnosis === undefined ? what : `${what}: ${pixels.diagnosis}`];
+}
+
+function scoreFailures(
+  { against, max, where, top1 }: ScoreDifference & { against: string },
+  tolerances: Tolerances,
+): string[] {
+  return [
+    ...(max <= tolerances.maxScoreDifference
+      ? []
+      : [
+          `scores differ from ${against} by ${max.toPrecision(3)} (at most ${tolerances.maxScoreDifference}): ${where}`,
+        ]),
+    ...(top1 >= tolerances.minTop1
+      ? []
+      : [
+          `only ${(100 * top1).toFixed(1)} % of the images have the same best label as ${against} (at least ${100 * tolerances.minTop1} %)`,
+        ]),
+  ];
+}
+
+async function storeGolden(
+  { manifest, modelPath }: LoadedModel,
+  images: readonly ReferenceImage[],
+  scores: readonly Scores[],
+): Promise<string> {
+  const folder = dirname(modelPath);
+  const { widthPx, heightPx } = manifest.preprocess;
+  await writeGolden(
+    folder,
+    {
+      modelSha256: manifest.sha256,
+      preprocessHash: preprocessHash(manifest.preprocess),
+      softwareVersion: softwareVersion(),
+      decoderVersion: decoderVersion(),
+    },
+    images.map(({ path }, i) => ({ path, scores: scores[i] ?? {} })),
+    {
+      shape: [images.length, heightPx, widthPx, 3],
+      data: Buffer.concat(images.map(({ pixels }) => pixels)),
+    },
+  );
+  return goldenPaths(folder).folder;
+}
+
+function invalid(message: string): SluiceError {
+  return new SluiceError('config-invalid', message);
+}

@@ -1,0 +1,117 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { writePhotos } from '#test/support/photo-folder.ts';
+import { query } from '#test/support/query.ts';
+import { lastLine, sluice } from '#test/support/sluice-command.ts';
+import { temporaryFolder } from '#test/support/temporary-folder.ts';
+import { endlessModel, meansModel, putModel } from '#test/support/tiny-models.ts';
+
+describe("a model of one's own, from the command line", () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let models: string;
+  let photos: string;
+
+  beforeAll(async () => {
+    folder = await temporaryFolder();
+    models = join(folder.path, 'models');
+    photos = join(folder.path, 'photos');
+    await writePhotos(photos, 12);
+    await putModel(folder.path, meansModel({ batch: 1 }), 'colour.onnx');
+  });
+  afterAll(() => folder?.[Symbol.asyncDispose]());
+
+  const imported = (...flags: string[]) =>
+    sluice(
+      ...['models', 'import', join(folder.path, 'colour.onnx'), '--out', models, '--force'],
+      ...['--preset', 'zero-one', '--output-decode', 'scores', '--labels', 'red,green,blue', ...flags],
+    ).result;
+
+  it('is imported with one command, and run through the ordinary pipeline', async () => {
+    const { exitCode, stdout, stderr } = await imported('--review', 'red above 0.0001');
+    expect(exitCode, stderr).toBe(0);
+    expect(stdout).toContain('red, green, blue');
+
+    const result = await sluice(
+      'run',
+      photos,
+      '--model',
+      join(models, 'colour'),
+      '--out',
+      join(folder.path, 'audit'),
+      '--json',
+    ).result;
+    expect(result.exitCode, result.stderr).toBe(0);
+    const line = lastLine(result);
+    expect(line).toMatchObject({
+      planned: 12,
+      audited: 11,
+      unreadable: 1,
+      verdicts: { review: 11, unreadable: 1 },
+    });
+    const rows = await query(
+      `SELECT score_red, score_green, score_blue FROM '${line.outputs.audit}' WHERE state = 'audited'`,
+    );
+    for (const row of rows)
+      for (const score of Object.values(row))
+        expect(Number(score)).toSatisfy((x: number) => x > 0.2 && x < 0.8);
+  });
+
+  it('is verified, and fails with exit code 1 once its preprocessing is another', async () => {
+    await imported();
+    const original = ['--images', join(photos, '0000.jpg'), '--original', join(folder.path, 'colour.onnx')];
+    const verify = (...flags: string[]) =>
+      sluice('models', 'verify', join(models, 'colour'), ...flags).result;
+    expect(await verify(...original)).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(await verify()).toMatchObject({ exitCode: 0, stderr: '' });
+
+    const path = join(models, 'colour', 'model.json');
+    const manifest = JSON.parse(await readFile(path, 'utf8')) as { preprocess: { kernel: string } };
+    manifest.preprocess.kernel = 'nearest';
+    await writeFile(path, JSON.stringify(manifest));
+    const { exitCode, stderr, stdout } = await verify();
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/pixels of "000.jpg" differ by/);
+    expect(stdout).toContain('NOT within the tolerances');
+  });
+
+  it('asks no question where nobody can answer, but says which flag is missing', async () => {
+    const { exitCode, stderr } = await sluice(
+      'models',
+      'import',
+      join(folder.path, 'colour.onnx'),
+      '--out',
+      models,
+      '--name',
+      'x',
+    ).result;
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(/--preset/);
+  });
+
+  it('that never ends is stopped, and ends the run with a clear error and no verdict', async () => {
+    await imported('--name', 'endless');
+    // What import would have refused: the graph is exchanged behind its back.
+    const path = join(models, 'endless');
+    const bytes = endlessModel({ prepared: true });
+    await mkdir(path, { recursive: true });
+    await writeFile(join(path, 'endless.onnx'), bytes);
+    const manifest = JSON.parse(await readFile(join(path, 'model.json'), 'utf8')) as Record<string, unknown>;
+    manifest['sha256'] = await sha256(bytes);
+    manifest['inputs'] = [{ name: 'x', from: 'pixels' }];
+    await writeFile(join(path, 'model.json'), JSON.stringify(manifest));
+
+    const out = join(folder.path, 'endless-audit');
+    const { exitCode, stderr } = await sluice(
+      ...['run', photos, '--model', path, '--out', out, '--max-seconds-per-run', '1', '--json'],
+    ).result;
+    expect(exitCode, stderr).toBe(1);
+    expect(stderr).toMatch(/the model did not end within \d+ s .* and was stopped/);
+    expect(existsSync(join(out, 'audit.parquet'))).toBe(false);
+  });
+});
+
+async function sha256(bytes: Uint8Array): Promise<string> {
+  return Buffer.from(await crypto.subtle.digest('SHA-256', Buffer.from(bytes))).toString('hex');
+}

@@ -1,13 +1,13 @@
 import type { GraphProto, ModelProto, NodeProto, TensorProto } from '#models/onnx/generated/onnx_pb.js';
 
 /** Every graph of a model: its own and those inside its nodes (the branches of If, the bodies of Loop and Scan). */
-export function* graphsOf(graph: GraphProto): Generator<GraphProto> {
+function* graphsOf(graph: GraphProto): Generator<GraphProto> {
   yield graph;
   for (const node of graph.node) yield* graphsInside(node);
 }
 
 /** The graphs inside one node, at any depth. */
-export function* graphsInside(node: NodeProto): Generator<GraphProto> {
+function* graphsInside(node: NodeProto): Generator<GraphProto> {
   for (const { g, graphs } of node.attribute)
     for (const inner of [...(g ? [g] : []), ...graphs]) yield* graphsOf(inner);
 }

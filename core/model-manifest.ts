@@ -54,6 +54,15 @@ const DetectorHead = z.discriminatedUnion('kind', [
     output: OutputName,
     stridesPx: z.array(z.int().min(1)).min(1),
   }),
+  /**
+   * `[N, A, 6]`: centre x, centre y, width, height, score and number of the best class: what import makes of the heads
+   * above. In input pixels; with `stridesPx` relative to the cells of these grids, as for `yolox`.
+   */
+  z.strictObject({
+    kind: z.literal('anchors'),
+    output: OutputName,
+    stridesPx: z.array(z.int().min(1)).min(1).optional(),
+  }),
   /** Scores `[N, A, C]` (with a `background` column or without: null) and boxes `[N, A, 4]`. */
   z.strictObject({
     kind: z.literal('ssd'),
@@ -94,6 +103,14 @@ const Detector = z.strictObject({
 });
 export type Detector = z.infer<typeof Detector>;
 
+/** A head of which import lets only the best class of each anchor out of the graph, as it was before. */
+const Reduced = z.strictObject({
+  kind: z.enum(['yolo-v5', 'yolo-v8', 'yolox']),
+  output: OutputName,
+  classes: z.int().min(1),
+});
+export type Reduced = z.infer<typeof Reduced>;
+
 /**
  * What import built into the graph: the model's own input is, for each channel in the model's order,
  * (level · scale − mean) / std, where level is 0–255. Kept so that the step can be checked and repeated.
@@ -108,6 +125,7 @@ const Prepared = z.strictObject({
   scale: z.number().positive(),
   mean: z.tuple([z.number(), z.number(), z.number()]),
   std: z.tuple([z.number().positive(), z.number().positive(), z.number().positive()]),
+  reduced: Reduced.optional(),
 });
 export type Prepared = z.infer<typeof Prepared>;
 

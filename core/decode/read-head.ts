@@ -1,5 +1,6 @@
 import type { Size } from '#core/geometry.ts';
 import type { Detector, DetectorHead } from '#core/model-manifest.ts';
+import { anchorCandidates, classAt } from './anchor-rows.ts';
 import type { Candidates } from './candidates.ts';
 import { readBox, ssdCandidates } from './ssd-head.ts';
 import { floatOutput, type Outputs, unusable } from './usable-output.ts';
@@ -45,6 +46,19 @@ export function headReader(outputs: Outputs, detector: Detector, input: Size, im
       );
       const image = rowsOf(data, rest);
       return (i, into) => yoloV8Candidates(image(i), classes, minScore, into);
+    }
+    case 'anchors': {
+      const { stridesPx } = head;
+      const anchors = stridesPx && yoloxAnchors(input, stridesPx);
+      const { data, rest } = floatOutput(
+        outputs,
+        head.output,
+        images,
+        `${anchors ?? 'A'}, 6`,
+        ([a, b, ...more]) => b === 6 && more.length === 0 && (anchors === undefined || a === anchors),
+      );
+      const image = rowsOf(data, rest);
+      return (i, into) => anchorCandidates(image(i), classes, input, stridesPx, minScore, into);
     }
     case 'ssd': {
       const columns = classes + (head.background === null ? 0 : 1);
@@ -142,12 +156,4 @@ function boxesOutput(
 function rowsOf(data: Float32Array, rest: readonly number[]): (image: number) => Float32Array {
   const perImage = rest.reduce((a, b) => a * b, 1);
   return (image) => data.subarray(image * perImage, (image + 1) * perImage);
-}
-
-/** @throws SluiceError `engine-failed` where the model names a class that has no label. */
-function classAt(value: number, firstClass: number, classes: number): number {
-  const index = value - firstClass;
-  if (!Number.isInteger(index) || index < 0 || index >= classes)
-    throw unusable(`expected a class from ${firstClass} to ${firstClass + classes - 1}, got ${value}`);
-  return index;
 }

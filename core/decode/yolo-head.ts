@@ -43,14 +43,27 @@ export function yoloxCandidates(
     const cells = columns * Math.floor(input.heightPx / stridePx);
     for (let cell = 0; cell < cells; cell++, at += width) {
       const { score, best } = bestOfRow(rows, at, classes);
-      if (score < minScore) continue;
-      const x = ((rows[at] as number) + (cell % columns)) * stridePx;
-      const y = ((rows[at + 1] as number) + Math.floor(cell / columns)) * stridePx;
-      const halfWidth = (Math.exp(rows[at + 2] as number) * stridePx) / 2;
-      const halfHeight = (Math.exp(rows[at + 3] as number) * stridePx) / 2;
-      into.add(x - halfWidth, y - halfHeight, x + halfWidth, y + halfHeight, score, best);
+      if (score >= minScore) addFromCell(into, rows, at, cell, columns, stridePx, score, best);
     }
   }
+}
+
+/** Adds a box that is relative to its cell: see {@link yoloxCandidates}. */
+export function addFromCell(
+  into: Candidates,
+  rows: Float32Array,
+  at: number,
+  cell: number,
+  columns: number,
+  stridePx: number,
+  score: number,
+  classIndex: number,
+): void {
+  const x = ((rows[at] as number) + (cell % columns)) * stridePx;
+  const y = ((rows[at + 1] as number) + Math.floor(cell / columns)) * stridePx;
+  const halfWidth = (Math.exp(rows[at + 2] as number) * stridePx) / 2;
+  const halfHeight = (Math.exp(rows[at + 3] as number) * stridePx) / 2;
+  into.add(x - halfWidth, y - halfHeight, x + halfWidth, y + halfHeight, score, classIndex);
 }
 
 /** How many anchors a YOLOX head has for an input. */
@@ -120,7 +133,14 @@ function bestOfRow(rows: Float32Array, at: number, classes: number): { score: nu
   return { score: score * objectness, best };
 }
 
-function addCentered(into: Candidates, rows: Float32Array, at: number, score: number, best: number): void {
+/** Adds a box that is given by its centre and its sides. */
+export function addCentered(
+  into: Candidates,
+  rows: Float32Array,
+  at: number,
+  score: number,
+  best: number,
+): void {
   const x = rows[at] as number;
   const y = rows[at + 1] as number;
   const halfWidth = (rows[at + 2] as number) / 2;
@@ -129,6 +149,6 @@ function addCentered(into: Candidates, rows: Float32Array, at: number, score: nu
 }
 
 /** @throws SluiceError `engine-failed` */
-function checkScore(score: number): void {
+export function checkScore(score: number): void {
   if (!Number.isFinite(score)) throw unusable(`a score is ${score}`);
 }

@@ -1,6 +1,12 @@
 import { SluiceError } from '#core/error.ts';
 import type { Size } from '#core/geometry.ts';
-import { type Detector, type DetectorHead, headOutputs, type ModelManifest } from '#core/model-manifest.ts';
+import {
+  type Detector,
+  type DetectorHead,
+  headOutputs,
+  type ModelManifest,
+  type Reduced,
+} from '#core/model-manifest.ts';
 import { scoreNamesOf } from './labels.ts';
 import type { Decode, Wishes } from './wishes.ts';
 
@@ -42,6 +48,13 @@ export function chooseOutputs(outputs: readonly TriedOutput[], wishes: Wishes, i
   if (decode !== undefined)
     throw invalid(`no output fits --output-decode ${decode}; the model gives ${described(outputs)}`);
   return classifier(outputs, wishes, undefined);
+}
+
+/** A head with a score for every class of every anchor, which leaves the graph with the best one only. */
+export function reducible({ detector }: ChosenOutputs): Reduced | undefined {
+  const head = detector?.head;
+  if (head?.kind !== 'yolo-v5' && head?.kind !== 'yolo-v8' && head?.kind !== 'yolox') return undefined;
+  return { kind: head.kind, output: head.output, classes: detector?.labels.length ?? 0 };
 }
 
 function classifier(

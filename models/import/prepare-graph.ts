@@ -1,5 +1,5 @@
 import { clone, create, toBinary } from '@bufbuild/protobuf';
-import type { Prepared } from '#core/model-manifest.ts';
+import type { Prepared, Reduced } from '#core/model-manifest.ts';
 import {
   type GraphProto,
   type ModelProto,
@@ -12,6 +12,8 @@ import {
 import { freeBatch } from './free-batch.ts';
 import { addFloats, addInts, newNode } from './graph-constants.ts';
 import { freeName, readsOf } from './graph-walk.ts';
+import { inspectGraph } from './inspect-graph.ts';
+import { reduceHead } from './reduce-head.ts';
 
 export interface PrepareOptions {
   readonly tensor: Omit<Prepared, 'originalSha256'>;
@@ -19,6 +21,8 @@ export interface PrepareOptions {
   readonly heightPx: number;
   /** The outputs to keep. */
   readonly outputs: readonly string[];
+  /** The head of a detector that is reduced to the best class of each anchor. */
+  readonly reduce?: Reduced | undefined;
   /** The length of a fixed batch dimension that is to become dynamic; `undefined` where it is, or stays as it is. */
   readonly batchToFree: number | undefined;
   /** The length of the batch dimension, where it stays fixed. */
@@ -51,14 +55,15 @@ export function prepareGraph(model: ModelProto, options: PrepareOptions): Prepar
     valueInfo(input, TensorProto_DataType.UINT8, [options.fixedBatch ?? 'N', heightPx, widthPx, 3]),
   ];
   const outputs = options.outputs.map((name) => floatOutput(graph, name, options.batchToFree));
-  graph.output = outputs.map(({ info }) => info);
+  graph.output = outputs;
+  if (options.reduce !== undefined) reduceOutput(prepared, options.outputs, options.reduce);
   graph.node = neededNodes(graph);
   if (prepared.irVersion < IR_VERSION_WITH_FREE_INITIALIZERS)
     prepared.irVersion = IR_VERSION_WITH_FREE_INITIALIZERS;
   return {
     bytes: toBinary(ModelProtoSchema, prepared),
     input,
-    outputs: outputs.map(({ info }) => info.name),
+    outputs: graph.output.map(({ name }) => name),
   };
 }
 
@@ -102,7 +107,7 @@ export function floatOutput(
   graph: GraphProto,
   name: string,
   batchToFree: number | undefined,
-): { info: ValueInfoProto } {
+): ValueInfoProto {
   const old = graph.output.find((output) => output.name === name) as ValueInfoProto;
   const type = old.type?.value.case === 'tensorType' ? old.type.value.value : undefined;
   const dims = type?.shape?.dim.map(({ value }, i) => {
@@ -116,10 +121,23 @@ export function floatOutput(
     // Lengths other than the batch may have been inferred for the fixed one.
     return value.case === 'dimValue' ? Number(value.value) : value.case === 'dimParam' ? value.value : '';
   });
-  if (type?.elemType === TensorProto_DataType.FLOAT) return { info: valueInfo(name, type.elemType, dims) };
+  if (type?.elemType === TensorProto_DataType.FLOAT) return valueInfo(name, type.elemType, dims);
   const cast = freeName(graph, `${name}_float`);
   graph.node.push(newNode('Cast', [name], cast, { to: TensorProto_DataType.FLOAT }));
-  return { info: valueInfo(cast, TensorProto_DataType.FLOAT, dims) };
+  return valueInfo(cast, TensorProto_DataType.FLOAT, dims);
+}
+
+/**
+ * Puts the reduced head in the place of its output.
+ *
+ * @param originals the names that the outputs of the graph had, in their order.
+ */
+export function reduceOutput(model: ModelProto, originals: readonly string[], reduce: Reduced): void {
+  const graph = model.graph as GraphProto;
+  const at = originals.indexOf(reduce.output);
+  const { opset } = inspectGraph(model);
+  const name = reduceHead(graph, opset, graph.output[at]?.name as string, reduce);
+  graph.output[at] = valueInfo(name, TensorProto_DataType.FLOAT, ['', '', 6]);
 }
 
 /** The nodes that the outputs need, in their order. */

@@ -2,7 +2,7 @@ import { clone, toBinary } from '@bufbuild/protobuf';
 import type { Prepared } from '#core/model-manifest.ts';
 import { newNode } from '#models/import/graph-constants.ts';
 import { freeName } from '#models/import/graph-walk.ts';
-import { floatOutput, valueInfo } from '#models/import/prepare-graph.ts';
+import { floatOutput, reduceOutput, valueInfo } from '#models/import/prepare-graph.ts';
 import {
   type GraphProto,
   type ModelProto,
@@ -27,7 +27,9 @@ export function originalGraph(model: ModelProto, prepared: Prepared): { bytes: U
   const input = freeName(graph, 'reference');
   graph.node.unshift(newNode('Cast', [input], prepared.input, { to: DTYPES[prepared.dtype] }));
   const others = graph.input.filter(({ name }) => name !== prepared.input && weights.has(name));
-  graph.output = graph.output.map(({ name }) => floatOutput(graph, name, undefined).info);
+  const names = graph.output.map(({ name }) => name);
+  graph.output = names.map((name) => floatOutput(graph, name, undefined));
+  if (prepared.reduced !== undefined) reduceOutput(original, names, prepared.reduced);
   graph.input = [valueInfo(input, TensorProto_DataType.FLOAT, ['', '', '', '']), ...others];
   return { bytes: toBinary(ModelProtoSchema, original), input };
 }

@@ -332,13 +332,22 @@ export class S3ObjectStore implements ObjectStore {
     signal: AbortSignal | undefined,
     send: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const timeout = AbortSignal.timeout(this.#callTimeoutMs);
     const resource = `s3://${this.#bucket}/${this.#prefix}${key}`;
+    // Joined by hand: in Node 20, AbortSignal.any keeps what is joined to a signal that lives as long as the process.
+    const ended = new AbortController();
+    const stop = (): void => ended.abort(signal?.reason);
+    let timedOut = false;
+    const timer = setTimeout(() => {
+      timedOut = true;
+      ended.abort();
+    }, this.#callTimeoutMs);
+    signal?.addEventListener('abort', stop, { once: true });
     try {
-      return await send(signal === undefined ? timeout : AbortSignal.any([signal, timeout]));
+      signal?.throwIfAborted();
+      return await send(ended.signal);
     } catch (cause) {
       signal?.throwIfAborted();
-      if (timeout.aborted) {
+      if (timedOut) {
         throw new SluiceError(
           'store-unavailable',
           `${action} on ${resource} took longer than ${this.#callTimeoutMs} ms`,
@@ -346,6 +355,9 @@ export class S3ObjectStore implements ObjectStore {
         );
       }
       throw awsError(cause, { resource, action }, 'store-unavailable');
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', stop);
     }
   }
 }

@@ -45,7 +45,16 @@ export async function sourceSegments(
     case 'prefix':
       return keySegments(source.prefix, openBucket(source.bucket), signal);
     case 'inventory': {
-      const { files } = await readInventoryManifest(openBucket(source.reports), source.manifest);
+      const { files, sourceBucket } = await readInventoryManifest(
+        openBucket(source.reports),
+        source.manifest,
+      );
+      if (sourceBucket !== source.bucket) {
+        throw new SluiceError(
+          'source-invalid',
+          `the inventory lists the bucket "${sourceBucket}", the job is about "${source.bucket}": name that bucket, or another report`,
+        );
+      }
       return files.map((_, file) => ({ kind: 'inventory-file', file }));
     }
     case 'keys':

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { FolderStore } from '#adapters/folder-store.ts';
@@ -114,12 +115,19 @@ describe('planning a job on S3', () => {
     await using planner = await setUp();
     const csv = KEYS.map((key) => `"photos","${encodeURIComponent(key)}","5"`);
     const files = [csv.slice(0, 40), csv.slice(40)];
-    for (const [i, lines] of files.entries()) await planner.bucket.put(`f${i}`, gzipSync(lines.join('\n')));
+    const zipped = files.map((lines) => gzipSync(lines.join('\n')));
+    for (const [i, file] of zipped.entries()) await planner.bucket.put(`f${i}`, file);
     const manifest = {
       sourceBucket: 'photos',
+      destinationBucket: 'arn:aws:s3:::reports',
+      version: '2016-11-30',
       fileFormat: 'CSV',
       fileSchema: 'Bucket, Key, Size',
-      files: files.map((_, i) => ({ key: `f${i}`, size: 1 })),
+      files: zipped.map((file, i) => ({
+        key: `f${i}`,
+        size: file.length,
+        MD5checksum: createHash('md5').update(file).digest('hex'),
+      })),
     };
     await planner.bucket.put('manifest.json', Buffer.from(JSON.stringify(manifest)));
     const source = {

@@ -11,19 +11,13 @@ export async function lambdaContext(name: string): Promise<{ pipeline: Pipeline;
 /** Decoding processes: a decoder that hangs or crashes must not take the function with it. */
 export function lambdaDecoders({ config, workLocation }: Pipeline): PackProcesses {
   const { limits, preprocess } = config;
-  // In a bundle the file lies beside this one, as JavaScript.
-  const entry = import.meta.url.endsWith('.ts') ? '../preprocessing/pack-process.ts' : './pack-process.mjs';
-  return new PackProcesses(
-    preprocess.processes ?? availableParallelism(),
-    {
-      works: workLocation,
-      limits,
-      options: {
-        maxImageBytes: limits.maxImageBytes,
-        imagesInFlight: preprocess.imagesInFlight,
-        maxInFlightBytes: preprocess.maxInFlightBytes,
-      },
+  return new PackProcesses(preprocess.processes ?? availableParallelism(), {
+    works: workLocation,
+    limits,
+    options: {
+      maxImageBytes: limits.maxImageBytes,
+      imagesInFlight: preprocess.imagesInFlight,
+      maxInFlightBytes: preprocess.maxInFlightBytes,
     },
-    new URL(entry, import.meta.url),
-  );
+  });
 }

@@ -1,4 +1,5 @@
 import PQueue from 'p-queue';
+import { entryFile } from '#adapters/runtime.ts';
 import { TaskProcess } from '#adapters/task-process.ts';
 import { SluiceError } from '#core/error.ts';
 import { type Refusal, refusal } from '#core/refusal.ts';
@@ -35,7 +36,7 @@ export class PackProcesses implements AsyncDisposable {
   constructor(
     processes: number,
     setup: PackProcessSetup,
-    entry = new URL('./pack-process.ts', import.meta.url),
+    entry = entryFile('./pack-process.ts', import.meta.url),
   ) {
     this.#setup = setup;
     this.#entry = entry;

@@ -1,0 +1,41 @@
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { App } from 'aws-cdk-lib';
+import { AuditStack } from './audit-stack.ts';
+import { readEnvironment } from './environment.ts';
+import { buildLayer } from './packages/build-layer.ts';
+import { bundleFunctions } from './packages/bundle-functions.ts';
+
+// The CDK app. `npm run synth` runs it by itself; `cdk deploy` runs it by cdk.json.
+const ROOT = fileURLToPath(new URL('../', import.meta.url));
+const DIST = join(ROOT, 'dist');
+
+const [command = 'synth', name = process.env['SLUICE_ENVIRONMENT'] ?? 'example'] = process.argv.slice(2);
+const layer = join(DIST, 'decoder-layer');
+if (command === 'package') {
+  await buildLayer(layer);
+} else {
+  const environment = await readEnvironment(join(ROOT, 'infra/environments', `${name}.json`));
+  const functionCode = join(DIST, 'functions');
+  await bundleFunctions(functionCode);
+  const app = new App({ outdir: process.env['CDK_OUTDIR'] ?? join(DIST, 'cdk.out') });
+  new AuditStack(app, environment, { functionCode, decoderLayer: await decoderLayer() });
+  app.synth();
+}
+
+/** Without the layer there is a template to look at, and nothing to deploy. */
+async function decoderLayer(): Promise<string> {
+  if (existsSync(join(layer, 'nodejs'))) return layer;
+  // Set by the CDK's command line, which is about to upload.
+  if (process.env['CDK_OUTDIR'] !== undefined) {
+    throw new Error('the decoder layer is not built: run "npm run package" first');
+  }
+  process.stderr.write(
+    'the decoder layer is not built (npm run package): its place in the template is empty\n',
+  );
+  const empty = join(DIST, 'empty-layer');
+  await mkdir(empty, { recursive: true });
+  return empty;
+}

@@ -1,9 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import { constants, type Dirent } from 'node:fs';
-import { type FileHandle, link, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  copyFile,
+  type FileHandle,
+  link,
+  mkdir,
+  open,
+  readdir,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { SluiceError } from '#core/error.ts';
 import type {
+  GetOptions,
   ListPage,
   ObjectInfo,
   ObjectStore,
@@ -52,7 +64,16 @@ export class FolderStore implements ObjectStore {
     return { objects };
   }
 
-  async get(key: string, options: { maxBytes?: number; signal?: AbortSignal } = {}): Promise<StoredObject> {
+  async folders(prefix: string): Promise<string[]> {
+    const parent = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+    const entries = await this.#entries(parent);
+    return entries
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => `${parent}${entry.name}/`)
+      .filter((folder) => folder.startsWith(prefix));
+  }
+
+  async get(key: string, options: GetOptions = {}): Promise<StoredObject> {
     const file = await this.#open(key);
     try {
       const info = await file.stat();
@@ -64,6 +85,7 @@ export class FolderStore implements ObjectStore {
         );
       }
       const body = await readWhole(file, info.size, options.signal);
+      options.watch?.()(body);
       return { body, etag: etagOf(info) };
     } catch (error) {
       throw storeError(key, error);
@@ -98,7 +120,7 @@ export class FolderStore implements ObjectStore {
         return 'written';
       }
       // A hard link, unlike a rename, fails where the name is taken.
-      await link(temporary, path);
+      await link(temporary, path).catch((error: unknown) => linkless(error, temporary, path));
       await rm(temporary, { force: true });
       return 'written';
     } catch (error) {
@@ -189,6 +211,12 @@ export class FolderStore implements ObjectStore {
     }
     return join(this.#root, parts.join(sep));
   }
+}
+
+/** For file systems without hard links (FAT, some network folders): an exclusive copy, which a crash may cut short. */
+async function linkless(error: unknown, from: string, to: string): Promise<void> {
+  if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK'].includes(errnoOf(error) ?? '')) throw error;
+  await copyFile(from, to, constants.COPYFILE_EXCL);
 }
 
 async function readWhole(file: FileHandle, bytes: number, signal: AbortSignal | undefined): Promise<Buffer> {

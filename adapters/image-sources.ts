@@ -14,6 +14,8 @@ export type SourceEntry = { readonly ref: ImageRef } | { readonly problem: Sourc
 export interface KeyFilter {
   readonly include: readonly string[];
   readonly exclude: readonly string[];
+  /** Only keys that begin so. */
+  readonly prefix?: string;
   /** Keys that begin so are left out, whatever the patterns say. */
   readonly excludePrefixes: readonly string[];
 }
@@ -27,7 +29,11 @@ export async function* listedImages(
   const wanted = keyMatcher(filter);
   let cursor: string | undefined;
   do {
-    const page = await store.list({ ...(cursor === undefined ? {} : { cursor }), ...(signal && { signal }) });
+    const page = await store.list({
+      ...(filter.prefix && { prefix: filter.prefix }),
+      ...(cursor === undefined ? {} : { cursor }),
+      ...(signal && { signal }),
+    });
     for (const { key, etag, bytes } of page.objects) if (wanted(key)) yield { ref: { key, etag, bytes } };
     cursor = page.next;
   } while (cursor !== undefined);
@@ -76,5 +82,8 @@ function keyMatcher(filter: KeyFilter): (key: string) => boolean {
   const include = filter.include.length > 0 ? picomatch([...filter.include], options) : () => true;
   const exclude = filter.exclude.length > 0 ? picomatch([...filter.exclude], options) : () => false;
   return (key) =>
-    include(key) && !exclude(key) && !filter.excludePrefixes.some((prefix) => key.startsWith(prefix));
+    !key.endsWith('/') &&
+    include(key) &&
+    !exclude(key) &&
+    !filter.excludePrefixes.some((prefix) => key.startsWith(prefix));
 }

@@ -2,6 +2,7 @@ import { messageOf, SluiceError, type SluiceErrorCode } from '#core/error.ts';
 import type { Engine, EngineBatch, Tensor, TensorInfo } from '#core/ports/engine.ts';
 import type { EngineResult, EngineSetup, EngineTask } from './engine-process.ts';
 import type { OnnxEngineOptions } from './onnx-engine.ts';
+import { entryFile } from './runtime.ts';
 import { TaskProcess } from './task-process.ts';
 
 export interface IsolatedEngineOptions extends OnnxEngineOptions {
@@ -48,7 +49,7 @@ export class IsolatedEngine implements Engine {
   static async load(options: IsolatedEngineOptions): Promise<IsolatedEngine> {
     const { maxSecondsPerRun: _, ...setup } = options;
     const process = new TaskProcess<EngineSetup, EngineTask, never, EngineResult>(
-      new URL('./engine-process.ts', import.meta.url),
+      entryFile('./engine-process.ts', import.meta.url),
       setup,
       'the process of the model',
     );

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Lease, MessageQueue } from '#core/ports/message-queue.ts';
+import type { Lease, MessageQueue, SendOptions } from '#core/ports/message-queue.ts';
 
 /** How one in-process queue behaves; the names are SQS's. */
 export interface MemoryQueueOptions {
@@ -13,10 +13,19 @@ export interface MemoryQueueOptions {
 
 interface Message {
   readonly body: string;
+  readonly sentAt: Date;
   deliveries: number;
   visibleAtMs: number;
   /** The delivery that may ack it; a late ack of an earlier delivery is ignored, as SQS may do. */
   receipt: number;
+  /** Why it was given back last. */
+  reason?: string;
+}
+
+/** A message that no further delivery can help, and why, where that was said. */
+export interface DeadLetter {
+  readonly body: string;
+  readonly reason: string | undefined;
 }
 
 /**
@@ -26,7 +35,7 @@ interface Message {
 export class MemoryQueue implements MessageQueue {
   readonly #options: MemoryQueueOptions;
   readonly #messages = new Set<Message>();
-  readonly #deadLetters: string[] = [];
+  readonly #deadLetters: DeadLetter[] = [];
   readonly #now: () => number;
   #receipts = 0;
   #wake: (() => void)[] = [];
@@ -36,13 +45,19 @@ export class MemoryQueue implements MessageQueue {
     this.#now = options.now ?? (() => performance.now());
   }
 
-  /** Messages that were delivered too often, oldest first. */
-  get deadLetters(): readonly string[] {
+  /** Messages that were delivered too often or buried, oldest first. */
+  get deadLetters(): readonly DeadLetter[] {
     return this.#deadLetters;
   }
 
-  async send(bodies: readonly string[]): Promise<void> {
-    for (const body of bodies) this.#messages.add({ body, deliveries: 0, visibleAtMs: 0, receipt: 0 });
+  get visibilityMs(): number {
+    return this.#options.visibilityMs;
+  }
+
+  async send(bodies: readonly string[], { delayMs = 0 }: SendOptions = {}): Promise<void> {
+    const visibleAtMs = delayMs > 0 ? this.#now() + delayMs : 0;
+    for (const body of bodies)
+      this.#messages.add({ body, sentAt: new Date(), deliveries: 0, visibleAtMs, receipt: 0 });
     this.#wakeAll();
   }
 
@@ -72,8 +87,7 @@ export class MemoryQueue implements MessageQueue {
       if (leases.length === maxMessages) break;
       if (message.visibleAtMs > now) continue;
       if (message.deliveries >= this.#options.maxDeliveries) {
-        this.#messages.delete(message);
-        this.#deadLetters.push(message.body);
+        this.#bury(message);
         continue;
       }
       message.deliveries++;
@@ -93,13 +107,27 @@ export class MemoryQueue implements MessageQueue {
     };
     return {
       body: message.body,
+      sentAt: message.sentAt,
       deliveryCount: message.deliveries,
       ack: async () => {
         if (message.receipt === receipt) this.#messages.delete(message);
       },
       extend: async (visibilityMs) => hide(visibilityMs),
-      retry: async (delayMs = 0) => hide(delayMs),
+      retry: async ({ delayMs = 0, reason } = {}) => {
+        if (reason !== undefined) message.reason = reason;
+        hide(delayMs);
+      },
+      bury: async (reason) => {
+        if (message.receipt !== receipt) return;
+        message.reason = reason;
+        this.#bury(message);
+      },
     };
+  }
+
+  #bury(message: Message): void {
+    this.#messages.delete(message);
+    this.#deadLetters.push({ body: message.body, reason: message.reason });
   }
 
   #nextVisibleMs(): number {

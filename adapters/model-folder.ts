@@ -22,12 +22,8 @@ export interface LoadedModel {
  * @throws SluiceError `model-invalid` where the manifest is wrong or the file is not the one it names.
  */
 export async function loadModel(nameOrFolder: string): Promise<LoadedModel> {
-  const isFolder = /[/\\]/.test(nameOrFolder) || nameOrFolder.startsWith('.');
-  const builtIn = join(BUILT_IN_MODELS, nameOrFolder);
-  const isBuiltIn =
-    !isFolder && (await stat(join(builtIn, 'model.json')).catch(() => undefined)) !== undefined;
-  const folder = isBuiltIn ? builtIn : resolve(isFolder ? '.' : 'models', nameOrFolder);
-  const manifest = await readJson(join(folder, 'model.json'), ModelManifest, `model "${nameOrFolder}"`);
+  const folder = await modelFolder(nameOrFolder);
+  const manifest = await loadManifest(nameOrFolder);
   const modelPath = join(folder, manifest.file);
   const sha256 = sha256Hex(
     await readFile(modelPath).catch((cause) => invalid(`"${manifest.file}" cannot be read`, cause)),
@@ -40,9 +36,23 @@ export async function loadModel(nameOrFolder: string): Promise<LoadedModel> {
   return { manifest, modelPath };
 }
 
+/** A model's manifest alone: all that the stages need that do not run it. */
+export async function loadManifest(nameOrFolder: string): Promise<ModelManifest> {
+  const folder = await modelFolder(nameOrFolder);
+  return readJson(join(folder, 'model.json'), ModelManifest, `model "${nameOrFolder}"`);
+}
+
 /** A policy from a JSON file. */
 export async function loadPolicy(path: string): Promise<Policy> {
   return readJson(path, Policy, `policy "${path}"`, 'config-invalid');
+}
+
+async function modelFolder(nameOrFolder: string): Promise<string> {
+  const isFolder = /[/\\]/.test(nameOrFolder) || nameOrFolder.startsWith('.');
+  if (isFolder) return resolve(nameOrFolder);
+  const builtIn = join(BUILT_IN_MODELS, nameOrFolder);
+  const isBuiltIn = (await stat(join(builtIn, 'model.json')).catch(() => undefined)) !== undefined;
+  return isBuiltIn ? builtIn : resolve('models', nameOrFolder);
 }
 
 async function readJson<T>(

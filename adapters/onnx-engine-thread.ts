@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import * as ort from 'onnxruntime-node';
 import { messageOf } from '#core/error.ts';
@@ -39,6 +40,8 @@ async function runInSlices(
   const images = Object.values(batch)[0]?.shape[0] ?? 0;
   const slices: ort.InferenceSession.OnnxValueMapType[] = [];
   for (let from = 0; from < images; from += options.maxBatch) {
+    // A small batch that has come in meanwhile goes between the slices of a large one.
+    if (from > 0) await nextTurn();
     const to = Math.min(images, from + options.maxBatch);
     const feeds = Object.entries(batch).map(([name, tensor]) => [name, sliceOf(tensor, from, to)] as const);
     slices.push(await session.run(Object.fromEntries(feeds)));

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
 import { SluiceError } from '#core/error.ts';
 import type { Engine, EngineBatch, Tensor, TensorInfo } from '#core/ports/engine.ts';
-import { startThread } from './runtime.ts';
+import { entryFile, startThread } from './runtime.ts';
 
 /** Which model to load, and how. */
 export interface OnnxEngineOptions {
@@ -63,7 +63,7 @@ export class OnnxEngine implements Engine {
 
   /** @throws SluiceError `model-invalid` where ONNX Runtime does not take the model. */
   static async load(options: OnnxEngineOptions): Promise<OnnxEngine> {
-    const thread = startThread(new URL('./onnx-engine-thread.ts', import.meta.url), {
+    const thread = startThread(entryFile('./onnx-engine-thread.ts', import.meta.url), {
       workerData: options,
       name: 'engine',
     });

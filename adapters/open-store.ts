@@ -1,13 +1,10 @@
 import type { ObjectStore } from '#core/ports/object-store.ts';
+import type { StoreLocation } from '#core/store-location.ts';
 import { FolderStore } from './folder-store.ts';
 
-/** Where a store is, as plain data that another process can be told. */
-export interface StoreLocation {
-  readonly kind: 'folder';
-  readonly root: string;
-}
-
-/** The store at a location. */
-export function openStore(location: StoreLocation): ObjectStore {
-  return new FolderStore(location.root);
+/** The store at a location. The AWS SDK takes time and memory in every process: it is loaded where there is a bucket. */
+export async function openStore(location: StoreLocation): Promise<ObjectStore> {
+  if (location.kind === 'folder') return new FolderStore(location.root);
+  const { S3ObjectStore } = await import('./s3-store.ts');
+  return new S3ObjectStore(location);
 }

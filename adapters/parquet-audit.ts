@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { parquetReadObjects, type SchemaElement } from 'hyparquet';
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import { type AuditColumn, type AuditRecord, auditColumns, recordFromRow } from '#core/audit-record.ts';
@@ -22,29 +23,52 @@ export async function decodePart(file: Buffer, scores: readonly string[]): Promi
   return rows.map((row) => recordFromRow(row, scores));
 }
 
+/** Some columns of a table, or all, row by row. */
+export async function tableRows(
+  file: Buffer,
+  columns?: readonly string[],
+): Promise<Readonly<Record<string, unknown>>[]> {
+  const bytes = file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength) as ArrayBuffer;
+  return parquetReadObjects({ file: bytes, ...(columns && { columns: [...columns] }) });
+}
+
 /**
  * Writes the compacted audit table row group by row group, so memory does not grow with the number of rows.
- * Nothing is visible before `finish`.
+ * Nothing is visible before `commit`.
  */
 export class AuditParquetWriter {
   readonly #output: ObjectWriter;
   readonly #table: ParquetTable;
-  #rows: AuditRecord[] = [];
+  readonly #digest = createHash('sha256');
+  #pending: AuditRecord[] = [];
+  #rows = 0;
+  #bytes = 0;
 
   constructor(output: ObjectWriter, scores: readonly string[]) {
     this.#output = output;
     this.#table = new ParquetTable(auditColumns(scores));
   }
 
-  async write(record: AuditRecord): Promise<void> {
-    this.#rows.push(record);
-    if (this.#rows.length >= ROWS_PER_GROUP) await this.#flush();
+  /** Bytes written so far: what is not a whole row group yet is not among them. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
-  async finish(): Promise<void> {
-    if (this.#rows.length > 0) await this.#flush();
-    await this.#output.write(this.#table.finish());
-    await this.#output.commit();
+  async write(record: AuditRecord): Promise<void> {
+    this.#pending.push(record);
+    this.#rows++;
+    if (this.#pending.length >= ROWS_PER_GROUP) await this.#flush();
+  }
+
+  /** Writes the file to its end. It becomes visible by `commit`. */
+  async finish(): Promise<{ rows: number; bytes: number; sha256: string }> {
+    if (this.#pending.length > 0) await this.#flush();
+    await this.#append(this.#table.finish());
+    return { rows: this.#rows, bytes: this.#bytes, sha256: this.#digest.digest('hex') };
+  }
+
+  commit(): Promise<void> {
+    return this.#output.commit();
   }
 
   abort(): Promise<void> {
@@ -52,9 +76,15 @@ export class AuditParquetWriter {
   }
 
   async #flush(): Promise<void> {
-    this.#table.append(this.#rows);
-    this.#rows = [];
-    await this.#output.write(this.#table.drain());
+    this.#table.append(this.#pending);
+    this.#pending = [];
+    await this.#append(this.#table.drain());
+  }
+
+  async #append(bytes: Uint8Array): Promise<void> {
+    this.#digest.update(bytes);
+    this.#bytes += bytes.length;
+    await this.#output.write(bytes);
   }
 }
 

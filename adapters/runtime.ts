@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 
 // From a source checkout the files of this project are TypeScript, which Node 20 does not read by itself: child
@@ -6,6 +7,17 @@ const IS_SOURCE = import.meta.url.endsWith('.ts');
 
 /** Node arguments under which a child process can run this project's files. */
 export const NODE_ARGUMENTS: readonly string[] = IS_SOURCE ? ['--import', import.meta.resolve('tsx')] : [];
+
+/**
+ * One of this project's files that runs in a process or thread of its own.
+ *
+ * @param source its path, relative to `base`.
+ * @param base the `import.meta.url` of the file that names it.
+ */
+export function entryFile(source: string, base: string): URL {
+  // In a bundle all entries lie side by side, under their names.
+  return new URL(IS_SOURCE ? source : `./${basename(source, '.ts')}.mjs`, base);
+}
 
 /** A worker thread that runs one of this project's files. */
 export function startThread(entry: URL, options: WorkerOptions): Worker {

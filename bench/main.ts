@@ -1,14 +1,20 @@
+import { backfillBench } from './backfill.ts';
+import { liveLatencyBench } from './live-latency.ts';
 import { memoryBench } from './memory.ts';
 import { nearDuplicatesBench } from './near-duplicates.ts';
 import { pipelineBench } from './pipeline.ts';
 import { preprocessBench } from './preprocess.ts';
 import { type BenchResult, jsonLine, table } from './support/bench.ts';
+import { transportBench } from './transport.ts';
 
 const BENCHES: Readonly<Record<string, () => Promise<BenchResult[]>>> = {
   preprocess: preprocessBench,
   pipeline: pipelineBench,
   memory: memoryBench,
   'near-duplicates': nearDuplicatesBench,
+  transport: transportBench,
+  'live-latency': liveLatencyBench,
+  backfill: backfillBench,
 };
 
 const [name = '', ...flags] = process.argv.slice(2);

@@ -8,10 +8,12 @@ import { loadModel } from '#adapters/model-folder.ts';
 import { cpuEngine, decodingProcesses } from '#cli/local-job.ts';
 import { runLocalPipeline } from '#cli/local-pipeline.ts';
 import { localPackSize, RunConfig } from '#core/config.ts';
-import { type Plan, plannedStage, shardCount } from '#core/plan.ts';
-import type { PackProcesses } from '#functions/pack-processes.ts';
-import { planJob } from '#functions/plan.ts';
-import { preprocessShard } from '#functions/preprocess.ts';
+import { type Plan, plannedStage } from '#core/plan.ts';
+import type { StoreLocation } from '#core/store-location.ts';
+import { planJob } from '#functions/planning/plan-job.ts';
+import type { PackRequest } from '#functions/preprocessing/build-pack.ts';
+import type { PackProcesses } from '#functions/preprocessing/pack-processes.ts';
+import { preprocessShard } from '#functions/preprocessing/preprocess-shard.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 import { InferenceWorker } from '#workers/inference-worker.ts';
 import { atLeast, type BenchResult, median } from './support/bench.ts';
@@ -88,13 +90,16 @@ class Stages {
     const packs = new MemoryQueue(QUEUE);
     await this.#warm(plan, processes);
     const startedMs = performance.now();
-    for (let shard = 0; shard < shardCount(plan); shard++) {
-      await preprocessShard({ v: 1, type: 'shard', job: plan.job, shard }, plan, {
+    for (const { shard } of plan.shards) {
+      const ports = {
         works,
         packs,
-        build: (request) => processes.build(request),
-        roomForPacks: async () => undefined,
-      });
+        build: (request: PackRequest) => processes.build(request),
+        concurrency: processes.concurrency,
+        reserve: async () => ({ [Symbol.dispose]: () => undefined }),
+      };
+      const message = { v: 1, type: 'shard', job: plan.job, shard, remakes: 0 } as const;
+      await preprocessShard(message, plan, ports, { source: this.#source });
     }
     return perSecond(plan.images, startedMs);
   }
@@ -107,12 +112,19 @@ class Stages {
     const { plan } = await this.#plan({ keep: true });
     const works = new FolderStore(this.#works);
     const packs = new MemoryQueue(QUEUE);
-    for (let shard = 0; shard < shardCount(plan); shard++) {
+    for (const { shard } of plan.shards) {
       const build = (): never => {
         throw new Error('all packs are there');
       };
-      const message = { v: 1, type: 'shard', job: plan.job, shard } as const;
-      await preprocessShard(message, plan, { works, packs, build, roomForPacks: async () => undefined });
+      const message = { v: 1, type: 'shard', job: plan.job, shard, remakes: 0 } as const;
+      const ports = {
+        works,
+        packs,
+        build,
+        concurrency: 1,
+        reserve: async () => ({ [Symbol.dispose]: () => undefined }),
+      };
+      await preprocessShard(message, plan, ports, { source: this.#source });
     }
     const model = await loadModel(this.#config.model);
     await using engine = await cpuEngine(model, this.#config);
@@ -121,16 +133,16 @@ class Stages {
     const worker = new InferenceWorker(
       {
         manifest: model.manifest,
-        policy: model.manifest.policy,
         softwareVersion: 'bench',
         batchSize: this.#config.batchSize,
+        maxWaitMs: 0,
         prefetchPacks: 2,
-        visibilityMs: QUEUE.visibilityMs,
       },
       {
         works,
-        packs,
+        bulk: packs,
         engine,
+        policyOf: async () => model.manifest.policy,
         onPart: (records) => {
           images += records.length;
           if (images === plan.images) stop.abort();
@@ -154,6 +166,7 @@ class Stages {
     const startedMs = performance.now();
     await runLocalPipeline(
       {
+        source: this.#source,
         plan,
         config: this.#config,
         manifest,
@@ -167,11 +180,11 @@ class Stages {
   }
 
   #processes(): PackProcesses {
-    const location = { kind: 'folder', root: this.#photos } as const;
-    return decodingProcesses(
-      { source: { location }, config: this.#config },
-      { kind: 'folder', root: this.#works },
-    );
+    return decodingProcesses(this.#config, { kind: 'folder', root: this.#works });
+  }
+
+  get #source(): StoreLocation {
+    return { kind: 'folder', root: this.#photos };
   }
 
   /** Starting the processes is not what is measured. */
@@ -180,7 +193,8 @@ class Stages {
     await Promise.all(
       Array.from({ length: availableParallelism() }, (_, range) =>
         processes.build({
-          id: { job: 'warm', stage: plan.stage.name, shard: 0, range },
+          id: { job: 'warm', stage: plan.stage.name, name: String(range) },
+          source: this.#source,
           refs: [first, first].flatMap((ref) => (ref === undefined ? [] : [ref])),
           preprocess: plan.stage.preprocess,
           preprocessHash: plan.stage.preprocessHash,
@@ -197,6 +211,7 @@ class Stages {
       {
         job: 'bench',
         source: 'photos',
+        bucket: null,
         createdAt: new Date(),
         stage: plannedStage(manifest),
         shardSize: this.#config.shardSize,

@@ -173,11 +173,12 @@ async function scaling(size: (typeof SIZES)[number]): Promise<BenchResult[]> {
   const rate = async (cores: { processes: number; imagesInFlight?: number }): Promise<number> => {
     const { processes } = cores;
     const works = { kind: 'folder', root: join(folder.path, `works-${processes}`) } as const;
-    const source = { location: { kind: 'folder', root: photos } as const };
-    await using decoders = decodingProcesses({ source, config: RunConfig.parse(cores) }, works);
+    const source = { kind: 'folder', root: photos } as const;
+    await using decoders = decodingProcesses(RunConfig.parse(cores), works);
     const build = (range: number, some: readonly ImageRef[]) =>
       decoders.build({
-        id: { job: 'bench', stage: 'bench', shard: 0, range },
+        id: { job: 'bench', stage: 'bench', name: String(range) },
+        source,
         refs: some,
         preprocess: SPEC,
         preprocessHash: preprocessHash(SPEC),

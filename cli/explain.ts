@@ -3,16 +3,16 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { FolderStore } from '#adapters/folder-store.ts';
 import { loadModel, loadPolicy } from '#adapters/model-folder.ts';
-import type { StoreLocation } from '#adapters/open-store.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
 import { type AuditRecord, auditColumns } from '#core/audit-record.ts';
 import { readOutputs } from '#core/decode/read-outputs.ts';
-import { packKey, type RangeId } from '#core/job-layout.ts';
+import { type PackId, packKey } from '#core/job-layout.ts';
 import { scoreNames } from '#core/model-manifest.ts';
 import { decodePack } from '#core/pack.ts';
 import { recordsOfPack } from '#core/pack-records.ts';
 import { policyHash } from '#core/policy.ts';
 import { preprocessHash } from '#core/preprocess-spec.ts';
+import type { StoreLocation } from '#core/store-location.ts';
 import { batchOf } from '#workers/model-batch.ts';
 import { EXIT } from './exit-codes.ts';
 import { explanation } from './explanation.ts';
@@ -32,20 +32,20 @@ export async function explain(
   const source = new FolderStore(dirname(path));
   const key = basename(path);
   const ref = (await source.head(key)) ?? { key, etag: '', bytes: 0 };
-  const id: RangeId = { job: 'explain', stage: model.manifest.name, shard: 0, range: 0 };
+  const id: PackId = { job: 'explain', stage: model.manifest.name, name: 'image' };
 
   const folder = await mkdtemp(join(tmpdir(), 'sluice-explain-'));
   try {
     const location: StoreLocation = { kind: 'folder', root: folder };
-    await using decoders = decodingProcesses(
-      {
-        source: { location: { kind: 'folder', root: dirname(path) } },
-        config: { ...config, processes: 1 },
-      },
-      location,
-    );
+    await using decoders = decodingProcesses({ ...config, processes: 1 }, location);
     const spec = model.manifest.preprocess;
-    await decoders.build({ id, refs: [ref], preprocess: spec, preprocessHash: preprocessHash(spec) });
+    await decoders.build({
+      id,
+      source: { kind: 'folder', root: dirname(path) },
+      refs: [ref],
+      preprocess: spec,
+      preprocessHash: preprocessHash(spec),
+    });
     const { body } = await new FolderStore(folder).get(packKey(id));
     const pack = decodePack(body);
     await using engine = await cpuEngine(model, config);

@@ -2,8 +2,9 @@ import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, relative, resolve, sep } from 'node:path';
 import { FolderStore } from '#adapters/folder-store.ts';
 import { type KeyFilter, listedImages, manifestImages, type SourceEntry } from '#adapters/image-sources.ts';
-import type { StoreLocation } from '#adapters/open-store.ts';
+import { openStore } from '#adapters/open-store.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
+import { isS3Url, parseS3Url, type StoreLocation } from '#core/store-location.ts';
 
 /** Where a job's images come from. */
 export interface JobSource {
@@ -22,6 +23,7 @@ export interface JobSource {
  * @throws SluiceError `source-invalid` where there is no such thing.
  */
 export async function openJobSource(path: string, root?: string): Promise<JobSource> {
+  if (isS3Url(path)) return bucketSource(path, root);
   const info = await stat(path).catch((cause: unknown) => {
     throw new SluiceError(
       'source-invalid',
@@ -42,17 +44,43 @@ export async function openJobSource(path: string, root?: string): Promise<JobSou
       entries: (filter, signal) => listedImages(new FolderStore(real), filter, signal),
     };
   }
-  const imagesRoot = resolve(root ?? dirname(real));
+  const location = manifestRoot(root ?? dirname(real));
   return {
-    location: { kind: 'folder', root: imagesRoot },
+    location,
     label: basename(real),
-    identity: `manifest ${real} ${imagesRoot}`,
-    entries: (filter, signal) => manifestImages(real, new FolderStore(imagesRoot), filter, signal),
+    identity: `manifest ${real} ${location.kind === 's3' ? root : location.root}`,
+    async *entries(filter, signal) {
+      yield* manifestImages(real, await openStore(location), filter, signal);
+    },
   };
+}
+
+/** What lies below a prefix of a bucket. Its keys are whole keys: results can be joined with what else is known of them. */
+function bucketSource(url: string, root: string | undefined): JobSource {
+  if (root !== undefined) {
+    throw new SluiceError('source-invalid', '--root goes with a manifest; a bucket is its own root');
+  }
+  const { bucket, prefix } = parseS3Url(url);
+  const location: StoreLocation = { kind: 's3', bucket, prefix: '' };
+  return {
+    location,
+    label: url,
+    identity: `bucket ${url}`,
+    async *entries(filter, signal) {
+      yield* listedImages(await openStore(location), { ...filter, prefix }, signal);
+    },
+  };
+}
+
+function manifestRoot(root: string): StoreLocation {
+  if (!isS3Url(root)) return { kind: 'folder', root: resolve(root) };
+  const { bucket, prefix } = parseS3Url(root);
+  return { kind: 's3', bucket, prefix: prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/` };
 }
 
 /** The key prefix under which `folder` lies inside the source, if it does: results are not audited. */
 export function prefixInside(location: StoreLocation, folder: string): string[] {
+  if (location.kind !== 'folder') return [];
   const path = relative(location.root, resolve(folder));
   if (path === '' || path.startsWith('..') || resolve(path) === path) return [];
   return [`${path.split(sep).join('/')}/`];

@@ -1,22 +1,21 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { loadCpuEngine } from '#adapters/cpu-engine.ts';
 import { FolderStore } from '#adapters/folder-store.ts';
-import { IsolatedEngine } from '#adapters/isolated-engine.ts';
 import { type LoadedModel, loadModel, loadPolicy } from '#adapters/model-folder.ts';
-import { OnnxEngine } from '#adapters/onnx-engine.ts';
-import type { StoreLocation } from '#adapters/open-store.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
 import type { RunConfig } from '#core/config.ts';
 import type { Plan } from '#core/plan.ts';
 import { type Policy, policyHash } from '#core/policy.ts';
 import type { Engine } from '#core/ports/engine.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
+import type { StoreLocation } from '#core/store-location.ts';
 import { Summary } from '#core/summary.ts';
-import { type FinalizePorts, finalizeJob, SUMMARY_FILE } from '#functions/finalize.ts';
-import { PackProcesses } from '#functions/pack-processes.ts';
+import { FOLDER_LAYOUT } from '#functions/finalizing/audit-outputs.ts';
+import { type FinalizePorts, finalizeJob, SUMMARY_FILE } from '#functions/finalizing/finalize-job.ts';
+import { PackProcesses } from '#functions/preprocessing/pack-processes.ts';
 import { lockJob } from './job-lock.ts';
 import type { LocalJobRequest } from './job-request.ts';
-import type { JobSource } from './job-source.ts';
 import { runLocalPipeline } from './local-pipeline.ts';
 import { imagesDone, prepareJob } from './prepare-job.ts';
 import type { JobProgress } from './progress.ts';
@@ -53,7 +52,7 @@ export async function runLocalJob(
     return { kind: 'finished', summary: settled };
   }
 
-  await using decoders = decodingProcesses(request, workLocation);
+  await using decoders = decodingProcesses(config, workLocation);
   const run =
     done < plan.images
       ? await auditImages(plan, request, { works, model, policy, decoders }, progress, stop)
@@ -62,12 +61,13 @@ export async function runLocalJob(
 
   progress.finalizing();
   const finishedAt = new Date();
-  const summary = await finalizeJob(
+  const { summary } = await finalizeJob(
     plan,
     {
       policy,
       softwareVersion: softwareVersion(),
       formats: config.formats,
+      layout: FOLDER_LAYOUT,
       startedAt,
       finishedAt,
       seconds: (finishedAt.getTime() - startedAt.getTime()) / 1000,
@@ -77,19 +77,15 @@ export async function runLocalJob(
       works,
       results,
       reasonOf: run.reasonOf,
-      thumbnail: (key, maxSidePx) => decoders.thumbnail(key, maxSidePx),
+      thumbnail: (key, maxSidePx) => decoders.thumbnail(request.source.location, key, maxSidePx),
     },
   );
   return { kind: 'finished', summary };
 }
 
 /** The decoding processes of a job, as its configuration has them. */
-export function decodingProcesses(
-  { source, config }: { source: Pick<JobSource, 'location'>; config: RunConfig },
-  works: StoreLocation,
-): PackProcesses {
+export function decodingProcesses(config: RunConfig, works: StoreLocation): PackProcesses {
   return new PackProcesses(config.processes ?? availableParallelism(), {
-    source: source.location,
     works,
     limits: config.limits,
     options: {
@@ -100,23 +96,17 @@ export function decodingProcesses(
   });
 }
 
-/** A model on this machine's CPU. One thread: the cores belong to the decoders. */
+/** The model of a local job. One thread: the cores belong to the decoders. */
 export function cpuEngine(
-  { manifest, modelPath }: LoadedModel,
+  model: LoadedModel,
   { maxSecondsPerRun }: Pick<RunConfig, 'maxSecondsPerRun'>,
 ): Promise<Engine> {
-  // Slices of 8: larger ones gain no speed on a CPU and cost memory.
-  const maxBatch = Math.min(8, manifest.maxBatch ?? 8);
-  const options = { modelPath, provider: 'cpu', threads: 1, maxBatch } as const;
-  // What others made may do anything, such as never end; what Sluice built does not need a process of its own.
-  return manifest.prepared === undefined
-    ? OnnxEngine.load(options)
-    : IsolatedEngine.load({ ...options, maxSecondsPerRun });
+  return loadCpuEngine(model, { threads: 1, maxSecondsPerRun });
 }
 
 async function auditImages(
   plan: Plan,
-  { config }: LocalJobRequest,
+  { config, source }: LocalJobRequest,
   parts: { works: ObjectStore; model: LoadedModel; policy: Policy; decoders: PackProcesses },
   progress: JobProgress,
   stop: AbortSignal,
@@ -125,6 +115,7 @@ async function auditImages(
   let images = 0;
   const result = await runLocalPipeline(
     {
+      source: source.location,
       plan,
       config,
       manifest: parts.model.manifest,

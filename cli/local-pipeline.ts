@@ -3,19 +3,21 @@ import { MemoryQueue } from '#adapters/memory-queue.ts';
 import type { AuditRecord } from '#core/audit-record.ts';
 import type { RunConfig } from '#core/config.ts';
 import { messageOf } from '#core/error.ts';
-import { packId, type RangeId } from '#core/job-layout.ts';
+import { packIdText, type RangeId } from '#core/job-layout.ts';
 import { parseMessage, ShardMessage } from '#core/messages.ts';
 import type { ModelManifest } from '#core/model-manifest.ts';
-import { type Plan, shardCount } from '#core/plan.ts';
+import { type Plan, packOfRange } from '#core/plan.ts';
 import type { Policy } from '#core/policy.ts';
 import type { Engine } from '#core/ports/engine.ts';
 import type { Lease, MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
-import type { PackRequest } from '#functions/build-pack.ts';
-import type { PackProcesses } from '#functions/pack-processes.ts';
-import { preprocessShard } from '#functions/preprocess.ts';
+import type { StoreLocation } from '#core/store-location.ts';
+import type { PackRequest } from '#functions/preprocessing/build-pack.ts';
+import type { PackProcesses } from '#functions/preprocessing/pack-processes.ts';
+import { preprocessShard } from '#functions/preprocessing/preprocess-shard.ts';
 import { withHeartbeat } from '#functions/with-heartbeat.ts';
 import { InferenceWorker } from '#workers/inference-worker.ts';
+import { remakePack } from '#workers/remake-pack.ts';
 
 const VISIBILITY_MS = 60_000;
 const MAX_DELIVERIES = 3;
@@ -25,6 +27,8 @@ const PREFETCH_PACKS = 2;
 const POLL_MS = 5;
 
 export interface LocalPipelineOptions {
+  /** Where the images lie. */
+  readonly source: StoreLocation;
   readonly plan: Plan;
   readonly config: RunConfig;
   readonly manifest: ModelManifest;
@@ -63,8 +67,7 @@ export async function runLocalPipeline(
   const packs = new MemoryQueue(queueOptions);
   const shardReasons = new Map<number, string>();
   const packReasons = new Map<string, string>();
-  const shardsDone = new AbortController();
-  const packsDone = new AbortController();
+  const allDone = new AbortController();
   // A stage that breaks, where it should at worst fail a message, ends the run: nobody waits for it in vain.
   const broken = new AbortController();
   const guarded = (stage: Promise<unknown>): Promise<unknown> => stage.catch((error) => broken.abort(error));
@@ -73,63 +76,70 @@ export async function runLocalPipeline(
     works: ports.works,
     packs,
     build: (request: PackRequest, signal?: AbortSignal) => ports.processes.build(request, signal),
-    roomForPacks: async () => {
+    concurrency: ports.processes.concurrency,
+    reserve: async () => {
       while ((await packs.depth()).waiting >= config.backlogPacks && !stop.aborted) await sleep(POLL_MS);
+      return stop.aborted ? undefined : { [Symbol.dispose]: () => undefined };
     },
   };
   const preprocess = async (lease: Lease): Promise<void> => {
     const message = parseMessage(ShardMessage, lease.body);
     try {
-      await withHeartbeat(lease, VISIBILITY_MS, () => preprocessShard(message, plan, preprocessPorts, stop));
+      await withHeartbeat(lease, VISIBILITY_MS, () =>
+        preprocessShard(message, plan, preprocessPorts, { source: options.source, signal: stop }),
+      );
       await lease.ack();
     } catch (error) {
       shardReasons.set(message.shard, messageOf(error));
-      await lease.retry();
+      await lease.retry({ reason: messageOf(error) });
     }
   };
   const worker = new InferenceWorker(
     {
       manifest: options.manifest,
-      policy: options.policy,
       softwareVersion: options.softwareVersion,
       batchSize: config.batchSize,
+      maxWaitMs: 0,
       prefetchPacks: PREFETCH_PACKS,
-      visibilityMs: VISIBILITY_MS,
     },
     {
       works: ports.works,
-      packs,
+      bulk: packs,
       engine: ports.engine,
+      policyOf: async () => options.policy,
+      remake: (message) => remakePack(message, { shards, events: shards }),
       onPart: ports.onPart,
       onFailedDelivery: (message, reason) => {
-        if (message !== undefined) packReasons.set(packId(message), reason);
+        if (message !== undefined) packReasons.set(packIdText(message), reason);
       },
     },
   );
 
   await shards.send(
-    Array.from({ length: shardCount(plan) }, (_, shard) =>
-      JSON.stringify({ v: 1, type: 'shard', job: plan.job, shard } satisfies ShardMessage),
+    plan.shards.map(({ shard }) =>
+      JSON.stringify({ v: 1, type: 'shard', job: plan.job, shard, remakes: 0 } satisfies ShardMessage),
     ),
   );
-  const noMoreShards = AbortSignal.any([stop, shardsDone.signal, broken.signal]);
+  const noMoreShards = AbortSignal.any([stop, allDone.signal, broken.signal]);
   const preprocessing = guarded(
     Promise.all(Array.from({ length: SHARDS_IN_FLIGHT }, () => consume(shards, noMoreShards, preprocess))),
   );
-  const inferring = guarded(worker.run(AbortSignal.any([packsDone.signal, broken.signal])));
+  const inferring = guarded(worker.run(AbortSignal.any([allDone.signal, broken.signal])));
 
-  await drained(shards, AbortSignal.any([stop, broken.signal]));
-  shardsDone.abort();
-  // A pack is announced before its shard is acknowledged: from here on no more packs come.
-  await preprocessing;
-  await drained(packs, broken.signal);
-  packsDone.abort();
-  await inferring;
+  // Work goes from one queue to the other and back (a lost pack is made again), and is sent on before it is
+  // acknowledged: when both are empty at the same moment, there is none.
+  await drained([shards, packs], AbortSignal.any([stop, broken.signal]));
+  if (stop.aborted) {
+    await preprocessing;
+    await drained([packs], broken.signal);
+  }
+  allDone.abort();
+  await Promise.all([preprocessing, inferring]);
   broken.signal.throwIfAborted();
   return {
     finished: !stop.aborted,
     reasonOf: (range) =>
-      packReasons.get(packId(range)) ??
+      packReasons.get(packIdText(packOfRange(plan, range))) ??
       shardReasons.get(range.shard) ??
       'its message was delivered too often',
   };
@@ -147,11 +157,11 @@ async function consume(
   }
 }
 
-/** Waits until no message is left in the queue, waiting or leased. */
-async function drained(queue: MessageQueue, stop: AbortSignal): Promise<void> {
+/** Waits until no message is left in the queues, waiting or leased. */
+async function drained(queues: readonly MessageQueue[], stop: AbortSignal): Promise<void> {
   while (!stop.aborted) {
-    const { waiting, leased } = await queue.depth();
-    if (waiting + leased === 0) return;
+    const depths = await Promise.all(queues.map((queue) => queue.depth()));
+    if (depths.every(({ waiting, leased }) => waiting + leased === 0)) return;
     await sleep(POLL_MS);
   }
 }

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import { softwareVersion } from '#adapters/software-version.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
+import { addPipelineCommands } from './cloud/commands.ts';
 import { demo } from './demo.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import { explain } from './explain.ts';
@@ -27,10 +28,16 @@ const program = new Command('sluice')
 
 const runCommand = program
   .command('run')
-  .description('audit every image of a folder or a manifest')
-  .argument('<source>', 'a folder (with its subfolders), or a text file with one key or JSON object a line')
+  .description('audit every image of a folder, a bucket or a manifest on this machine')
+  .argument(
+    '<source>',
+    'a folder (with its subfolders), s3://bucket/prefix, or a text file with one key or JSON object a line',
+  )
   .requiredOption('-o, --out <folder>', 'where the results go; a run that was stopped goes on from there')
-  .option('--root <folder>', "what a manifest's keys are relative to (default: the manifest's folder)")
+  .option(
+    '--root <folder>',
+    "what a manifest's keys are relative to: a folder (default: the manifest's), or s3://bucket/",
+  )
   .option('--config <file>', 'settings from this file (default: sluice.config.json, if there is one)')
   .option('--force', 'start over, throwing away what --out holds of an earlier run')
   .option('--json', 'print one line of JSON at the end, and nothing else to stdout')
@@ -49,6 +56,7 @@ Examples:
   sluice run photos --out audit
   sluice run photos --out audit --include "**/*.jpg" --exclude "drafts/**" --format csv
   sluice run catalogue.txt --root /data/images --out audit
+  sluice run s3://photos/2026/ --out audit
   sluice run photos --out audit --fail-on review --quiet     # for CI
   sluice run photos --out audit --json | tail -1             # for programs
 ${EXIT_CODES}`,
@@ -66,6 +74,7 @@ const explainCommand = program
 addSettings(explainCommand, 'Settings', ['model', 'policy', 'maxSecondsPerRun', 'limits.']);
 explainCommand.addHelpText('after', '\nExample:\n  sluice explain photos/beach.jpg\n');
 
+addPipelineCommands(program, process.env);
 addModelCommands(program);
 
 program

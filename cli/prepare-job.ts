@@ -4,12 +4,14 @@ import type { KeyFilter } from '#adapters/image-sources.ts';
 import { shortHashOf } from '#core/canonical-json.ts';
 import { localPackSize } from '#core/config.ts';
 import { SluiceError } from '#core/error.ts';
-import { partKey, partPrefix } from '#core/job-layout.ts';
+import { partKey } from '#core/job-layout.ts';
 import type { ModelManifest } from '#core/model-manifest.ts';
 import { expectedRanges, type Plan, plannedStage } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { preprocessHash } from '#core/preprocess-spec.ts';
-import { planJob, readPlan } from '#functions/plan.ts';
+import { partKeys } from '#functions/finalizing/job-state.ts';
+import { planJob } from '#functions/planning/plan-job.ts';
+import { readPlan } from '#functions/planning/read-plan.ts';
 import type { LocalJobRequest } from './job-request.ts';
 import { prefixInside } from './job-source.ts';
 
@@ -45,18 +47,9 @@ export async function prepareJob(
 
 /** How many images of the plan have their part already. */
 export async function imagesDone(plan: Plan, works: ObjectStore): Promise<number> {
-  const parts = new Set<string>();
-  let cursor: string | undefined;
-  do {
-    const page = await works.list({
-      prefix: partPrefix(plan.job, plan.stage.name),
-      ...(cursor && { cursor }),
-    });
-    for (const { key } of page.objects) parts.add(key);
-    cursor = page.next;
-  } while (cursor !== undefined);
+  const parts = await partKeys(plan.job, plan.stage.name, works);
   let images = 0;
-  for (const range of expectedRanges(plan)) if (parts.has(partKey(range))) images += range.refs;
+  for (const range of expectedRanges(plan)) if (parts.has(partKey(range.pack))) images += range.refs;
   return images;
 }
 
@@ -126,6 +119,7 @@ async function newPlan(
     {
       job,
       source: source.label,
+      bucket: source.location.kind === 's3' ? source.location.bucket : null,
       createdAt: new Date(),
       stage: plannedStage(manifest),
       shardSize: config.shardSize,

@@ -50,7 +50,13 @@ export async function readConfig(sources: ConfigSources): Promise<RunConfig> {
 }
 
 /** Variables of this name space that are no settings of a run. */
-const NOT_SETTINGS: ReadonlySet<string> = new Set(['SLUICE_SHARED_DIR', 'SLUICE_PYTHON']);
+const NOT_SETTINGS: ReadonlySet<string> = new Set([
+  'SLUICE_SHARED_DIR',
+  'SLUICE_PYTHON',
+  'SLUICE_PIPELINE',
+  'SLUICE_S3_ENDPOINT',
+  'SLUICE_SQS_ENDPOINT',
+]);
 
 async function readConfigFile(
   path: string | undefined,

@@ -1,6 +1,6 @@
-import { type Plan, shardCount } from '#core/plan.ts';
+import type { Plan } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
-import { readShard } from '#functions/plan.ts';
+import { readShard } from '#functions/planning/read-plan.ts';
 import type { LocalJobRequest } from './job-request.ts';
 import { keyFilter } from './prepare-job.ts';
 
@@ -15,7 +15,7 @@ export async function sourceChanges(
   stop: AbortSignal,
 ): Promise<string | undefined> {
   const planned = new Map<string, string>();
-  for (let shard = 0; shard < shardCount(plan); shard++) {
+  for (const { shard } of plan.shards) {
     for (const { key, etag } of (await readShard(plan.job, shard, works)).refs) planned.set(key, etag);
   }
   const counts = { new: 0, changed: 0, gone: 0 };

@@ -47,7 +47,7 @@ export interface AuditRecord extends ImageFacts, JobFindings {
   /** Null only where `state` is `failed`: nobody has judged it. */
   readonly verdict: Verdict | null;
   readonly checks: readonly string[];
-  readonly errorCode: RefusalCode | 'dead-letter' | null;
+  readonly errorCode: RefusalCode | 'dead-letter' | 'engine-failed' | null;
   readonly errorDetail: string | null;
   readonly scores: Readonly<Record<string, number>>;
   readonly receipt: Receipt;

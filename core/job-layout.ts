@@ -1,14 +1,22 @@
+import { sha256Hex } from './canonical-json.ts';
 import { SluiceError } from './error.ts';
 
 /**
  * Where everything of a job lies in the work store, and what each piece is called. All names follow from
- * (job, stage, shard, range), so a redelivered message writes the same object again.
+ * (job, stage, name), so a redelivered message writes the same object again. What is kept for different times lies
+ * under different first names, because a bucket's lifecycle rules go by prefix.
  */
+
+/** One pack of a job, and the part that comes of it. */
+export interface PackId {
+  readonly job: string;
+  readonly stage: string;
+  /** What tells it from the other packs of the stage: a range's {@link rangeName}, or an event's name. */
+  readonly name: string;
+}
 
 /** One fixed range of a shard: refs `[range · packSize, (range + 1) · packSize)`. */
 export interface RangeId {
-  readonly job: string;
-  readonly stage: string;
   readonly shard: number;
   readonly range: number;
 }
@@ -17,25 +25,91 @@ export function planKey(job: string): string {
   return `jobs/${job}/plan.json`;
 }
 
+export function requestKey(job: string): string {
+  return `jobs/${job}/request.json`;
+}
+
+/** How far the planning of a job has come. */
+export function planningKey(job: string): string {
+  return `jobs/${job}/planning.json`;
+}
+
+/** How many of a job's shards have been sent. */
+export function dispatchKey(job: string): string {
+  return `jobs/${job}/dispatch.json`;
+}
+
+export function carriedRowsKey(job: string): string {
+  return `shards/${job}/carried.bin`;
+}
+
+/** Why a job could not be planned. */
+export function brokenKey(job: string): string {
+  return `jobs/${job}/broken.json`;
+}
+
+/** The proof that a job is complete. */
+export function completionKey(job: string): string {
+  return `jobs/${job}/completion.json`;
+}
+
+export const WORKERS_PREFIX = 'workers/';
+
+export function workerStatusKey(worker: string): string {
+  return `${WORKERS_PREFIX}${worker}.json`;
+}
+
+/** Stands as long as a job is neither complete nor broken. */
+export const OPEN_PREFIX = 'open/';
+
+export function openKey(job: string): string {
+  return `${OPEN_PREFIX}${job}`;
+}
+
+/** The last completed job of a series. */
+export function latestKey(series: string): string {
+  return `latest/${series}.json`;
+}
+
+/** Dead letters of a job, until they are sent again. */
+export function deadPrefix(job: string): string {
+  return `dead/${job}/`;
+}
+
 export function shardKey(job: string, shard: number): string {
-  return `jobs/${job}/shards/${digits(shard, 6)}.json`;
+  return `shards/${job}/${digits(shard, 6)}.json`;
 }
 
 /** The pack's id, as it stands in receipts. */
-export function packId(id: RangeId): string {
-  return `${id.job}/${id.stage}/${rangeName(id)}`;
+export function packIdText(id: PackId): string {
+  return `${id.job}/${id.stage}/${id.name}`;
 }
 
-export function packKey(id: RangeId): string {
-  return `jobs/${id.job}/packs/${id.stage}/${rangeName(id)}.safetensors`;
+/**
+ * S3 allows some thousand requests a second to one key prefix: two digits of a hash spread the packs of all jobs
+ * over 256 of them.
+ */
+export function packKey(id: PackId): string {
+  const spread = sha256Hex(packIdText(id)).slice(0, 2);
+  return `packs/${spread}/${id.job}/${id.stage}/${id.name}.safetensors`;
 }
 
 export function partPrefix(job: string, stage: string): string {
-  return `jobs/${job}/parts/${stage}/`;
+  return `parts/${job}/${stage}/`;
 }
 
-export function partKey(id: RangeId): string {
-  return `${partPrefix(id.job, id.stage)}${rangeName(id)}.parquet`;
+export function partKey(id: PackId): string {
+  return `${partPrefix(id.job, id.stage)}${id.name}.parquet`;
+}
+
+/** Where the pixels of a pack's item lie that the model failed on. */
+export function quarantineKey(id: PackId, item: number): string {
+  return `quarantine/${id.job}/${id.stage}/${id.name}-${item}.safetensors`;
+}
+
+/** The name of the pack of a range. */
+export function rangeName({ shard, range }: RangeId): string {
+  return `${digits(shard, 6)}-${digits(range, 3)}`;
 }
 
 /** How many ranges a shard of so many refs has. */
@@ -49,10 +123,6 @@ export function refsOfRange<T>(refs: readonly T[], range: number, packSize: numb
   if (slice.length === 0)
     throw new SluiceError('internal', `range ${range} lies outside a shard of ${refs.length}`);
   return slice;
-}
-
-function rangeName(id: RangeId): string {
-  return `${digits(id.shard, 6)}-${digits(id.range, 3)}`;
 }
 
 function digits(value: number, width: number): string {

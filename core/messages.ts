@@ -1,26 +1,91 @@
 import { z } from 'zod';
 import { messageOf, SluiceError } from './error.ts';
+import { ImageRef } from './image-ref.ts';
+import { S3Source, SourceFilter } from './job-request.ts';
 
-/** "Preprocess this shard." */
+const Name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'expected a name without "/"');
+const Index = z.int().min(0);
+
+export const PlanMessage = z.discriminatedUnion('type', [
+  /** "Plan this job, or go on planning it." */
+  z.strictObject({ v: z.literal(1), type: z.literal('plan'), job: Name }),
+  /** "Begin this job", from a schedule: the job is named after the time for which it was set. */
+  z.strictObject({
+    v: z.literal(1),
+    type: z.literal('submit'),
+    name: Name,
+    source: S3Source,
+    filter: SourceFilter.prefault({}),
+    incremental: z.boolean().default(true),
+    at: z.iso.datetime(),
+  }),
+]);
+export type PlanMessage = z.infer<typeof PlanMessage>;
+
+/** "Preprocess this shard", or only those ranges of it that were left undone, or whose packs were lost. */
 export const ShardMessage = z.strictObject({
   v: z.literal(1),
   type: z.literal('shard'),
-  job: z.string().min(1),
-  shard: z.int().min(0),
+  job: Name,
+  shard: Index,
+  ranges: z.array(Index).min(1).optional(),
+  /** How often the pack has been asked for again; it is given up in the end. */
+  remakes: Index.default(0),
 });
 export type ShardMessage = z.infer<typeof ShardMessage>;
 
-/** "Infer this pack." The pack lies in the work store (claim check) with this size. */
+/** "Preprocess this image at once." What an S3 event comes to, and what asks for a lost pack of the live lane again. */
+export const ImageMessage = z.strictObject({
+  v: z.literal(1),
+  type: z.literal('image'),
+  bucket: z.string().min(1),
+  ref: ImageRef,
+  /** When the object appeared; the job of the live lane is that day's. */
+  at: z.iso.datetime(),
+  remakes: Index.default(0),
+});
+export type ImageMessage = z.infer<typeof ImageMessage>;
+
+/** What a pack was made of: all that is needed to make it again. */
+const PackOrigin = z.discriminatedUnion('lane', [
+  z.strictObject({
+    lane: z.literal('bulk'),
+    bucket: z.string().nullable(),
+    shard: Index,
+    range: Index,
+    remakes: Index,
+  }),
+  z.strictObject({ lane: z.literal('live'), image: ImageMessage }),
+]);
+
+/** "Infer this pack." */
 export const PackMessage = z.strictObject({
   v: z.literal(1),
   type: z.literal('pack'),
-  job: z.string().min(1),
-  stage: z.string().min(1),
-  shard: z.int().min(0),
-  range: z.int().min(0),
-  bytes: z.int().min(1),
+  job: Name,
+  stage: Name,
+  name: Name,
+  origin: PackOrigin,
+  /** The pack itself, as base64, where it fits into a message; else its size in the work store (a claim check). */
+  pack: z.union([z.strictObject({ inline: z.base64() }), z.strictObject({ bytes: z.int().min(1) })]),
 });
 export type PackMessage = z.infer<typeof PackMessage>;
+
+/** "This image has this verdict." Sent for those that the pipeline's actions name; `id` is the same for the same verdict. */
+export const VerdictMessage = z.strictObject({
+  v: z.literal(1),
+  type: z.literal('verdict'),
+  id: z.string(),
+  bucket: z.string(),
+  key: z.string(),
+  etag: z.string(),
+  verdict: z.string(),
+  checks: z.array(z.string()),
+  scores: z.record(z.string(), z.number()),
+  job: z.string(),
+  model: z.string(),
+});
+export type VerdictMessage = z.infer<typeof VerdictMessage>;
 
 /**
  * Parses a message against its schema.
@@ -32,10 +97,9 @@ export function parseMessage<T>(schema: z.ZodType<T>, body: string): T {
     return schema.parse(JSON.parse(body));
   } catch (cause) {
     const shown = body.length > 120 ? `${body.slice(0, 120)}…` : body;
-    throw new SluiceError(
-      'message-malformed',
-      `not a message of this queue: ${shown} (${messageOf(cause)})`,
-      { cause },
-    );
+    const reason = cause instanceof z.ZodError ? z.prettifyError(cause) : messageOf(cause);
+    throw new SluiceError('message-malformed', `not a message of this queue: ${shown} (${reason})`, {
+      cause,
+    });
   }
 }

@@ -3,26 +3,51 @@ import { imageMeasures } from './measures.ts';
 import type { PackHeader, PackItem, RefusedItem } from './pack.ts';
 import { decide, type Policy } from './policy.ts';
 
+type Scores = Readonly<Record<string, number>>;
+
+/** Stands where scores would: the engine failed on this very image. */
+export class EngineFault {
+  readonly reason: string;
+
+  constructor(reason: string) {
+    this.reason = reason;
+  }
+}
+
 /**
  * The audit records of one pack, one for each ref of its range, in the range's order.
  *
- * @param scores of each item, in the order of `header.items`.
+ * @param scores of each item, in the order of `header.items`, or why the model has none for it.
  */
 export function recordsOfPack(
   header: PackHeader,
-  scores: readonly Readonly<Record<string, number>>[],
+  scores: readonly (Scores | EngineFault)[],
   policy: Policy,
   receipt: Receipt,
 ): AuditRecord[] {
   const audited = header.items.map((item, i) => ({
     index: item.index,
-    record: auditedRecord(item, scores[i] ?? {}, policy, receipt),
+    record: itemRecord(item, scores[i] as Scores | EngineFault, policy, receipt),
   }));
   const refused = header.refused.map((item) => ({
     index: item.index,
     record: unreadableRecord(item, receipt),
   }));
   return [...audited, ...refused].sort((a, b) => a.index - b.index).map(({ record }) => record);
+}
+
+function itemRecord(
+  item: PackItem,
+  scores: Scores | EngineFault,
+  policy: Policy,
+  receipt: Receipt,
+): AuditRecord {
+  if (!(scores instanceof EngineFault)) return auditedRecord(item, scores, policy, receipt);
+  return {
+    ...failedRecord(item.ref, scores.reason, receipt),
+    errorCode: 'engine-failed',
+    preprocessMs: item.preprocessMs,
+  };
 }
 
 function auditedRecord(

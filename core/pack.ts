@@ -79,26 +79,52 @@ export function encodePack(pack: Pack): { header: Buffer; body: Buffer } {
 /**
  * Reads a pack; `images` is a view into `file`.
  *
+ * @param checksum of the file, where it was computed while the file was read.
  * @throws SluiceError `pack-damaged` when a single bit of the file is not as it was written.
  */
-export function decodePack(file: Buffer): Pack {
+export function decodePack(file: Buffer, checksum: PackChecksum = PackChecksum.of(file)): Pack {
   const { tensorName, shape, metadata, tensor } = decodeSafetensors(file);
   const [count, heightPx, widthPx, channels] = shape;
   if (tensorName !== TENSOR || shape.length !== 4 || channels !== 3) {
     throw damaged(`expected tensor "${TENSOR}" [N, H, W, 3], got "${tensorName}" [${shape}]`);
   }
   const expected = metadata['checksum'];
-  if (expected !== checksumOf(file)) throw damaged('its checksum does not match its bytes');
+  if (expected !== checksum.hex) throw damaged('its checksum does not match its bytes');
   const header = parseHeader(metadata['sluice']);
   if (header.items.length !== count)
     throw damaged(`it holds ${count} images and describes ${header.items.length}`);
   return { header, heightPx: heightPx as number, widthPx: widthPx as number, images: tensor };
 }
 
-function checksumOf(file: Buffer): string {
-  const before = crc32(file.subarray(0, CHECKSUM_AT));
-  const digits = crc32(NO_CHECKSUM, before);
-  return hex(crc32(file.subarray(CHECKSUM_AT + NO_CHECKSUM.length), digits));
+/** The checksum of a pack's file, from the file's pieces in turn. */
+export class PackChecksum {
+  #crc = 0;
+  #at = 0;
+
+  static of(file: Uint8Array): PackChecksum {
+    const checksum = new PackChecksum();
+    checksum.add(file);
+    return checksum;
+  }
+
+  add(piece: Uint8Array): void {
+    const from = this.#at;
+    this.#at += piece.length;
+    const digitsEnd = CHECKSUM_AT + NO_CHECKSUM.length;
+    if (from >= digitsEnd || this.#at <= CHECKSUM_AT) {
+      this.#crc = crc32(piece, this.#crc);
+      return;
+    }
+    // The checksum's own digits count as zeros, however the pieces were cut.
+    const zeroed = Buffer.from(piece.subarray(0, digitsEnd - from));
+    const start = Math.max(0, CHECKSUM_AT - from);
+    zeroed.fill(NO_CHECKSUM[0] as string, start);
+    this.#crc = crc32(piece.subarray(zeroed.length), crc32(zeroed, this.#crc));
+  }
+
+  get hex(): string {
+    return hex(this.#crc);
+  }
 }
 
 function hex(checksum: number): string {

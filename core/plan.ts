@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ImageRef } from './image-ref.ts';
-import { type RangeId, rangesIn } from './job-layout.ts';
+import { type PackId, type RangeId, rangeName, rangesIn } from './job-layout.ts';
 import { type ModelManifest, scoreNames } from './model-manifest.ts';
 import { PreprocessSpec, preprocessHash } from './preprocess-spec.ts';
 
@@ -39,10 +39,21 @@ export const Plan = z.strictObject({
   source: z.string(),
   createdAt: z.iso.datetime(),
   stage: PlannedStage,
-  shardSize: z.int().min(1),
+  /** The bucket that the refs' keys lie in; null where the source is a folder. */
+  bucket: z.string().nullable(),
   packSize: z.int().min(1),
+  /** The shards in the order of their images, each with the number of its refs. */
+  shards: z.array(z.strictObject({ shard: z.int().min(0), refs: z.int().min(1) })),
+  /** Images of the shards. */
   images: z.int().min(0),
   bytes: z.int().min(0),
+  /**
+   * Rows of an earlier job that hold for this one too, because their images have not changed: those at the places set
+   * in the object `rows` (see RowSet), `count` of them, of that job's table.
+   */
+  carried: z
+    .strictObject({ job: z.string(), count: z.int().min(0), rows: z.string(), tables: z.array(z.string()) })
+    .nullable(),
   problems: z.array(SourceProblem),
   problemCount: z.int().min(0),
 });
@@ -57,26 +68,24 @@ export const Shard = z.strictObject({
 });
 export type Shard = z.infer<typeof Shard>;
 
-/** How many shards a plan has. All but the last are full. */
-export function shardCount(plan: Plan): number {
-  return Math.ceil(plan.images / plan.shardSize);
+/** All images that the job answers for: those of its shards, and those whose rows are carried over. */
+export function plannedImages(plan: Plan): number {
+  return plan.images + (plan.carried?.count ?? 0);
 }
 
-/** How many refs one shard of the plan holds. */
-function refsInShard(plan: Plan, shard: number): number {
-  return Math.min(plan.shardSize, plan.images - shard * plan.shardSize);
+/** The pack of one range of the plan. */
+export function packOfRange(plan: Pick<Plan, 'job' | 'stage'>, range: RangeId): PackId {
+  return { job: plan.job, stage: plan.stage.name, name: rangeName(range) };
 }
 
-/** Every range of the plan in order, with the number of refs in it: one pack and one part each. */
-export function* expectedRanges(plan: Plan): Generator<RangeId & { refs: number }> {
-  for (let shard = 0; shard < shardCount(plan); shard++) {
-    const refs = refsInShard(plan, shard);
+/** Every range of the plan in order, with its pack and the number of refs in it: one pack and one part each. */
+export function* expectedRanges(plan: Plan): Generator<RangeId & { pack: PackId; refs: number }> {
+  for (const { shard, refs } of plan.shards) {
     for (let range = 0; range < rangesIn(refs, plan.packSize); range++) {
       yield {
-        job: plan.job,
-        stage: plan.stage.name,
         shard,
         range,
+        pack: packOfRange(plan, { shard, range }),
         refs: Math.min(plan.packSize, refs - range * plan.packSize),
       };
     }

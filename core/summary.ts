@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { AuditRecord } from './audit-record.ts';
 import { SluiceError } from './error.ts';
-import { type Plan, SourceProblem } from './plan.ts';
+import { type Plan, plannedImages, SourceProblem } from './plan.ts';
 import { Policy } from './policy.ts';
 import { REFUSAL_CODES } from './refusal.ts';
 
@@ -22,6 +22,8 @@ export const Summary = z.strictObject({
   policy: Policy,
   softwareVersion: z.string(),
   planned: Count,
+  /** Of those, rows taken over from an earlier job. */
+  carried: Count,
   audited: Count,
   unreadable: Count,
   failed: Count,
@@ -88,7 +90,7 @@ export class JobTally {
    */
   totals(): { planned: number; audited: number; unreadable: number; failed: number } {
     const { audited, unreadable, failed } = this.#states;
-    const planned = this.#plan.images;
+    const planned = plannedImages(this.#plan);
     if (planned !== audited + unreadable + failed) {
       throw new SluiceError(
         'accounting-broken',

@@ -12,6 +12,15 @@ export class Handoff<T> {
     this.#limit = limit;
   }
 
+  get size(): number {
+    return this.#items.length;
+  }
+
+  /** Closed and emptied: nothing will come any more. */
+  get isOver(): boolean {
+    return this.#closed && this.#items.length === 0;
+  }
+
   async push(item: T): Promise<void> {
     while (this.#items.length >= this.#limit) await this.#changed();
     this.#items.push(item);

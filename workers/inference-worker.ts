@@ -2,61 +2,68 @@ import PQueue from 'p-queue';
 import { encodePart } from '#adapters/parquet-audit.ts';
 import type { AuditRecord } from '#core/audit-record.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
-import { packId, packKey, partKey } from '#core/job-layout.ts';
-import { PackMessage, parseMessage } from '#core/messages.ts';
+import { packKey, partKey, quarantineKey } from '#core/job-layout.ts';
+import type { PackMessage } from '#core/messages.ts';
 import { type ModelManifest, scoreNames } from '#core/model-manifest.ts';
-import { decodePack, type Pack } from '#core/pack.ts';
-import { recordsOfPack } from '#core/pack-records.ts';
+import { encodePack, type Pack, type PackHeader } from '#core/pack.ts';
+import { EngineFault, recordsOfPack } from '#core/pack-records.ts';
 import { type Policy, policyHash } from '#core/policy.ts';
 import type { Engine } from '#core/ports/engine.ts';
-import type { Lease, MessageQueue } from '#core/ports/message-queue.ts';
+import type { MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
-import { Handoff } from './handoff.ts';
-import { batchOf, checkModelFits, scoresOf } from './model-batch.ts';
+import { preprocessHash } from '#core/preprocess-spec.ts';
+import { FeedMeter } from './feed-meter.ts';
+import { inferByHalves, inferPacks, type Scores, sliceOf } from './infer-packs.ts';
+import { type BatchOptions, LaneBatches } from './lane-batches.ts';
+import { LeaseKeeper } from './lease-keeper.ts';
+import { checkModelFits } from './model-batch.ts';
+import { type LoadedPack, PackLane } from './pack-lane.ts';
 
-export interface InferenceWorkerOptions {
+export interface InferenceWorkerOptions extends BatchOptions {
   readonly manifest: ModelManifest;
-  readonly policy: Policy;
   readonly softwareVersion: string;
-  /** Packs are merged up to so many images. A larger pack runs alone. */
-  readonly batchSize: number;
-  /** Packs that are loaded and ready while one is inferred. */
+  /** Packs of one lane that are loading or loaded while others are inferred. */
   readonly prefetchPacks: number;
-  readonly visibilityMs: number;
 }
 
 export interface InferenceWorkerPorts {
   readonly works: ObjectStore;
-  readonly packs: MessageQueue;
+  /** Packs that somebody waits for; they go first. */
+  readonly live?: MessageQueue;
+  readonly bulk: MessageQueue;
   readonly engine: Engine;
-  onPart?(records: readonly AuditRecord[]): void;
+  /** The policy that a job's images are judged by. */
+  policyOf(job: string): Promise<Policy>;
+  /** Asks for a pack again that is gone or damaged. */
+  remake?(message: PackMessage): Promise<void>;
+  /** Does what is to be done about the verdicts of a part that is written; must bear being repeated. */
+  act?(message: PackMessage, records: readonly AuditRecord[]): Promise<void>;
+  onBatch?(batch: { images: number; packs: number; waitedMs: readonly number[] }): void;
+  onPart?(records: readonly AuditRecord[], lane: 'live' | 'bulk'): void;
   /** A delivery that did not lead to a part, and why; the queue delivers it again or gives it up. */
   onFailedDelivery?(message: PackMessage | undefined, reason: string): void;
 }
 
-interface LoadedPack {
-  readonly lease: Lease;
-  readonly message: PackMessage;
-  readonly pack: Pack;
-  stopHeartbeat(): void;
-}
-
-const RECEIVE_WAIT_MS = 1000;
 const COMMITS_IN_FLIGHT = 4;
+const MAX_REMAKES = 3;
 
 /**
  * The GPU stage: packs in, parts out. Three steps overlap: load the next packs, run the model on the present
  * ones, commit the last ones.
  *
- * The life of a delivery: received → loaded → inferred → part written → acknowledged → pack deleted. A crash at
- * any point repeats work and loses nothing, because the part's key follows from the range and its rows from
- * the pack.
+ * Each lane has a loop of its own, and the engine takes their batches in turn: a live image waits for one step of the
+ * engine and not for a whole batch of a backfill, and however much is live, every other turn is the backfill's.
+ *
+ * The life of a delivery: received → loaded → inferred → part written → actions run → acknowledged → pack deleted.
+ * A crash at any point repeats work and loses nothing, because the part's key follows from the pack's id and its rows
+ * from the pack. The first part that is written under a key stays: what comes later says the same.
  */
 export class InferenceWorker {
+  /** What the model's time goes into. */
+  readonly meter = new FeedMeter();
   readonly #options: InferenceWorkerOptions;
   readonly #ports: InferenceWorkerPorts;
   readonly #scores: readonly string[];
-  readonly #policyHash: string;
 
   /** @throws SluiceError `model-invalid` where the manifest does not fit the engine's model. */
   constructor(options: InferenceWorkerOptions, ports: InferenceWorkerPorts) {
@@ -64,147 +71,187 @@ export class InferenceWorker {
     this.#options = options;
     this.#ports = ports;
     this.#scores = scoreNames(options.manifest);
-    this.#policyHash = policyHash(options.policy);
   }
 
-  /** Works until `stop` is aborted, then finishes what it holds. */
+  /**
+   * Works until `stop` is aborted, then finishes what is in the model's hands and gives the rest back at once.
+   *
+   * @throws SluiceError `engine-unavailable` when the engine died: nothing more can be done in this process.
+   */
   async run(stop: AbortSignal): Promise<void> {
-    const ready = new Handoff<LoadedPack>(this.#options.prefetchPacks);
+    const engineDied = new AbortController();
+    const halt = AbortSignal.any([stop, engineDied.signal]);
+    using keeper = new LeaseKeeper(this.#shortestVisibilityMs());
+    const lanes = [
+      ...(this.#ports.live === undefined ? [] : [this.#lane('live', this.#ports.live, keeper)]),
+      this.#lane('bulk', this.#ports.bulk, keeper),
+    ];
+    await Promise.all(
+      lanes.flatMap((lane) => [lane.run(halt), this.#work(lane, halt, (error) => engineDied.abort(error))]),
+    );
+    engineDied.signal.throwIfAborted();
+  }
+
+  /** Infers and commits what a lane makes ready, until it is over. */
+  async #work(lane: PackLane, halt: AbortSignal, onEngineDied: (error: unknown) => void): Promise<void> {
+    const batches = new LaneBatches(lane, this.#options, this.meter);
     const commits = new PQueue({ concurrency: COMMITS_IN_FLIGHT });
-    const loading = this.#load(ready, stop).finally(() => ready.close());
-    for (let first = await ready.shift(); first !== undefined; first = await ready.shift()) {
-      const batch = this.#mergeMore(first, ready);
-      const parts = await this.#infer(batch);
+    for (let batch = await batches.next(); batch !== undefined; batch = await batches.next()) {
+      if (halt.aborted) {
+        await giveBack(batch);
+        continue;
+      }
+      this.meter.enter(lane.name, 'run');
+      const held = batch;
+      const done = await this.#infer(held).catch(async (error: unknown) => {
+        onEngineDied(error);
+        await giveBack(held);
+        return [];
+      });
+      this.meter.enter(lane.name, 'commit');
       await commits.onSizeLessThan(COMMITS_IN_FLIGHT);
-      for (const part of parts) void commits.add(() => this.#commit(part.loaded, part.records));
+      for (const { loaded, scores } of done) void commits.add(() => this.#commit(loaded, scores));
     }
-    await loading;
+    this.meter.enter(lane.name, 'message');
     await commits.onIdle();
   }
 
-  async #load(ready: Handoff<LoadedPack>, stop: AbortSignal): Promise<void> {
-    while (!stop.aborted) {
-      const leases = await this.#ports.packs.receive({
-        maxMessages: this.#options.prefetchPacks,
-        waitMs: RECEIVE_WAIT_MS,
-        signal: stop,
-      });
-      for (const lease of leases) {
-        const loaded = await this.#loadOne(lease);
-        if (loaded !== undefined) await ready.push(loaded);
-      }
-    }
+  #shortestVisibilityMs(): number {
+    const { live, bulk } = this.#ports;
+    return Math.min(bulk.visibilityMs, live?.visibilityMs ?? Number.POSITIVE_INFINITY);
   }
 
-  async #loadOne(lease: Lease): Promise<LoadedPack | undefined> {
-    let message: PackMessage | undefined;
-    const heartbeat = setInterval(
-      () => void lease.extend(this.#options.visibilityMs).catch(() => undefined),
-      this.#options.visibilityMs / 3,
+  #lane(name: 'live' | 'bulk', packs: MessageQueue, keeper: LeaseKeeper): PackLane {
+    const { works, remake, onFailedDelivery } = this.#ports;
+    const { manifest, prefetchPacks } = this.#options;
+    return new PackLane(
+      {
+        name,
+        prefetchPacks,
+        stage: manifest.name,
+        preprocessHash: preprocessHash(manifest.preprocess),
+        maxRemakes: MAX_REMAKES,
+      },
+      {
+        works,
+        packs,
+        keeper,
+        ...(remake && { remake }),
+        ...(onFailedDelivery && { onFailedDelivery }),
+      },
     );
+  }
+
+  /** @throws SluiceError `engine-unavailable`, and nothing else: any other trouble is one pack's. */
+  async #infer(
+    batch: readonly LoadedPack[],
+  ): Promise<{ loaded: LoadedPack; scores: readonly (Scores | EngineFault)[] }[]> {
+    const { manifest } = this.#options;
+    const { engine } = this.#ports;
+    const now = Date.now();
+    this.#ports.onBatch?.({
+      images: batch.reduce((sum, { pack }) => sum + pack.header.items.length, 0),
+      packs: batch.length,
+      waitedMs: batch.map(({ lease }) => now - lease.sentAt.getTime()),
+    });
     try {
-      message = parseMessage(PackMessage, lease.body);
-      const { body } = await this.#ports.works.get(packKey(message), { maxBytes: message.bytes });
-      const pack = decodePack(body);
-      if (pack.header.pack !== packId(message)) {
-        throw new SluiceError(
-          'pack-damaged',
-          `expected pack "${packId(message)}", got "${pack.header.pack}"`,
-        );
-      }
-      return { lease, message, pack, stopHeartbeat: () => clearInterval(heartbeat) };
-    } catch (error) {
-      clearInterval(heartbeat);
-      await this.#refuseDelivery(lease, message, error);
-      return undefined;
-    }
-  }
-
-  /** A pack that is gone because its part was written is done; any other trouble goes back to the queue. */
-  async #refuseDelivery(lease: Lease, message: PackMessage | undefined, error: unknown): Promise<void> {
-    const code = error instanceof SluiceError ? error.code : 'internal';
-    if (message !== undefined && code === 'object-missing') {
-      if ((await this.#ports.works.head(partKey(message))) !== undefined) return lease.ack();
-    }
-    // A damaged pack never becomes whole: without it, the range is made again when the job resumes.
-    if (message !== undefined && code === 'pack-damaged') await this.#ports.works.delete([packKey(message)]);
-    this.#ports.onFailedDelivery?.(message, messageOf(error));
-    await lease.retry();
-  }
-
-  #mergeMore(first: LoadedPack, ready: Handoff<LoadedPack>): LoadedPack[] {
-    const batch = [first];
-    let images = first.pack.header.items.length;
-    const fits = (next: LoadedPack): boolean =>
-      images + next.pack.header.items.length <= this.#options.batchSize;
-    for (let next = ready.shiftIf(fits); next !== undefined; next = ready.shiftIf(fits)) {
-      batch.push(next);
-      images += next.pack.header.items.length;
-    }
-    return batch;
-  }
-
-  async #infer(batch: readonly LoadedPack[]): Promise<{ loaded: LoadedPack; records: AuditRecord[] }[]> {
-    const images = batch.reduce((sum, { pack }) => sum + pack.header.items.length, 0);
-    try {
-      const scores = images === 0 ? [] : await this.#scoresOf(batch, images);
+      const scores = await inferPacks(
+        batch.map(({ pack }) => pack),
+        manifest,
+        engine,
+      );
       let from = 0;
       return batch.map((loaded) => {
-        const { length } = loaded.pack.header.items;
-        const records = this.#recordsOf(loaded, scores.slice(from, from + length));
-        from += length;
-        return { loaded, records };
+        const to = from + loaded.pack.header.items.length;
+        const own = scores.slice(from, to);
+        from = to;
+        return { loaded, scores: own };
       });
     } catch (error) {
-      // The engine took the tensors with it: what failed is loaded afresh, each pack for itself.
-      await Promise.all(
-        batch.map(async (loaded) => {
-          loaded.stopHeartbeat();
-          await this.#refuseDelivery(loaded.lease, loaded.message, error);
-        }),
-      );
-      return [];
+      if (isDead(error)) throw error;
+      // The engine took the tensors with it: each pack is loaded afresh and tried for itself.
+      const done: { loaded: LoadedPack; scores: readonly (Scores | EngineFault)[] }[] = [];
+      for (const loaded of batch) {
+        const { lane, lease, message } = loaded;
+        try {
+          done.push({ loaded, scores: await inferByHalves(() => lane.load(message), manifest, engine) });
+        } catch (error) {
+          if (isDead(error)) throw error;
+          await lane.refuse(lease, message, error);
+        }
+      }
+      return done;
     }
   }
 
-  async #scoresOf(batch: readonly LoadedPack[], images: number): Promise<Record<string, number>[]> {
-    const inputs = batchOf(
-      batch.map(({ pack }) => pack).filter((pack) => pack.header.items.length > 0),
-      this.#options.manifest,
-    );
-    return scoresOf(await this.#ports.engine.run(inputs), this.#options.manifest, images);
+  /** The order is the design's: part, actions, acknowledgement, pack. */
+  async #commit(loaded: LoadedPack, scores: readonly (Scores | EngineFault)[]): Promise<void> {
+    const { lane, lease, message, pack } = loaded;
+    const { works, act } = this.#ports;
+    try {
+      const records = await this.#recordsOf(message, pack.header, scores);
+      await this.#quarantine(loaded, scores);
+      const part = encodePart(records, this.#scores);
+      const outcome = await works.put(partKey(message), part, { ifAbsent: true });
+      // A part that exists on the first delivery was written by another delivery, which acts on it; on a later one
+      // it may be ours, from a try that did not get further.
+      if (act !== undefined && (outcome === 'written' || lease.deliveryCount > 1))
+        await act(message, records);
+      await lease.ack();
+      lane.settle(lease);
+      if (!('inline' in message.pack)) await works.delete([packKey(message)]);
+      if (outcome === 'written') this.#ports.onPart?.(records, lane.name);
+    } catch (error) {
+      this.#ports.onFailedDelivery?.(message, messageOf(error));
+      lane.settle(lease);
+      await lease.retry({ reason: messageOf(error) }).catch(() => undefined);
+    }
   }
 
-  #recordsOf({ message, pack }: LoadedPack, scores: readonly Record<string, number>[]): AuditRecord[] {
-    const { manifest, policy, softwareVersion } = this.#options;
-    return recordsOfPack(pack.header, scores, policy, {
+  async #recordsOf(
+    message: PackMessage,
+    header: PackHeader,
+    scores: readonly (Scores | EngineFault)[],
+  ): Promise<AuditRecord[]> {
+    const { manifest, softwareVersion } = this.#options;
+    const policy = await this.#ports.policyOf(message.job);
+    return recordsOfPack(header, scores, policy, {
       job: message.job,
       stage: message.stage,
-      pack: pack.header.pack,
+      pack: header.pack,
       model: manifest.name,
       modelSha256: manifest.sha256,
-      preprocessHash: pack.header.preprocessHash,
-      policyHash: this.#policyHash,
+      preprocessHash: header.preprocessHash,
+      policyHash: policyHash(policy),
       softwareVersion,
-      decoderVersion: pack.header.decoderVersion,
+      decoderVersion: header.decoderVersion,
       provider: this.#ports.engine.provider,
     });
   }
 
-  /** The order is the design's: part, acknowledgement, pack. */
-  async #commit(loaded: LoadedPack, records: readonly AuditRecord[]): Promise<void> {
-    const { lease, message } = loaded;
-    try {
-      await this.#ports.works.put(partKey(message), encodePart(records, this.#scores));
-      await lease.ack();
-      await this.#ports.works.delete([packKey(message)]);
-    } catch (error) {
-      this.#ports.onFailedDelivery?.(message, messageOf(error));
-      await lease.retry();
-      return;
-    } finally {
-      loaded.stopHeartbeat();
+  /** Keeps the pixels of an image that the model failed on: whoever mends the model needs them. */
+  async #quarantine({ lane, message }: LoadedPack, scores: readonly unknown[]): Promise<void> {
+    if (!scores.some((score) => score instanceof EngineFault)) return;
+    const pack = await lane.load(message).catch((error: unknown) => {
+      if (error instanceof SluiceError && error.code === 'object-missing') return undefined;
+      throw error;
+    });
+    for (const [i, score] of scores.entries()) {
+      if (!(score instanceof EngineFault) || pack === undefined) continue;
+      await this.#ports.works.put(quarantineKey(message, i), filePieces(sliceOf(pack, i, i + 1)));
     }
-    this.#ports.onPart?.(records);
   }
+}
+
+function isDead(error: unknown): boolean {
+  return error instanceof SluiceError && error.code === 'engine-unavailable';
+}
+
+async function giveBack(batch: readonly LoadedPack[]): Promise<void> {
+  await Promise.all(batch.map((loaded) => loaded.lane.giveBack(loaded).catch(() => undefined)));
+}
+
+function filePieces(pack: Pack): Buffer[] {
+  const { header, body } = encodePack(pack);
+  return [header, body];
 }

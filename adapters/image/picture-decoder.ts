@@ -1,5 +1,5 @@
 import type { Worker } from 'node:worker_threads';
-import { startThread } from '#adapters/runtime.ts';
+import { entryFile, startThread } from '#adapters/runtime.ts';
 import { overPixelLimit } from '#core/image/inspect-image.ts';
 import type { ImageLimits } from '#core/limits.ts';
 import { type Refusal, refusal } from '#core/refusal.ts';
@@ -64,7 +64,9 @@ export class PictureDecoder {
   }
 
   #start(): Worker {
-    const thread = startThread(new URL('./picture-thread.ts', import.meta.url), { name: 'picture-decoder' });
+    const thread = startThread(entryFile('./picture-thread.ts', import.meta.url), {
+      name: 'picture-decoder',
+    });
     // It must not keep a process alive that has nothing else to do.
     thread.unref();
     return thread;

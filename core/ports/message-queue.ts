@@ -7,17 +7,33 @@ export interface Lease {
   readonly body: string;
   /** 1 on the first delivery. */
   readonly deliveryCount: number;
+  /** When it was sent. */
+  readonly sentAt: Date;
+  /** Why the message is among the dead letters; only in a queue of dead letters, and not for all. */
+  readonly reason?: string;
   /** The work is stored: never deliver this message again. */
   ack(): Promise<void>;
   /** Still working: stay invisible for this long from now. */
   extend(visibilityMs: number): Promise<void>;
-  /** Give the message back, to be delivered again after the delay. */
-  retry(delayMs?: number): Promise<void>;
+  /** Give the message back, to be delivered again. A reason goes with it into the dead letters, if this was its last delivery. */
+  retry(options?: { delayMs?: number; reason?: string }): Promise<void>;
+  /** Put the message among the dead letters at once: no further delivery can help it. */
+  bury(reason: string): Promise<void>;
+}
+
+export interface SendOptions {
+  /** Deliver no sooner than this. */
+  readonly delayMs?: number;
+  /** Messages of one group may not starve those of others (SQS's fair queues). */
+  readonly group?: string;
+  readonly signal?: AbortSignal;
 }
 
 /** At-least-once, unordered delivery of small text messages: SQS, or a queue in this process. */
 export interface MessageQueue {
-  send(bodies: readonly string[], options?: { signal?: AbortSignal }): Promise<void>;
+  /** How long a received message stays invisible. */
+  readonly visibilityMs: number;
+  send(bodies: readonly string[], options?: SendOptions): Promise<void>;
   /** Waits up to `waitMs` for the first message, then returns up to `maxMessages` of what is there. */
   receive(options: { maxMessages: number; waitMs: number; signal?: AbortSignal }): Promise<Lease[]>;
   /** About how many messages are waiting and how many are leased. */

@@ -3,6 +3,8 @@ export interface ObjectInfo {
   readonly key: string;
   readonly bytes: number;
   readonly etag: string;
+  /** When it was last written, where the listing tells. */
+  readonly modifiedAt?: Date;
 }
 
 /** One page of a listing; `next` is absent on the last page. */
@@ -15,6 +17,17 @@ export interface ListPage {
 export interface StoredObject {
   readonly body: Buffer;
   readonly etag: string;
+}
+
+export interface GetOptions {
+  /** A larger object is refused before it is read. */
+  readonly maxBytes?: number;
+  readonly signal?: AbortSignal;
+  /**
+   * Called when the body begins to be read (again, if the reading had to begin anew); what it returns is called with each
+   * piece in turn, while it is still in the processor's cache: the cheapest time to compute a checksum.
+   */
+  readonly watch?: () => (piece: Uint8Array) => void;
 }
 
 /** Writes one large object piece by piece. Nothing is visible under the key before `commit`. */
@@ -33,7 +46,9 @@ export interface ObjectWriter {
 export interface ObjectStore {
   /** Lists keys in ascending UTF-8 order, a page at a time. Pass a page's `next` as `cursor` for the one after it. */
   list(options?: { prefix?: string; cursor?: string; signal?: AbortSignal }): Promise<ListPage>;
-  get(key: string, options?: { maxBytes?: number; signal?: AbortSignal }): Promise<StoredObject>;
+  /** The folders (each ending in "/") directly below a prefix, some hundreds at the most: where a listing can be split. */
+  folders(prefix: string, options?: { signal?: AbortSignal }): Promise<string[]>;
+  get(key: string, options?: GetOptions): Promise<StoredObject>;
   /** Size and etag without the body, or `undefined` where there is no such object. */
   head(key: string, options?: { signal?: AbortSignal }): Promise<ObjectInfo | undefined>;
   /**

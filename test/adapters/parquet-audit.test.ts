@@ -44,6 +44,7 @@ describe('the audit table', () => {
     ]);
     for (const record of records) await writer.write(record);
     await writer.finish();
+    await writer.commit();
     const connection = await (await DuckDBInstance.create()).connect();
     const reader = await connection.runAndReadAll(
       `SELECT key, bytes, list_contains(checks, 'dark') AS dark, width, score_dark FROM '${join(folder.path, 'audit.parquet')}'`,

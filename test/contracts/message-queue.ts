@@ -6,16 +6,18 @@ export interface QueueUnderTest {
   readonly queue: MessageQueue;
   /** Lets this much of the queue's time go by. */
   elapse(ms: number): Promise<void>;
-  deadLetters(): Promise<readonly string[]>;
+  deadLetters(): Promise<readonly { body: string; reason?: string | undefined }[]>;
 }
 
 /** What every message queue must do; run over each implementation. */
 export function describeMessageQueue(
   name: string,
   open: (options: { visibilityMs: number; maxDeliveries: number }) => Promise<QueueUnderTest>,
+  /** The unit of all times: a second for a queue that is really waited for, since SQS knows nothing shorter. */
+  unitMs: number,
 ): void {
   describe(`${name} as a MessageQueue`, () => {
-    const options = { visibilityMs: 30_000, maxDeliveries: 2 };
+    const options = { visibilityMs: 3 * unitMs, maxDeliveries: 2 };
     const receiveOne = (queue: MessageQueue) => queue.receive({ maxMessages: 1, waitMs: 0 });
 
     it('delivers each message once while its lease holds', async () => {
@@ -31,7 +33,7 @@ export function describeMessageQueue(
       const { queue, elapse } = await open(options);
       await queue.send(['a']);
       for (const lease of await receiveOne(queue)) await lease.ack();
-      await elapse(60_000);
+      await elapse(6 * unitMs);
       expect(await receiveOne(queue)).toEqual([]);
     });
 
@@ -39,7 +41,7 @@ export function describeMessageQueue(
       const { queue, elapse } = await open(options);
       await queue.send(['a']);
       await receiveOne(queue);
-      await elapse(30_001);
+      await elapse(3 * unitMs + 1);
       const [again] = await receiveOne(queue);
       expect(again?.deliveryCount).toBe(2);
     });
@@ -48,11 +50,11 @@ export function describeMessageQueue(
       const { queue, elapse } = await open(options);
       await queue.send(['a']);
       const [lease] = await receiveOne(queue);
-      await elapse(20_000);
-      await lease?.extend(30_000);
-      await elapse(20_000);
+      await elapse(2 * unitMs);
+      await lease?.extend(3 * unitMs);
+      await elapse(2 * unitMs);
       expect(await receiveOne(queue)).toEqual([]);
-      await elapse(10_001);
+      await elapse(unitMs + 1);
       expect(await receiveOne(queue)).toHaveLength(1);
     });
 
@@ -63,18 +65,49 @@ export function describeMessageQueue(
       await first?.retry();
       const [second] = await receiveOne(queue);
       expect(second?.deliveryCount).toBe(2);
-      await second?.retry(5_000);
+      await second?.retry({ delayMs: unitMs });
       expect(await receiveOne(queue)).toEqual([]);
-      await elapse(5_001);
+      await elapse(unitMs + 1);
       expect(await receiveOne(queue)).toHaveLength(1);
     });
 
     it('moves a message to the dead letters after too many deliveries', async () => {
       const { queue, deadLetters } = await open(options);
       await queue.send(['poison']);
-      for (let i = 0; i < 2; i++) for (const lease of await receiveOne(queue)) await lease.retry();
+      for (let i = 0; i < 2; i++)
+        for (const lease of await receiveOne(queue)) await lease.retry({ reason: `try ${i}` });
       expect(await receiveOne(queue)).toEqual([]);
-      expect(await deadLetters()).toEqual(['poison']);
+      expect(await deadLetters()).toEqual([{ body: 'poison', reason: 'try 1' }]);
+      expect(await queue.depth()).toEqual({ waiting: 0, leased: 0 });
+    });
+
+    it('buries a message at once, with the reason', async () => {
+      const { queue, deadLetters } = await open(options);
+      await queue.send(['foreign']);
+      for (const lease of await receiveOne(queue)) await lease.bury('not one of ours');
+      expect(await receiveOne(queue)).toEqual([]);
+      expect(await deadLetters()).toEqual([{ body: 'foreign', reason: 'not one of ours' }]);
+    });
+
+    it('holds a message back for the delay it was sent with', async () => {
+      const { queue, elapse } = await open(options);
+      await queue.send(['later'], { delayMs: unitMs });
+      expect(await receiveOne(queue)).toEqual([]);
+      await elapse(unitMs + 1);
+      expect(await receiveOne(queue)).toHaveLength(1);
+    });
+
+    it('sends and acknowledges more messages than one batch holds', async () => {
+      const { queue } = await open(options);
+      const bodies = Array.from({ length: 23 }, (_, i) => `message ${i}`);
+      await queue.send(bodies);
+      const got: string[] = [];
+      for (let leases = await queue.receive({ maxMessages: 10, waitMs: 0 }); leases.length > 0; ) {
+        got.push(...leases.map((lease) => lease.body));
+        await Promise.all(leases.map((lease) => lease.ack()));
+        leases = await queue.receive({ maxMessages: 10, waitMs: 0 });
+      }
+      expect(got.sort()).toEqual(bodies.sort());
       expect(await queue.depth()).toEqual({ waiting: 0, leased: 0 });
     });
 
@@ -82,7 +115,7 @@ export function describeMessageQueue(
       const { queue, elapse } = await open(options);
       await queue.send(['a']);
       const [late] = await receiveOne(queue);
-      await elapse(30_001);
+      await elapse(3 * unitMs + 1);
       const [current] = await receiveOne(queue);
       await late?.retry();
       expect(await receiveOne(queue)).toEqual([]);

@@ -96,6 +96,13 @@ export function describeObjectStore(
       expect(await listAll('none')).toEqual([]);
     });
 
+    it('names the folders right below a prefix', async () => {
+      for (const key of ['p/a/1', 'p/b/c/2', 'p/x', 'q/1']) await store.put(key, text(''));
+      expect((await store.folders('')).sort()).toEqual(['p/', 'q/']);
+      expect((await store.folders('p/')).sort()).toEqual(['p/a/', 'p/b/']);
+      expect(await store.folders('p/x')).toEqual([]);
+    });
+
     it('deletes many, and does not mind what is not there', async () => {
       await store.put('x', text('1'));
       await store.put('y', text('2'));

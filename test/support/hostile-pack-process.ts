@@ -4,7 +4,7 @@ import type {
   PackProcessResult,
   PackProcessSetup,
   PackProcessTask,
-} from '#functions/pack-process.ts';
+} from '#functions/preprocessing/pack-process.ts';
 
 /**
  * Behaves like a decoding process on images that are not what they seem: a key that contains "crash" ends the

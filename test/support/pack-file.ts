@@ -1,22 +1,26 @@
-import { packId, packKey, type RangeId } from '#core/job-layout.ts';
+import { type PackId, packIdText, packKey, rangeName } from '#core/job-layout.ts';
 import type { PackMessage } from '#core/messages.ts';
 import { encodePack } from '#core/pack.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 
-export const JOB = { job: 'job', stage: 'stage', shard: 0 };
+/** The pack of a range of the only shard of the job. */
+export function packOf(range: number, stage = 'mean'): PackId {
+  return { job: 'job', stage, name: rangeName({ shard: 0, range }) };
+}
 
 /** Writes a pack of images of 2×2 px, all of one gray level each, and gives the message that announces it. */
 export async function putPack(
   works: ObjectStore,
   range: number,
   grayLevels: readonly number[],
+  preprocessHash: string,
 ): Promise<PackMessage> {
-  const id: RangeId = { ...JOB, range };
+  const id = packOf(range);
   const { header, body } = encodePack({
     header: {
       schema: 1,
-      pack: packId(id),
-      preprocessHash: 'p',
+      pack: packIdText(id),
+      preprocessHash,
       decoderVersion: 'd',
       items: grayLevels.map((_, index) => ({
         index,
@@ -35,5 +39,11 @@ export async function putPack(
     images: Buffer.from(grayLevels.flatMap((level) => Array<number>(12).fill(level))),
   });
   await works.put(packKey(id), [header, body]);
-  return { v: 1, type: 'pack', ...id, bytes: header.length + body.length };
+  return {
+    v: 1,
+    type: 'pack',
+    ...id,
+    origin: { lane: 'bulk', bucket: null, shard: 0, range, remakes: 0 },
+    pack: { bytes: header.length + body.length },
+  };
 }

@@ -2,11 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { FolderStore } from '#adapters/folder-store.ts';
 import { MemoryQueue } from '#adapters/memory-queue.ts';
 import { decodePart } from '#adapters/parquet-audit.ts';
-import { packKey, partKey } from '#core/job-layout.ts';
+import { packKey, partKey, quarantineKey } from '#core/job-layout.ts';
 import type { PackMessage } from '#core/messages.ts';
 import { ModelManifest } from '#core/model-manifest.ts';
+import { decodePack } from '#core/pack.ts';
 import type { Engine, EngineBatch, Tensor } from '#core/ports/engine.ts';
-import { JOB, putPack } from '#test/support/pack-file.ts';
+import { preprocessHash } from '#core/preprocess-spec.ts';
+import { packOf, putPack as putPackOf } from '#test/support/pack-file.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 import { InferenceWorker } from '#workers/inference-worker.ts';
 
@@ -30,6 +32,9 @@ const manifest = ModelManifest.parse({
   outputs: [{ name: 'scores', decode: 'scores', labels: ['level'] }],
   policy: { rules: [{ check: 'light', when: { measure: 'level', above: 100 }, verdict: 'review' }] },
 });
+
+const putPack = (works: FolderStore, range: number, levels: readonly number[]): Promise<PackMessage> =>
+  putPackOf(works, range, levels, preprocessHash(manifest.preprocess));
 
 /** A model whose score is the first byte of an image; it fails on a batch with level 13 in it. */
 class FirstByteEngine implements Engine {
@@ -67,17 +72,24 @@ async function work(
     messages.map((message) => (typeof message === 'string' ? message : JSON.stringify(message))),
   );
   const failures: string[] = [];
+  const remade: PackMessage[] = [];
   const stop = new AbortController();
   const worker = new InferenceWorker(
     {
       manifest,
-      policy: manifest.policy,
       softwareVersion: 's',
       batchSize,
+      maxWaitMs: 0,
       prefetchPacks: 8,
-      visibilityMs: 10_000,
     },
-    { works, packs, engine, onFailedDelivery: (_, reason) => failures.push(reason) },
+    {
+      works,
+      bulk: packs,
+      engine,
+      policyOf: async () => manifest.policy,
+      remake: async (message) => void remade.push(message),
+      onFailedDelivery: (_, reason) => failures.push(reason),
+    },
   );
   const running = worker.run(stop.signal);
   for (let depth = { waiting: 1, leased: 0 }; depth.waiting + depth.leased > 0; ) {
@@ -86,9 +98,8 @@ async function work(
   }
   stop.abort();
   await running;
-  const part = async (range: number) =>
-    decodePart((await works.get(partKey({ ...JOB, range }))).body, ['level']);
-  return { ...folder, works, packs, engine, failures, part };
+  const part = async (range: number) => decodePart((await works.get(partKey(packOf(range)))).body, ['level']);
+  return { ...folder, works, packs, engine, failures, remade, part };
 }
 
 describe('the inference worker', () => {
@@ -101,7 +112,7 @@ describe('the inference worker', () => {
       ['0-0', 5, 'pass', []],
       ['0-1', 200, 'review', ['light']],
     ]);
-    expect(await done.works.head(packKey({ ...JOB, range: 0 }))).toBeUndefined();
+    expect(await done.works.head(packKey(packOf(0)))).toBeUndefined();
     expect(done.packs.deadLetters).toEqual([]);
   });
 
@@ -116,14 +127,62 @@ describe('the inference worker', () => {
     }
   });
 
-  it('gives up a pack that the model fails on, and no other', async () => {
-    await using done = await work(async (works) =>
-      Promise.all([[1], [13], [2]].map((levels, range) => putPack(works, range, levels))),
+  it('finds the one image that the model fails on, keeps its pixels, and gives all others their scores', async () => {
+    await using done = await work(
+      async (works) =>
+        Promise.all([[1], [5, 6, 13, 7, 8], [2]].map((levels, range) => putPack(works, range, levels))),
+      new FirstByteEngine(),
+      8,
     );
     expect((await done.part(0))[0]?.scores['level']).toBe(1);
     expect((await done.part(2))[0]?.scores['level']).toBe(2);
-    expect(done.packs.deadLetters.map((body) => (JSON.parse(body) as PackMessage).range)).toEqual([1]);
-    expect(done.failures).toContain('unlucky');
+    const records = await done.part(1);
+    expect(records.map(({ state, errorCode, scores }) => [state, errorCode, scores['level']])).toEqual([
+      ['audited', null, 5],
+      ['audited', null, 6],
+      ['failed', 'engine-failed', undefined],
+      ['audited', null, 7],
+      ['audited', null, 8],
+    ]);
+    expect(records[2]?.errorDetail).toBe('unlucky');
+    const kept = decodePack((await done.works.get(quarantineKey(packOf(1), 2))).body);
+    expect([...kept.images]).toEqual(Array(12).fill(13));
+    expect(done.packs.deadLetters).toEqual([]);
+  });
+
+  it('gives up packs, and makes no rows, when the model fails on everything', async () => {
+    const engine = new FirstByteEngine();
+    engine.answer = () => {
+      throw new Error('out of memory');
+    };
+    await using done = await work(async (works) => [await putPack(works, 0, [1, 2])], engine);
+    expect(done.packs.deadLetters).toMatchObject([{ reason: 'out of memory' }]);
+    await expect(done.part(0)).rejects.toMatchObject({ code: 'object-missing' });
+  });
+
+  it('takes a pack that travels inside its message', async () => {
+    await using done = await work(async (works) => {
+      const message = await putPack(works, 0, [7]);
+      const { body } = await works.get(packKey(message));
+      await works.delete([packKey(message)]);
+      return [{ ...message, pack: { inline: body.toString('base64') } }];
+    });
+    expect((await done.part(0))[0]?.scores['level']).toBe(7);
+  });
+
+  it('buries a pack that was made for another model', async () => {
+    await using done = await work(async (works) => [await putPackOf(works, 0, [7], 'of another spec')]);
+    expect(done.packs.deadLetters).toMatchObject([{ reason: expect.stringContaining('of another spec') }]);
+  });
+
+  it('keeps the first part that was written under a key', async () => {
+    await using done = await work(async (works) => {
+      const message = await putPack(works, 0, [7]);
+      await works.put(partKey(message), Buffer.from('first'));
+      return [message];
+    });
+    expect((await done.works.get(partKey(packOf(0)))).body.toString()).toBe('first');
+    expect(done.packs.deadLetters).toEqual([]);
   });
 
   it.each([
@@ -145,20 +204,30 @@ describe('the inference worker', () => {
       return [message];
     });
     expect(done.packs.deadLetters).toEqual([]);
-    expect((await done.works.get(partKey({ ...JOB, range: 0 }))).body.toString()).toMatch(/first delivery/);
+    expect((await done.works.get(partKey(packOf(0)))).body.toString()).toMatch(/first delivery/);
   });
 
-  it('drops a damaged pack, so that it is made again', async () => {
+  it('asks again for a pack that is gone', async () => {
+    await using done = await work(async (works) => {
+      const message = await putPack(works, 0, [7]);
+      await works.delete([packKey(message)]);
+      return [message];
+    });
+    expect(done.remade).toMatchObject([{ name: packOf(0).name }]);
+    expect(done.packs.deadLetters).toEqual([]);
+  });
+
+  it('asks again for a damaged pack, but not for ever', async () => {
     await using done = await work(async (works) => {
       const message = await putPack(works, 0, [7]);
       const { body } = await works.get(packKey(message));
       body[body.length - 1] = 99;
       await works.put(packKey(message), body);
-      return [message];
+      const lastTime = { ...message, origin: { ...message.origin, remakes: 3 } as PackMessage['origin'] };
+      return [message, lastTime];
     });
-    expect(done.packs.deadLetters).toHaveLength(1);
-    expect(done.failures[0]).toMatch(/checksum/);
-    expect(await done.works.head(packKey({ ...JOB, range: 0 }))).toBeUndefined();
+    expect(done.remade).toHaveLength(1);
+    expect(done.packs.deadLetters).toMatchObject([{ reason: expect.stringContaining('checksum') }]);
   });
 
   it('is not stopped by a message that is none of its own', async () => {
@@ -175,17 +244,12 @@ describe('the inference worker', () => {
 
   it('refuses a manifest that names other tensors than the model has', () => {
     const other = { ...manifest, inputs: [{ name: 'pixels', from: 'pixels' as const }] };
-    const options = {
-      policy: manifest.policy,
-      softwareVersion: 's',
-      batchSize: 4,
-      prefetchPacks: 1,
-      visibilityMs: 1000,
-    };
+    const options = { softwareVersion: 's', batchSize: 4, maxWaitMs: 0, prefetchPacks: 1 };
     const ports = {
       works: new FolderStore('/nowhere'),
-      packs: new MemoryQueue({ visibilityMs: 1, maxDeliveries: 1 }),
+      bulk: new MemoryQueue({ visibilityMs: 1, maxDeliveries: 1 }),
       engine: new FirstByteEngine(),
+      policyOf: async () => manifest.policy,
     };
     expect(() => new InferenceWorker({ ...options, manifest: other }, ports)).toThrow(/names pixels/);
   });

@@ -1,0 +1,104 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createAwsClients } from '#adapters/aws-clients.ts';
+import { Pipeline } from '#adapters/pipeline.ts';
+import { NODE_ARGUMENTS } from '#adapters/runtime.ts';
+import { PipelineConfig } from '#core/pipeline-config.ts';
+import { type JobState, jobState } from '#functions/finalizing/job-state.ts';
+import { submitJob } from '#functions/planning/submit-job.ts';
+
+/** S3, SQS, functions and workers, each in a process of its own, as they are on AWS: nobody shares a thread. */
+export class LocalCloud implements AsyncDisposable {
+  readonly pipeline: Pipeline;
+  readonly images: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly #children: ChildProcess[];
+
+  private constructor(pipeline: Pipeline, images: string, env: NodeJS.ProcessEnv, server: ChildProcess) {
+    this.pipeline = pipeline;
+    this.images = images;
+    this.env = env;
+    this.#children = [server];
+  }
+
+  static async start(options: { config?: object; photos?: string }): Promise<LocalCloud> {
+    const args = ['--config', JSON.stringify(options.config ?? {})];
+    if (options.photos !== undefined) args.push('--photos', options.photos);
+    const server = start('local-aws/serve.ts', args, process.env);
+    const [line] = (await once(createInterface({ input: server.stdout! }), 'line')) as [string];
+    const ready = JSON.parse(line) as { env: Record<string, string>; config: unknown; images: string };
+    Object.assign(process.env, ready.env);
+    const config = PipelineConfig.parse(ready.config);
+    const env = { ...process.env, SLUICE_PIPELINE: JSON.stringify(config) };
+    return new LocalCloud(new Pipeline(config, createAwsClients()), ready.images, env, server);
+  }
+
+  /** Functions in a process of their own. */
+  functions(names: readonly string[], options: { concurrency: number; processes: number }): ChildProcess {
+    const { concurrency, processes } = options;
+    return this.#start('local-aws/function-host.ts', [
+      ...names,
+      '--concurrency',
+      String(concurrency),
+      '--processes',
+      String(processes),
+    ]);
+  }
+
+  worker(): ChildProcess {
+    return this.#start('cli/main.ts', ['worker', '--threads', '1']);
+  }
+
+  async submit(job: string): Promise<void> {
+    await submitJob(
+      {
+        schema: 1,
+        job,
+        source: { kind: 'prefix', bucket: this.images, prefix: '' },
+        filter: { include: [], exclude: [], suffixes: [] },
+        incremental: false,
+        submittedAt: new Date().toISOString(),
+      },
+      { works: this.pipeline.works, jobs: await this.pipeline.queue('jobs') },
+    );
+  }
+
+  async reached<K extends JobState['kind']>(
+    job: string,
+    kind: K,
+    withinMs: number,
+  ): Promise<JobState & { kind: K }> {
+    const deadline = performance.now() + withinMs;
+    while (performance.now() < deadline) {
+      const state = await jobState(job, this.pipeline.works);
+      if (state.kind === kind) return state as JobState & { kind: K };
+      await sleep(500);
+    }
+    throw new Error(`${job} is not ${kind} after ${withinMs} ms`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const child of this.#children.reverse()) {
+      if (child.exitCode !== null || child.signalCode !== null) continue;
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    }
+  }
+
+  #start(entry: string, args: readonly string[]): ChildProcess {
+    const child = start(entry, args, this.env);
+    // Logs are read, and dropped: a full pipe would stop the process.
+    child.stdout?.resume();
+    this.#children.push(child);
+    return child;
+  }
+}
+
+function start(entry: string, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
+  return spawn(process.execPath, [...NODE_ARGUMENTS, entry, ...args], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+}

@@ -1,0 +1,136 @@
+import { request } from 'node:http';
+import { GetObjectCommand } from '@aws-sdk/client-s3';
+import { S3ObjectStore } from '#adapters/s3-store.ts';
+import { packIdText, packKey } from '#core/job-layout.ts';
+import { decodePack, encodePack } from '#core/pack.ts';
+import { fetchPack } from '#workers/fetch-pack.ts';
+import { atLeast, type BenchResult, median } from './support/bench.ts';
+import { LocalCloud } from './support/local-cloud.ts';
+
+const PACKS = 48;
+const IMAGES = 64;
+const SIDE_PX = 224;
+const ROUNDS = 8;
+const FETCHERS = [1, 2, 4] as const;
+
+function newSeries(): Record<'loop' | 'product' | 'checkedAfter' | 'collected', number[]> {
+  return { loop: [], product: [], checkedAfter: [], collected: [] };
+}
+
+/**
+ * Packs (64 images of 224 px, 9.6 MB) from the object store to checked, ready tensors: by the product's store, which
+ * reads a body into one buffer of its announced size and checks it on the way; by the same, checked afterwards; with the
+ * SDK's own collecting of the body; and by a plain loop of GETs in Node that only reads, which is the limit.
+ */
+export async function transportBench(): Promise<BenchResult[]> {
+  await using cloud = await LocalCloud.start({});
+  const { works, clients, workLocation } = cloud.pipeline;
+  const keys: string[] = [];
+  for (let i = 0; i < PACKS; i++) {
+    const id = { job: 'bench', stage: 'bench', name: String(i) };
+    const images = Buffer.alloc(IMAGES * SIDE_PX * SIDE_PX * 3, i);
+    const { header, body } = encodePack({
+      header: {
+        schema: 1,
+        pack: packIdText(id),
+        preprocessHash: 'p',
+        decoderVersion: 'd',
+        items: Array.from({ length: IMAGES }, (_, index) => ({
+          index,
+          ref: { key: `${i}/${index}.jpg`, etag: 'e', bytes: 1 },
+          widthPx: 1,
+          heightPx: 1,
+          format: 'jpeg',
+          contentHash: '0'.repeat(32),
+          perceptualHash: null,
+          preprocessMs: 1,
+        })),
+        refused: [],
+      },
+      heightPx: SIDE_PX,
+      widthPx: SIDE_PX,
+      images,
+    });
+    await works.put(packKey(id), [header, body]);
+    keys.push(packKey(id));
+  }
+  const megabytes = (PACKS * IMAGES * SIDE_PX * SIDE_PX * 3) / 1e6;
+  const endpoint = new URL(cloud.env['AWS_ENDPOINT_URL'] ?? '');
+  const store = new S3ObjectStore({ ...workLocation, client: clients.s3 });
+  const collect = async (key: string): Promise<Buffer> => {
+    const answer = await clients.s3.send(new GetObjectCommand({ Bucket: workLocation.bucket, Key: key }));
+    return Buffer.from((await answer.Body?.transformToByteArray()) ?? []);
+  };
+
+  const results: BenchResult[] = [];
+  for (const fetchers of FETCHERS) {
+    const rates = newSeries();
+    const cpu = newSeries();
+    const measure = async (name: keyof typeof rates, one: (key: string) => Promise<void>): Promise<void> => {
+      const before = process.cpuUsage();
+      const startedMs = performance.now();
+      const todo = [...keys];
+      const fetcher = async (): Promise<void> => {
+        for (let key = todo.pop(); key !== undefined; key = todo.pop()) await one(key);
+      };
+      await Promise.all(Array.from({ length: fetchers }, fetcher));
+      rates[name].push(megabytes / ((performance.now() - startedMs) / 1000));
+      const { user, system } = process.cpuUsage(before);
+      cpu[name].push((user + system) / 1e6 / (megabytes / 1000));
+    };
+    const ways: Record<keyof typeof rates, (key: string) => Promise<void>> = {
+      loop: (key) => plainGet(endpoint, `/${workLocation.bucket}/${key}`),
+      product: async (key) => void (await fetchPack(store, key)),
+      checkedAfter: async (key) => void decodePack((await store.get(key)).body),
+      collected: async (key) => void decodePack(await collect(key)),
+    };
+    // Each round begins with another one: whoever comes first meets the others' garbage.
+    const names = Object.keys(ways) as (keyof typeof rates)[];
+    for (let round = 0; round < ROUNDS; round++) {
+      for (let i = 0; i < names.length; i++) {
+        const name = names[(round + i) % names.length] as keyof typeof rates;
+        await measure(name, ways[name]);
+      }
+    }
+    const of = `${fetchers} fetcher${fetchers > 1 ? 's' : ''}`;
+    results.push(
+      {
+        metric: `${of}: packs/s to ready tensors`,
+        value: median(rates.product) / (megabytes / PACKS),
+        unit: 'packs/s',
+      },
+      { metric: `${of}: to ready tensors`, value: median(rates.product), unit: 'MB/s' },
+      { metric: `${of}: the same, checked after reading`, value: median(rates.checkedAfter), unit: 'MB/s' },
+      {
+        metric: `${of}: with the SDK's own collecting of the body`,
+        value: median(rates.collected),
+        unit: 'MB/s',
+      },
+      { metric: `${of}: plain GET loop`, value: median(rates.loop), unit: 'MB/s' },
+      { metric: `${of}: processor time to ready tensors`, value: median(cpu.product), unit: 's/GB' },
+      { metric: `${of}: processor time of the plain loop`, value: median(cpu.loop), unit: 's/GB' },
+      atLeast(
+        `${of}: ready tensors / plain GET loop`,
+        median(rates.product.map((rate, i) => rate / (rates.loop[i] ?? 1))),
+        0.85,
+      ),
+    );
+  }
+  return results;
+}
+
+/** One GET whose body is read into one buffer, and nothing else. */
+function plainGet(endpoint: URL, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const sent = request({ host: endpoint.hostname, port: endpoint.port, path }, (response) => {
+      const body = Buffer.allocUnsafeSlow(Number(response.headers['content-length']));
+      let filled = 0;
+      response.on('data', (chunk: Buffer) => {
+        filled += chunk.copy(body, filled);
+      });
+      response.on('end', () => (filled === body.length ? resolve() : reject(new Error('cut short'))));
+    });
+    sent.on('error', reject);
+    sent.end();
+  });
+}

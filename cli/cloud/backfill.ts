@@ -1,0 +1,86 @@
+import { loadPolicy } from '#adapters/model-folder.ts';
+import { openPipeline } from '#adapters/pipeline.ts';
+import { SluiceError } from '#core/error.ts';
+import { JobRequest, type S3Source, sourceText } from '#core/job-request.ts';
+import { parseS3Url } from '#core/store-location.ts';
+import { submitJob } from '#functions/planning/submit-job.ts';
+import { EXIT } from '../exit-codes.ts';
+import { status } from './status.ts';
+import { validated } from './validated.ts';
+
+export interface BackfillFlags {
+  pipeline?: string;
+  name?: string;
+  bucket?: string;
+  incremental?: boolean;
+  policy?: string;
+  include?: string[];
+  exclude?: string[];
+  suffix?: string[];
+  minBytes?: string;
+  maxBytes?: string;
+  modifiedAfter?: string;
+  modifiedBefore?: string;
+  watch?: boolean;
+  json?: boolean;
+}
+
+/** `sluice backfill`: submits a job. @returns the exit code. */
+export async function backfill(
+  url: string,
+  flags: BackfillFlags,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<number> {
+  const pipeline = await openPipeline(flags.pipeline, env);
+  const source = backfillSource(url, flags.bucket);
+  const now = new Date().toISOString();
+  const request = validated(
+    JobRequest,
+    {
+      schema: 1,
+      job: flags.name ?? `backfill-${now.slice(0, 19).replace(/\D/g, '')}`,
+      source,
+      filter: {
+        include: flags.include ?? [],
+        exclude: flags.exclude ?? [],
+        suffixes: flags.suffix ?? [],
+        ...(flags.minBytes !== undefined && { minBytes: Number(flags.minBytes) }),
+        ...(flags.maxBytes !== undefined && { maxBytes: Number(flags.maxBytes) }),
+        ...(flags.modifiedAfter !== undefined && { modifiedAfter: isoTime(flags.modifiedAfter) }),
+        ...(flags.modifiedBefore !== undefined && { modifiedBefore: isoTime(flags.modifiedBefore) }),
+      },
+      incremental: flags.incremental ?? false,
+      ...(flags.policy !== undefined && { policy: await loadPolicy(flags.policy) }),
+      submittedAt: now,
+    },
+    'the backfill',
+  );
+  await submitJob(request, { works: pipeline.works, jobs: await pipeline.queue('jobs') });
+  if (flags.json === true) process.stdout.write(`${JSON.stringify({ job: request.job })}\n`);
+  else process.stdout.write(`submitted ${request.job}: ${sourceText(source)}\n`);
+  if (flags.watch === true) return status(request.job, { ...flags, watch: true }, env);
+  if (flags.json !== true) process.stdout.write(`see how it goes: sluice status ${request.job} --watch\n`);
+  return EXIT.ok;
+}
+
+/** A bucket and prefix; the manifest.json of an inventory; or, with --bucket, a list of that bucket's keys. */
+function backfillSource(url: string, bucket: string | undefined): S3Source {
+  const { bucket: place, prefix } = parseS3Url(url);
+  if (prefix.endsWith('/manifest.json')) {
+    if (bucket === undefined) {
+      throw new SluiceError(
+        'source-invalid',
+        '--bucket is missing: an inventory report lies in one bucket and tells of another; name the one that it tells of',
+      );
+    }
+    return { kind: 'inventory', bucket, reports: place, manifest: prefix };
+  }
+  if (bucket !== undefined) return { kind: 'keys', bucket, lists: place, manifest: prefix };
+  return { kind: 'prefix', bucket: place, prefix };
+}
+
+/** A date as people write it, as ISO 8601; what is none stays as it is, for the schema to refuse with the rest. */
+function isoTime(text: string): string {
+  const time = Date.parse(text);
+  return Number.isNaN(time) ? text : new Date(time).toISOString();
+}

@@ -1,0 +1,55 @@
+import { availableParallelism } from 'node:os';
+import { loadCpuEngine } from '#adapters/cpu-engine.ts';
+import { jsonLog } from '#adapters/json-log.ts';
+import { loadModel } from '#adapters/model-folder.ts';
+import { openPipeline } from '#adapters/pipeline.ts';
+import { runWorkerProcess } from '#workers/worker-process.ts';
+import { EXIT } from './exit-codes.ts';
+
+/** ECS kills a task 120 s after SIGTERM, EC2 a Spot instance 120 s after its notice. */
+const DRAIN_LIMIT_MS = 85_000;
+const METADATA_EVERY_MS = 5_000;
+
+export interface WorkerFlags {
+  pipeline?: string;
+  healthPort?: string;
+  healthHost: string;
+  threads?: string;
+}
+
+/** `sluice worker`: runs until SIGTERM, or until EC2 takes the machine away. @returns the exit code. */
+export async function worker(
+  flags: WorkerFlags,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<number> {
+  const pipeline = await openPipeline(flags.pipeline, env);
+  const model = await loadModel(pipeline.config.model);
+  const log = jsonLog({ service: 'worker', pid: process.pid });
+  const stop = new AbortController();
+  const onSignal = (): void => {
+    if (stop.signal.aborted) process.exit(EXIT.stopped);
+    log.info('stopping: finishing what the model has in hand');
+    stop.abort();
+    // What is not done by then comes back through its visibility time-out.
+    setTimeout(() => process.exit(EXIT.ok), DRAIN_LIMIT_MS).unref();
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  await using engine = await loadCpuEngine(model, {
+    threads: flags.threads === undefined ? availableParallelism() : Number(flags.threads),
+    maxSecondsPerRun: pipeline.config.worker.maxSecondsPerRun,
+  });
+  const endpoint = env['AWS_EC2_METADATA_SERVICE_ENDPOINT'];
+  await runWorkerProcess(pipeline, {
+    model,
+    engine,
+    ...(flags.healthPort !== undefined && { healthPort: Number(flags.healthPort) }),
+    healthHost: flags.healthHost,
+    ...(endpoint !== undefined && { metadataEndpoint: endpoint }),
+    metadataEveryMs: METADATA_EVERY_MS,
+    log,
+    emit: (line) => void process.stdout.write(line),
+    stop: stop.signal,
+  });
+  return EXIT.ok;
+}

@@ -1,0 +1,114 @@
+import { Completion } from '#core/completion.ts';
+import { SluiceError } from '#core/error.ts';
+import { completionKey, latestKey, openKey, type RangeId } from '#core/job-layout.ts';
+import { type JobRequest, seriesOf } from '#core/job-request.ts';
+import { type Plan, plannedImages } from '#core/plan.ts';
+import { type Policy, policyHash } from '#core/policy.ts';
+import type { ObjectStore } from '#core/ports/object-store.ts';
+import type { Summary } from '#core/summary.ts';
+import { readJson, writeJson } from '../json-object.ts';
+import { LatestJob } from '../planning/planner.ts';
+import type { ResultLayout } from './audit-outputs.ts';
+import { type FinalizePorts, finalizeJob } from './finalize-job.ts';
+
+export interface CompleteJobOptions {
+  readonly policy: Policy;
+  readonly softwareVersion: string;
+  readonly tableFileBytes: number;
+}
+
+export interface CompleteJobPorts {
+  readonly works: ObjectStore;
+  /** Why a range has no part. */
+  reasonOf(range: RangeId): string;
+  thumbnail: FinalizePorts['thumbnail'];
+  records?: FinalizePorts['records'];
+}
+
+/** Where the results of jobs on S3 lie in the work store. */
+export const RESULTS_PREFIX = 'results/';
+
+/**
+ * Finalizes a job whose ranges have all come to an end, and writes the proof of it. To do it twice writes the same
+ * results again.
+ */
+export async function completeJob(
+  plan: Plan,
+  request: Pick<JobRequest, 'source' | 'filter'> | undefined,
+  options: CompleteJobOptions,
+  ports: CompleteJobPorts,
+): Promise<{ summary: Summary; completion: Completion }> {
+  const { works } = ports;
+  const finishedAt = new Date();
+  const startedAt = new Date(plan.createdAt);
+  const seconds = Math.max(0, (finishedAt.getTime() - startedAt.getTime()) / 1000);
+  const { summary, tables, parts } = await finalizeJob(
+    plan,
+    {
+      policy: options.policy,
+      softwareVersion: options.softwareVersion,
+      formats: [],
+      layout: resultLayout(plan, options.tableFileBytes),
+      startedAt,
+      finishedAt,
+      seconds,
+      imagesThisRun: plan.images,
+    },
+    {
+      works,
+      results: works,
+      reasonOf: ports.reasonOf,
+      thumbnail: ports.thumbnail,
+      ...(ports.records && { records: ports.records }),
+    },
+  );
+  const series = request === undefined ? plan.job : seriesOf(request, plan.stage.model);
+  const completion: Completion = Completion.parse({
+    schema: 1,
+    job: plan.job,
+    series,
+    plannedAt: plan.createdAt,
+    completedAt: finishedAt.toISOString(),
+    modelSha256: plan.stage.modelSha256,
+    preprocessHash: plan.stage.preprocessHash,
+    policyHash: policyHash(options.policy),
+    scores: plan.stage.scores,
+    planned: plannedImages(plan),
+    carried: plan.carried?.count ?? 0,
+    audited: summary.audited,
+    unreadable: summary.unreadable,
+    failed: summary.failed,
+    parts,
+    tables,
+  });
+  await writeJson(works, completionKey(plan.job), completion);
+  if (request !== undefined) await becomeLatest(completion, works);
+  await works.delete([openKey(plan.job)]);
+  return { summary, completion };
+}
+
+/** Hive's way of naming partitions, which Athena, Spark and DuckDB read: by day, then by job. */
+function resultLayout(plan: Plan, tableFileBytes: number): ResultLayout {
+  const place = `${RESULTS_PREFIX}audit/dt=${plan.createdAt.slice(0, 10)}/run=${plan.job}/`;
+  return {
+    table: (n) => `${place}part-${String(n).padStart(5, '0')}.parquet`,
+    tableFileBytes,
+    tablePlace: place,
+    file: (name) => `${RESULTS_PREFIX}jobs/${plan.job}/${name}`,
+  };
+}
+
+/** The next incremental job of the series builds on the job that was planned last. */
+async function becomeLatest(completion: Completion, works: ObjectStore): Promise<void> {
+  const key = latestKey(completion.series);
+  const latest = await readJson(works, key, LatestJob);
+  if (latest !== undefined && latest.plannedAt > completion.plannedAt) return;
+  await writeJson(works, key, { job: completion.job, plannedAt: completion.plannedAt });
+}
+
+/** @throws SluiceError `job-conflict` for a job that is not complete. */
+export async function completionOf(job: string, works: ObjectStore): Promise<Completion> {
+  const completion = await readJson(works, completionKey(job), Completion);
+  if (completion !== undefined) return completion;
+  throw new SluiceError('job-conflict', `job "${job}" is not complete: see "sluice status ${job}"`);
+}

@@ -1,0 +1,129 @@
+import { z } from 'zod';
+import { sha256Hex } from '#core/canonical-json.ts';
+import { deadPrefix, type PackId, packIdText, type RangeId } from '#core/job-layout.ts';
+import { PackMessage, ShardMessage } from '#core/messages.ts';
+import { type Plan, packOfRange } from '#core/plan.ts';
+import type { MessageQueue } from '#core/ports/message-queue.ts';
+import type { ObjectStore } from '#core/ports/object-store.ts';
+import { readJson, writeJson } from '../json-object.ts';
+
+export const LETTER_QUEUES = ['jobs', 'shards', 'events', 'live', 'bulk'] as const;
+export type LetterQueue = (typeof LETTER_QUEUES)[number];
+
+/** A message that was given up, where it came from, and why. */
+export const DeadLetter = z.strictObject({
+  schema: z.literal(1),
+  queue: z.enum(LETTER_QUEUES),
+  job: z.string(),
+  reason: z.string(),
+  body: z.string(),
+  at: z.iso.datetime(),
+});
+export type DeadLetter = z.infer<typeof DeadLetter>;
+
+/** Letters of no job: foreign or malformed messages. */
+const NO_JOB = 'unknown';
+/** A queue of dead letters does not say why a message is in it when SQS itself put it there. */
+const NO_REASON = 'it was delivered too often: each time its receiver died or ran out of time';
+const RECEIVE_MESSAGES = 10;
+
+const AnyJobMessage = z.object({ job: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/) });
+
+/**
+ * Moves dead letters from their queue into the work store, where they can be listed by job, outlive SQS's fourteen days,
+ * and be sent again one job at a time. A letter is stored before it leaves the queue.
+ *
+ * @returns how many were moved.
+ */
+export async function collectDeadLetters(
+  queue: LetterQueue,
+  letters: MessageQueue,
+  works: ObjectStore,
+): Promise<number> {
+  let moved = 0;
+  for (;;) {
+    const leases = await letters.receive({ maxMessages: RECEIVE_MESSAGES, waitMs: 0 });
+    if (leases.length === 0) return moved;
+    for (const lease of leases) {
+      const job = jobOf(lease.body);
+      const letter: DeadLetter = {
+        schema: 1,
+        queue,
+        job,
+        reason: lease.reason ?? NO_REASON,
+        body: lease.body,
+        at: new Date().toISOString(),
+      };
+      await writeJson(works, letterKey(letter), letter);
+      await lease.ack();
+      moved++;
+    }
+  }
+}
+
+/** The dead letters of a job, each with its key in the work store. */
+export async function* deadLetters(
+  job: string,
+  works: ObjectStore,
+): AsyncGenerator<{ key: string; letter: DeadLetter }> {
+  let cursor: string | undefined;
+  do {
+    const page = await works.list({ prefix: deadPrefix(job), ...(cursor !== undefined && { cursor }) });
+    for (const { key } of page.objects) {
+      const letter = await readJson(works, key, DeadLetter);
+      if (letter !== undefined) yield { key, letter };
+    }
+    cursor = page.next;
+  } while (cursor !== undefined);
+}
+
+/** Which ranges of a job were given up, and why: those of dead packs, and all of a dead shard's. */
+export class GivenUp {
+  readonly #shards = new Map<number, string>();
+  readonly #ranges = new Map<string, string>();
+  readonly #packs = new Map<string, string>();
+
+  static async of(job: string, works: ObjectStore): Promise<GivenUp> {
+    const given = new GivenUp();
+    for await (const { letter } of deadLetters(job, works)) given.#add(letter);
+    return given;
+  }
+
+  /** Why the range will have no part; `undefined` where it is still on its way. */
+  reasonOf(plan: Plan, range: RangeId): string | undefined {
+    return (
+      this.#packs.get(packIdText(packOfRange(plan, range))) ??
+      this.#ranges.get(`${range.shard} ${range.range}`) ??
+      this.#shards.get(range.shard)
+    );
+  }
+
+  #add({ body, reason }: DeadLetter): void {
+    const shard = ShardMessage.safeParse(parse(body));
+    if (shard.success) {
+      const { ranges } = shard.data;
+      if (ranges === undefined) this.#shards.set(shard.data.shard, reason);
+      for (const range of ranges ?? []) this.#ranges.set(`${shard.data.shard} ${range}`, reason);
+    }
+    const pack = PackMessage.safeParse(parse(body));
+    if (pack.success) this.#packs.set(packIdText(pack.data satisfies PackId), reason);
+  }
+}
+
+/** The same letter has the same key, however often it dies. */
+function letterKey({ queue, job, body }: DeadLetter): string {
+  return `${deadPrefix(job)}${queue}-${sha256Hex(body).slice(0, 24)}.json`;
+}
+
+function jobOf(body: string): string {
+  const parsed = AnyJobMessage.safeParse(parse(body));
+  return parsed.success ? parsed.data.job : NO_JOB;
+}
+
+function parse(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,60 @@
+import { carriedRowsKey, completionKey, planKey, requestKey } from '#core/job-layout.ts';
+import { JobRequest } from '#core/job-request.ts';
+import type { Plan } from '#core/plan.ts';
+import { type Policy, policyHash } from '#core/policy.ts';
+import type { ObjectStore } from '#core/ports/object-store.ts';
+import { RowSet } from '#core/row-set.ts';
+import type { Summary } from '#core/summary.ts';
+import { readJson, writeJson } from '../json-object.ts';
+import { readPlan } from '../planning/read-plan.ts';
+import { completeJob, completionOf } from './complete-job.ts';
+
+/**
+ * Decides anew on all rows of a complete job, under another policy and from the scores that are stored: nothing is
+ * decoded, no model runs. The outcome is a job of its own, named after the policy.
+ *
+ * @throws SluiceError `job-conflict` for a job that is not complete.
+ */
+export async function replayPolicy(
+  job: string,
+  policy: Policy,
+  options: { softwareVersion: string; tableFileBytes: number },
+  works: ObjectStore,
+): Promise<Summary> {
+  const completion = await completionOf(job, works);
+  const plan = (await readPlan(job, works)) as Plan;
+  const replay = `${job}-${policyHash(policy).slice(0, 8)}`;
+  const rows = completion.tables.reduce((sum, table) => sum + table.rows, 0);
+  const all = new RowSet(rows);
+  for (let row = 0; row < rows; row++) all.add(row);
+  await works.put(carriedRowsKey(replay), all.bytes);
+  const request = await readJson(works, requestKey(job), JobRequest);
+  if (request !== undefined) await writeJson(works, requestKey(replay), { ...request, job: replay, policy });
+  const replayed: Plan = {
+    ...plan,
+    job: replay,
+    createdAt: new Date().toISOString(),
+    shards: [],
+    images: 0,
+    bytes: 0,
+    carried: {
+      job,
+      count: all.count,
+      rows: carriedRowsKey(replay),
+      tables: completion.tables.map((table) => table.key),
+    },
+  };
+  await writeJson(works, planKey(replay), replayed);
+  await works.delete([completionKey(replay)]);
+  const { summary } = await completeJob(
+    replayed,
+    undefined,
+    { ...options, policy },
+    {
+      works,
+      reasonOf: () => '',
+      thumbnail: async () => undefined,
+    },
+  );
+  return summary;
+}

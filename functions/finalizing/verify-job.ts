@@ -1,0 +1,151 @@
+import { createHash } from 'node:crypto';
+import { tableRows } from '#adapters/parquet-audit.ts';
+import { type Completion, PartsDigest } from '#core/completion.ts';
+import { SluiceError } from '#core/error.ts';
+import { partKey } from '#core/job-layout.ts';
+import { expectedRanges, type Plan, plannedImages } from '#core/plan.ts';
+import type { ObjectStore } from '#core/ports/object-store.ts';
+import { ahead } from '../ahead.ts';
+import { readPlan, readShard } from '../planning/read-plan.ts';
+import { completionOf } from './complete-job.ts';
+
+/** What `sluice verify` found. */
+export interface Verification {
+  readonly completion: Completion;
+  /** Everything that is not as the proof says; none, and the results are whole. */
+  readonly problems: readonly string[];
+  /** What could not be checked any more, and why. */
+  readonly unchecked: readonly string[];
+}
+
+const PARTS_AHEAD = 16;
+const MAX_PROBLEMS = 20;
+const STATES: ReadonlySet<unknown> = new Set(['audited', 'unreadable', 'failed']);
+
+/** Checks the results of a complete job against its proof and its plan. @throws SluiceError `job-conflict` before completion. */
+export async function verifyJob(job: string, works: ObjectStore): Promise<Verification> {
+  const completion = await completionOf(job, works);
+  const plan = await readPlan(job, works);
+  const problems: string[] = [];
+  const unchecked: string[] = [];
+  const rows = await checkTables(completion, works, problems);
+  checkCounts(completion, rows, problems);
+  if (plan === undefined) {
+    unchecked.push('the plan is gone: whether each planned image has its row could not be checked');
+  } else {
+    if (plannedImages(plan) !== completion.planned) {
+      problems.push(`the plan has ${plannedImages(plan)} images, the proof ${completion.planned}`);
+    }
+    await checkRows(plan, rows, works, problems, unchecked);
+    await checkParts(plan, completion, works, problems, unchecked);
+  }
+  return { completion, problems: problems.slice(0, MAX_PROBLEMS), unchecked };
+}
+
+interface Row {
+  readonly key: string;
+  readonly state: string;
+}
+
+async function checkTables(completion: Completion, works: ObjectStore, problems: string[]): Promise<Row[]> {
+  const all: Row[] = [];
+  for (const table of completion.tables) {
+    const body = await bodyOf(table.key, works);
+    if (body === undefined) {
+      problems.push(`the file ${table.key} is gone`);
+      continue;
+    }
+    if (createHash('sha256').update(body).digest('hex') !== table.sha256) {
+      problems.push(`the file ${table.key} has changed since the job was completed`);
+      continue;
+    }
+    const rows = await tableRows(body, ['key', 'state']);
+    if (rows.length !== table.rows)
+      problems.push(`${table.key} has ${rows.length} rows, the proof says ${table.rows}`);
+    for (const row of rows) all.push({ key: String(row['key']), state: String(row['state']) });
+  }
+  return all;
+}
+
+function checkCounts(completion: Completion, rows: readonly Row[], problems: string[]): void {
+  const { planned, audited, unreadable, failed } = completion;
+  if (planned !== audited + unreadable + failed) {
+    problems.push(
+      `planned ${planned} is not audited ${audited} + unreadable ${unreadable} + failed ${failed}`,
+    );
+  }
+  for (const state of ['audited', 'unreadable', 'failed'] as const) {
+    const count = rows.filter((row) => row.state === state).length;
+    if (count !== completion[state])
+      problems.push(`${count} rows are ${state}, the proof says ${completion[state]}`);
+  }
+}
+
+/** The rows are in plan order, after those carried over: so one walk shows that none is missing and none doubled. */
+async function checkRows(
+  plan: Plan,
+  rows: readonly Row[],
+  works: ObjectStore,
+  problems: string[],
+  unchecked: string[],
+): Promise<void> {
+  const carried = plan.carried?.count ?? 0;
+  const keys = new Set(rows.slice(0, carried).map((row) => row.key));
+  let at = carried;
+  for (const { shard } of plan.shards) {
+    const refs = await readShard(plan.job, shard, works).then(
+      (read) => read.refs,
+      (error: unknown) => {
+        if (error instanceof SluiceError && error.code === 'object-missing') return undefined;
+        throw error;
+      },
+    );
+    if (refs === undefined) {
+      unchecked.push('shards have expired: whether each planned image has its row could not be checked');
+      return;
+    }
+    for (const ref of refs) {
+      const row = rows[at++];
+      if (row?.key !== ref.key) {
+        problems.push(
+          `expected the row of "${ref.key}" at place ${at - 1}, found ${JSON.stringify(row?.key)}`,
+        );
+        return;
+      }
+      if (keys.has(ref.key)) problems.push(`"${ref.key}" has two rows`);
+      if (!STATES.has(row.state)) problems.push(`"${ref.key}" has no terminal state but "${row.state}"`);
+    }
+  }
+  if (plan.shards.length > 0 && at !== rows.length) problems.push(`${rows.length - at} rows are not planned`);
+}
+
+async function checkParts(
+  plan: Plan,
+  completion: Completion,
+  works: ObjectStore,
+  problems: string[],
+  unchecked: string[],
+): Promise<void> {
+  if (plan.shards.length === 0) return;
+  const digest = new PartsDigest();
+  let found = 0;
+  const parts = ahead(expectedRanges(plan), PARTS_AHEAD, (range) => bodyOf(partKey(range.pack), works));
+  for await (const { item: range, result } of parts) {
+    if (result !== undefined) found++;
+    digest.add(partKey(range.pack), result);
+  }
+  if (found === 0 && completion.parts.count > 0 && completion.failed < completion.planned) {
+    unchecked.push('the parts have expired: their digest could not be checked');
+  } else if (digest.finish().digest !== completion.parts.digest) {
+    problems.push('the parts are not those that the results were made from');
+  }
+}
+
+async function bodyOf(key: string, works: ObjectStore): Promise<Buffer | undefined> {
+  try {
+    return (await works.get(key)).body;
+  } catch (error) {
+    if (error instanceof SluiceError && error.code === 'object-missing') return undefined;
+    throw error;
+  }
+}

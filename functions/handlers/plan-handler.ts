@@ -1,0 +1,80 @@
+import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
+import type { JsonLog } from '#adapters/json-log.ts';
+import type { Pipeline } from '#adapters/pipeline.ts';
+import { messageOf, SluiceError } from '#core/error.ts';
+import { brokenKey, completionKey, openKey, requestKey } from '#core/job-layout.ts';
+import { JobRequest } from '#core/job-request.ts';
+import { PlanMessage, parseMessage } from '#core/messages.ts';
+import { plannedStage } from '#core/plan.ts';
+import { readJson, writeJson } from '../json-object.ts';
+import { dispatchShards } from '../planning/dispatch-shards.ts';
+import { planRequest } from '../planning/planner.ts';
+import { submitScheduled } from '../planning/submit-job.ts';
+import { sqsHandler, type TimedContext } from './sqs-handler.ts';
+
+const MIN_TIME_LEFT_MS = 30_000;
+
+/** The `plan` function: messages of the queue of jobs. A job whose planning takes longer than one invocation goes on in the next. */
+export async function planHandler(
+  pipeline: Pipeline,
+  log: JsonLog,
+): Promise<(event: SQSEvent, context: TimedContext) => Promise<SQSBatchResponse>> {
+  const { works, config } = pipeline;
+  const queue = await pipeline.queue('jobs');
+  const shards = await pipeline.queue('shards');
+  const stage = plannedStage(await pipeline.manifest());
+
+  const plan = async (job: string, timeLeftMs: () => number): Promise<void> => {
+    const request = await readJson(works, requestKey(job), JobRequest);
+    if (request === undefined) {
+      throw new SluiceError(
+        'message-malformed',
+        `there is no job "${job}": it was never submitted, or deleted`,
+      );
+    }
+    // A submission that was cut short may have left its mark out; without it the job would never be completed.
+    if ((await works.head(completionKey(job))) === undefined) await works.put(openKey(job), Buffer.from(''));
+    const { shardSize, packSize } = config;
+    const plan = await planRequest(
+      request,
+      { stage, shardSize, packSize, timeLeftMs },
+      { works, openBucket: pipeline.bucket },
+    );
+    const done = plan !== undefined && (await dispatchShards(plan, { works, shards, timeLeftMs }));
+    log.info(done ? 'planned' : 'planning goes on in another invocation', { job, images: plan?.images });
+    if (!done) await queue.send([JSON.stringify({ v: 1, type: 'plan', job } satisfies PlanMessage)]);
+  };
+
+  return sqsHandler<PlanMessage>({
+    queue,
+    log,
+    concurrency: 1,
+    minTimeLeftMs: MIN_TIME_LEFT_MS,
+    parse: (body) => [parseMessage(PlanMessage, body)],
+    handle: async (message, timeLeftMs) => {
+      const job = message.type === 'plan' ? message.job : await submitScheduled(message, works);
+      try {
+        await plan(job, timeLeftMs);
+      } catch (error) {
+        if (!isFinal(error)) throw error;
+        // Nothing that comes later can mend it: the job says so itself.
+        log.error('a job cannot be planned', { job, reason: messageOf(error) });
+        await writeJson(works, brokenKey(job), { reason: messageOf(error), at: new Date().toISOString() });
+        await works.delete([openKey(job)]);
+      }
+    },
+  });
+}
+
+function isFinal(error: unknown): boolean {
+  return (
+    error instanceof SluiceError &&
+    [
+      'service-misconfigured',
+      'source-invalid',
+      'object-missing',
+      'object-forbidden',
+      'object-too-large',
+    ].includes(error.code)
+  );
+}

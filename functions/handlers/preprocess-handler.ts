@@ -1,0 +1,80 @@
+import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
+import type { JsonLog } from '#adapters/json-log.ts';
+import type { Pipeline } from '#adapters/pipeline.ts';
+import { SluiceError } from '#core/error.ts';
+import { parseMessage, ShardMessage } from '#core/messages.ts';
+import type { Plan } from '#core/plan.ts';
+import { readPlan } from '../planning/read-plan.ts';
+import { Backlog } from '../preprocessing/backlog.ts';
+import type { PackProcesses } from '../preprocessing/pack-processes.ts';
+import { preprocessShard } from '../preprocessing/preprocess-shard.ts';
+import { sqsHandler, type TimedContext } from './sqs-handler.ts';
+
+const MIN_TIME_LEFT_MS = 20_000;
+/** A plan of ten million images has a megabyte; an environment on Lambda may live for hours. */
+const MAX_PLANS_KEPT = 16;
+/** A shard that was handed back because workers lag behind comes again after this. */
+const HANDED_BACK_DELAY_MS = 20_000;
+
+export interface PreprocessHandlerOptions {
+  readonly handedBackDelayMs?: number;
+}
+
+/** The `preprocess` function: shards in, packs on the bulk lane out. */
+export async function preprocessHandler(
+  pipeline: Pipeline,
+  processes: PackProcesses,
+  log: JsonLog,
+  options: PreprocessHandlerOptions = {},
+): Promise<(event: SQSEvent, context: TimedContext) => Promise<SQSBatchResponse>> {
+  const { works, config } = pipeline;
+  const queue = await pipeline.queue('shards');
+  const packs = await pipeline.queue('bulk');
+  // Invocations do not know of one another: each leaves room for what all of them have in hand.
+  const margin = config.preprocess.concurrency * processes.concurrency;
+  const backlog = new Backlog(packs, Math.max(1, config.maxBacklogPacks - margin));
+  const plans = new Map<string, Plan>();
+  const planOf = async (job: string): Promise<Plan> => {
+    const plan = plans.get(job) ?? (await readPlan(job, works));
+    if (plan === undefined) throw new SluiceError('object-missing', `job "${job}" has no plan`);
+    if (plans.size >= MAX_PLANS_KEPT) plans.clear();
+    plans.set(job, plan);
+    return plan;
+  };
+
+  return sqsHandler<ShardMessage>({
+    queue,
+    log,
+    concurrency: 1,
+    minTimeLeftMs: MIN_TIME_LEFT_MS,
+    parse: (body) => [parseMessage(ShardMessage, body)],
+    handle: async (message, timeLeftMs) => {
+      const plan = await planOf(message.job);
+      if (plan.bucket === null) throw new SluiceError('message-malformed', `job "${plan.job}" is not on S3`);
+      const startedMs = performance.now();
+      let images = 0;
+      const { left } = await preprocessShard(
+        message,
+        plan,
+        {
+          works,
+          packs,
+          build: (request) => processes.build(request),
+          concurrency: processes.concurrency,
+          reserve: () => backlog.reserve(),
+          onPack: (built) => {
+            images += built.images + built.refused;
+          },
+        },
+        { source: { kind: 's3', bucket: plan.bucket, prefix: '' }, timeLeftMs },
+      );
+      const seconds = (performance.now() - startedMs) / 1000;
+      log.info('shard', { job: plan.job, shard: message.shard, left: left.length, images, seconds });
+      if (left.length === 0) return;
+      // A fresh message, so that being handed back never counts as a failed delivery.
+      const delayMs = backlog.wasFull ? (options.handedBackDelayMs ?? HANDED_BACK_DELAY_MS) : 0;
+      const rest: ShardMessage = { ...message, ranges: [...left] };
+      await queue.send([JSON.stringify(rest)], { delayMs, group: plan.job });
+    },
+  });
+}

@@ -1,0 +1,23 @@
+import { availableParallelism } from 'node:os';
+import { type JsonLog, jsonLog } from '#adapters/json-log.ts';
+import { openPipeline, type Pipeline } from '#adapters/pipeline.ts';
+import { PackProcesses } from '../preprocessing/pack-processes.ts';
+
+/** What a function on Lambda works with. Made once for each environment, before its first invocation. */
+export async function lambdaContext(name: string): Promise<{ pipeline: Pipeline; log: JsonLog }> {
+  return { pipeline: await openPipeline(undefined, process.env), log: jsonLog({ function: name }) };
+}
+
+/** Decoding processes: a decoder that hangs or crashes must not take the function with it. */
+export function lambdaDecoders({ config, workLocation }: Pipeline): PackProcesses {
+  const { limits, preprocess } = config;
+  return new PackProcesses(preprocess.processes ?? availableParallelism(), {
+    works: workLocation,
+    limits,
+    options: {
+      maxImageBytes: limits.maxImageBytes,
+      imagesInFlight: preprocess.imagesInFlight,
+      maxInFlightBytes: preprocess.maxInFlightBytes,
+    },
+  });
+}

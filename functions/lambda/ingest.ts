@@ -1,0 +1,6 @@
+import { ingestHandler } from '../handlers/ingest-handler.ts';
+import { lambdaContext, lambdaDecoders } from './context.ts';
+
+const { pipeline, log } = await lambdaContext('ingest');
+
+export const handler = await ingestHandler(pipeline, lambdaDecoders(pipeline), log);

@@ -1,0 +1,6 @@
+import { planHandler } from '../handlers/plan-handler.ts';
+import { lambdaContext } from './context.ts';
+
+const { pipeline, log } = await lambdaContext('plan');
+
+export const handler = await planHandler(pipeline, log);

@@ -1,0 +1,6 @@
+import { preprocessHandler } from '../handlers/preprocess-handler.ts';
+import { lambdaContext, lambdaDecoders } from './context.ts';
+
+const { pipeline, log } = await lambdaContext('preprocess');
+
+export const handler = await preprocessHandler(pipeline, lambdaDecoders(pipeline), log);

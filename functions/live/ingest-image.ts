@@ -1,0 +1,62 @@
+import { sha256Hex } from '#core/canonical-json.ts';
+import { type PackId, partKey } from '#core/job-layout.ts';
+import type { ImageMessage } from '#core/messages.ts';
+import type { PlannedStage } from '#core/plan.ts';
+import type { MessageQueue } from '#core/ports/message-queue.ts';
+import type { ObjectStore } from '#core/ports/object-store.ts';
+import type { BuiltPack, PackRequest } from '../preprocessing/build-pack.ts';
+import { announcePack, storedPack } from '../preprocessing/pack-announcer.ts';
+
+export interface IngestPorts {
+  readonly works: ObjectStore;
+  readonly livePacks: MessageQueue;
+  openBucket(bucket: string): ObjectStore;
+  build(request: PackRequest): Promise<BuiltPack>;
+}
+
+export interface IngestOptions {
+  readonly stage: PlannedStage;
+  readonly inlineUpToBytes: number;
+}
+
+/** The job that the live lane's images of a day (UTC) belong to. */
+export function liveJob(at: string): string {
+  return `live-${at.slice(0, 10)}`;
+}
+
+/**
+ * Makes a pack of one image and announces it on the live lane. The pack's name follows from the object as it is now:
+ * a second delivery of its event, or a late one, comes to the same pack and the same part.
+ *
+ * @returns `known` where the image has its part already.
+ */
+export async function ingestImage(
+  image: ImageMessage,
+  { stage, inlineUpToBytes }: IngestOptions,
+  ports: IngestPorts,
+): Promise<'announced' | 'known'> {
+  const { bucket } = image;
+  const now = await ports.openBucket(bucket).head(image.ref.key);
+  // An object that is gone by now has a row all the same, which says so.
+  const ref = now === undefined ? image.ref : { key: now.key, etag: now.etag, bytes: now.bytes };
+  const id: PackId = { job: liveJob(image.at), stage: stage.name, name: eventName(bucket, ref) };
+  if ((await ports.works.head(partKey(id))) !== undefined) return 'known';
+  const remade = image.remakes > 0;
+  const built =
+    (remade ? undefined : await storedPack(id, ports.works)) ??
+    (await ports.build({
+      id,
+      source: { kind: 's3', bucket, prefix: '' },
+      refs: [ref],
+      preprocess: stage.preprocess,
+      preprocessHash: stage.preprocessHash,
+      inlineUpToBytes,
+    }));
+  const origin = { lane: 'live', image: { ...image, ref } } as const;
+  await announcePack(id, origin, built, ports.livePacks);
+  return 'announced';
+}
+
+function eventName(bucket: string, ref: { key: string; etag: string }): string {
+  return sha256Hex(`${bucket}\0${ref.key}\0${ref.etag}`).slice(0, 32);
+}

@@ -1,0 +1,14 @@
+import { planKey, shardKey } from '#core/job-layout.ts';
+import { Plan, Shard } from '#core/plan.ts';
+import type { ObjectStore } from '#core/ports/object-store.ts';
+import { readJson } from '#functions/json-object.ts';
+
+/** The plan of a job, or `undefined` where it was never planned to the end. */
+export function readPlan(job: string, works: ObjectStore): Promise<Plan | undefined> {
+  return readJson(works, planKey(job), Plan);
+}
+
+/** @throws SluiceError `object-missing` where the job has no such shard (any more). */
+export async function readShard(job: string, shard: number, works: ObjectStore): Promise<Shard> {
+  return Shard.parse(JSON.parse((await works.get(shardKey(job, shard))).body.toString('utf8')));
+}

@@ -1,0 +1,36 @@
+import type { PackId } from '#core/job-layout.ts';
+import { packKey } from '#core/job-layout.ts';
+import type { PackMessage } from '#core/messages.ts';
+import type { MessageQueue } from '#core/ports/message-queue.ts';
+import type { ObjectStore } from '#core/ports/object-store.ts';
+import type { BuiltPack } from './build-pack.ts';
+
+/** A message's own words around a pack: names, origin, JSON. */
+const ENVELOPE_BYTES = 8 * 1024;
+
+/** How many bytes a pack may have to travel inside a message of so many, as base64. */
+export function inlinePackBytes(messageBytes: number): number {
+  return Math.max(0, Math.floor(((messageBytes - ENVELOPE_BYTES) * 3) / 4));
+}
+
+/** Sends the message for a pack that was built: with the pack inside, or with the claim check for it. */
+export async function announcePack(
+  id: PackId,
+  origin: PackMessage['origin'],
+  built: BuiltPack,
+  packs: MessageQueue,
+): Promise<void> {
+  const { inline, bytes } = built;
+  const pack =
+    inline === undefined
+      ? { bytes }
+      : { inline: Buffer.from(inline.buffer, inline.byteOffset, inline.length).toString('base64') };
+  const message: PackMessage = { v: 1, type: 'pack', ...id, origin, pack };
+  await packs.send([JSON.stringify(message)], { group: id.job });
+}
+
+/** The size of a pack that lies in the work store, left there by an earlier try. */
+export async function storedPack(id: PackId, works: ObjectStore): Promise<BuiltPack | undefined> {
+  const info = await works.head(packKey(id));
+  return info && { bytes: info.bytes, images: 0, refused: 0 };
+}

@@ -1,0 +1,128 @@
+import PQueue from 'p-queue';
+import { entryFile } from '#adapters/runtime.ts';
+import { TaskProcess } from '#adapters/task-process.ts';
+import { SluiceError } from '#core/error.ts';
+import { type Refusal, refusal } from '#core/refusal.ts';
+import type { StoreLocation } from '#core/store-location.ts';
+import type { BuiltPack, PackRequest } from './build-pack.ts';
+import type {
+  PackProcessEvent,
+  PackProcessResult,
+  PackProcessSetup,
+  PackProcessTask,
+} from './pack-process.ts';
+
+type Process = TaskProcess<PackProcessSetup, PackProcessTask, PackProcessEvent, PackProcessResult>;
+
+/**
+ * A fixed number of decoding processes that build packs. An image that holds a decoder beyond its time, or
+ * takes its process down, ends as a refusal in its pack; the images around it are decoded all the same.
+ *
+ * @example
+ * await using processes = new PackProcesses(2, setup);
+ * const { images, refused } = await processes.build(request);
+ */
+export class PackProcesses implements AsyncDisposable {
+  /** How many packs are built at the same time. */
+  readonly concurrency: number;
+  readonly #setup: PackProcessSetup;
+  readonly #entry: URL;
+  readonly #queue: PQueue;
+  readonly #idle: Process[] = [];
+  readonly #all = new Set<Process>();
+  #disposed = false;
+
+  /** @param entry the file that the processes run; another one only in tests. */
+  constructor(
+    processes: number,
+    setup: PackProcessSetup,
+    entry = entryFile('./pack-process.ts', import.meta.url),
+  ) {
+    this.#setup = setup;
+    this.#entry = entry;
+    this.concurrency = processes;
+    this.#queue = new PQueue({ concurrency: processes });
+  }
+
+  /** Builds one pack. @throws SluiceError when a store fails; never because of an image. */
+  async build(request: PackRequest, signal?: AbortSignal): Promise<BuiltPack> {
+    return this.#queue.add(() => {
+      signal?.throwIfAborted();
+      return this.#build(request);
+    });
+  }
+
+  /** A small JPEG of one image, or `undefined` where it cannot be decoded. */
+  async thumbnail(source: StoreLocation, key: string, maxSidePx: number): Promise<Uint8Array | undefined> {
+    return this.#queue.add(async () => {
+      try {
+        const result = await this.#run({ kind: 'thumbnail', source, key, maxSidePx });
+        return result.kind === 'thumbnail' ? (result.jpeg ?? undefined) : undefined;
+      } catch {
+        // The image was audited; that its picture cannot be shown now is no reason to fail the report.
+        return undefined;
+      }
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true;
+    this.#queue.clear();
+    for (const process of this.#all) process.kill();
+  }
+
+  async #build(request: PackRequest): Promise<BuiltPack> {
+    const refused: Record<number, Refusal> = { ...request.refused };
+    let announceImages = false;
+    // Every turn either ends, or refuses one more image, or (once) begins to watch images one by one.
+    for (;;) {
+      let started: number | undefined;
+      const task: PackProcessTask = { kind: 'pack', request: { ...request, refused }, announceImages };
+      const onEvent = (event: PackProcessEvent): void => {
+        started = event.startedImage;
+      };
+      const result = await this.#run(task, onEvent).catch((error: unknown) => {
+        if (this.#disposed || (announceImages && started === undefined)) throw error;
+      });
+      if (result === undefined) {
+        if (started !== undefined) refused[started] = refusal('corrupt', 'the decoder crashed on this image');
+        announceImages = true;
+      } else if (result.kind === 'stuck') {
+        for (const image of result.images) refused[image] = timedOut(this.#setup.limits.maxSecondsPerImage);
+      } else if (result.kind === 'built') {
+        return result.pack;
+      } else {
+        throw failureOf(result);
+      }
+    }
+  }
+
+  async #run(task: PackProcessTask, onEvent?: (event: PackProcessEvent) => void): Promise<PackProcessResult> {
+    const process = this.#idle.pop() ?? this.#start();
+    const result = await process.run(task, onEvent).finally(() => {
+      if (process.isDead) this.#all.delete(process);
+    });
+    if (result.kind === 'stuck' || ('tainted' in result && result.tainted)) {
+      process.kill();
+      this.#all.delete(process);
+    } else {
+      this.#idle.push(process);
+    }
+    return result;
+  }
+
+  #start(): Process {
+    const process: Process = new TaskProcess(this.#entry, this.#setup);
+    this.#all.add(process);
+    return process;
+  }
+}
+
+function timedOut(seconds: number): Refusal {
+  return refusal('timed-out', `decoding took longer than ${seconds} s`);
+}
+
+function failureOf(result: PackProcessResult): SluiceError {
+  if (result.kind !== 'failed') return new SluiceError('internal', `unexpected answer "${result.kind}"`);
+  return new SluiceError(result.code, result.message, { retryable: result.retryable });
+}

@@ -1,0 +1,108 @@
+import PQueue from 'p-queue';
+import { packKey, partKey, type RangeId, rangesIn, refsOfRange } from '#core/job-layout.ts';
+import type { PackMessage, ShardMessage } from '#core/messages.ts';
+import { type Plan, packOfRange } from '#core/plan.ts';
+import type { MessageQueue } from '#core/ports/message-queue.ts';
+import type { ObjectStore } from '#core/ports/object-store.ts';
+import type { StoreLocation } from '#core/store-location.ts';
+import { readShard } from '#functions/planning/read-plan.ts';
+import type { BuiltPack, PackRequest } from './build-pack.ts';
+import { announcePack, storedPack } from './pack-announcer.ts';
+
+export interface PreprocessPorts {
+  readonly works: ObjectStore;
+  readonly packs: MessageQueue;
+  build(request: PackRequest, signal?: AbortSignal): Promise<BuiltPack>;
+  /** Packs that `build` makes at the same time. */
+  readonly concurrency: number;
+  /**
+   * A place for one more pack in the backlog, given back once the pack is announced; `undefined` where workers lag
+   * behind. A machine's own pipeline waits for one instead.
+   */
+  reserve(signal?: AbortSignal): Promise<Disposable | undefined>;
+  onPack?(built: BuiltPack): void;
+}
+
+export interface PreprocessOptions {
+  readonly source: StoreLocation;
+  readonly signal?: AbortSignal;
+  /** Milliseconds that are left for all of it; left out, there is no end. */
+  timeLeftMs?(): number;
+}
+
+/** The ranges that were not begun: send them again, and they will be done. */
+export interface PreprocessOutcome {
+  readonly left: readonly number[];
+}
+
+/** A range is not begun with less time than this: the first one's duration is not known yet. */
+const MIN_TIME_FOR_RANGE_MS = 15_000;
+/** Nor with less than the longest one so far has taken, and some more. */
+const TIME_SAFETY = 1.5;
+
+/**
+ * Makes the packs of one shard and announces them. Ranges whose part exists are done; a range whose pack exists
+ * is announced again, since the announcement may have been lost. Safe to repeat at any point.
+ *
+ * When time runs short or workers fall behind, the ranges that are not begun are handed back: what is done is done.
+ */
+export async function preprocessShard(
+  message: ShardMessage,
+  plan: Plan,
+  ports: PreprocessPorts,
+  options: PreprocessOptions,
+): Promise<PreprocessOutcome> {
+  const { refs } = await readShard(message.job, message.shard, ports.works);
+  const queue = new PQueue({ concurrency: ports.concurrency });
+  const left: number[] = [];
+  let longestMs = 0;
+  const timeIsShort = (): boolean =>
+    (options.timeLeftMs?.() ?? Number.POSITIVE_INFINITY) <
+    Math.max(MIN_TIME_FOR_RANGE_MS, longestMs * TIME_SAFETY);
+
+  const preprocessRange = async (range: RangeId): Promise<void> => {
+    const id = packOfRange(plan, range);
+    if ((await ports.works.head(partKey(id))) !== undefined) return;
+    // A pack that is asked for again was damaged or is gone; it must not be announced as it is.
+    const remade = message.remakes > 0;
+    if (remade) await ports.works.delete([packKey(id)]);
+    let built = remade ? undefined : await storedPack(id, ports.works);
+    using place = built === undefined && !timeIsShort() ? await ports.reserve(options.signal) : undefined;
+    if (built === undefined) {
+      if (place === undefined) {
+        left.push(range.range);
+        return;
+      }
+      const startedMs = performance.now();
+      built = await ports.build(
+        {
+          id,
+          source: options.source,
+          refs: refsOfRange(refs, range.range, plan.packSize),
+          preprocess: plan.stage.preprocess,
+          preprocessHash: plan.stage.preprocessHash,
+        },
+        options.signal,
+      );
+      longestMs = Math.max(longestMs, performance.now() - startedMs);
+      ports.onPack?.(built);
+    }
+    const origin: PackMessage['origin'] = {
+      lane: 'bulk',
+      bucket: plan.bucket,
+      ...range,
+      remakes: message.remakes,
+    };
+    await announcePack(id, origin, built, ports.packs);
+  };
+
+  const ranges =
+    message.ranges ?? Array.from({ length: rangesIn(refs.length, plan.packSize) }, (_, range) => range);
+  const outcomes = await Promise.allSettled(
+    ranges.map((range) => queue.add(() => preprocessRange({ shard: message.shard, range }))),
+  );
+  // All ranges have come to their end before the shard fails: nothing of it runs on unseen.
+  const failure = outcomes.find((settled) => settled.status === 'rejected');
+  if (failure !== undefined) throw failure.reason;
+  return { left };
+}

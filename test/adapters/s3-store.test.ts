@@ -1,0 +1,97 @@
+import { S3Client } from '@aws-sdk/client-s3';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { S3ObjectStore } from '#adapters/s3-store.ts';
+import { type Fault, type LocalAws, startLocalAws } from '#local-aws/server.ts';
+import { describeObjectStore } from '#test/contracts/object-store.ts';
+
+let aws: LocalAws;
+let fault: Fault;
+let buckets = 0;
+beforeAll(async () => {
+  aws = await startLocalAws({ fault: () => fault });
+});
+afterAll(() => aws[Symbol.asyncDispose]());
+
+function client(): S3Client {
+  return new S3Client({
+    endpoint: aws.endpoint,
+    region: 'us-east-1',
+    credentials: { accessKeyId: 'x', secretAccessKey: 'x' },
+    forcePathStyle: true,
+    maxAttempts: 2,
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+  });
+}
+
+function open(prefix = ''): S3ObjectStore {
+  const bucket = `bucket-${buckets++}`;
+  aws.createBucket(bucket);
+  return new S3ObjectStore({ bucket, prefix, client: client(), pageSize: 3, callTimeoutMs: 1000 });
+}
+
+const disposed = { [Symbol.asyncDispose]: async () => undefined };
+describeObjectStore('S3ObjectStore', async () => ({ store: open(), ...disposed }), 3);
+describeObjectStore('S3ObjectStore below a prefix', async () => ({ store: open('a b/é/'), ...disposed }), 3);
+
+describe('S3ObjectStore', () => {
+  it('uploads in parts what is too large for one put', async () => {
+    const store = open();
+    const writer = await store.createWriter('large');
+    for (let i = 0; i < 5; i++) await writer.write(Buffer.alloc(5 * 1024 * 1024, i));
+    expect(await store.head('large')).toBeUndefined();
+    await writer.commit();
+    const { body } = await store.get('large');
+    expect(body.length).toBe(25 * 1024 * 1024);
+    expect([body[0], body.at(-1)]).toEqual([0, 4]);
+  });
+
+  it('tags an object and keeps its other tags, and copies it', async () => {
+    const store = open();
+    await store.put('k', Buffer.from('v'));
+    await store.tag('k', { first: '1' });
+    await store.tag('k', { 'sluice:verdict': 'reject' });
+    const [tags] = [...aws.tags.entries()].filter(([id]) => id.endsWith('/k')).map(([, xml]) => xml);
+    expect(tags).toContain('first');
+    expect(tags).toContain('sluice:verdict');
+    expect((await store.get('k')).body.toString()).toBe('v');
+    await store.copyFrom({ bucket: `bucket-${buckets - 1}`, key: 'k' }, 'quarantine/k');
+    expect((await store.get('quarantine/k')).body.toString()).toBe('v');
+  });
+
+  it('names the bucket that is not there', async () => {
+    const store = new S3ObjectStore({ bucket: 'nowhere', client: client() });
+    await expect(store.get('k')).rejects.toMatchObject({
+      code: 'service-misconfigured',
+      message: expect.stringContaining('s3://nowhere/k'),
+    });
+    await expect(store.list()).rejects.toMatchObject({ code: 'service-misconfigured' });
+  });
+
+  it.each([['slow-down'], ['internal-error'], ['reset']] as const)(
+    'says that the store is unavailable, and that trying again may help, on %s',
+    async (kind) => {
+      const store = open();
+      await store.put('k', Buffer.from('v'));
+      fault = kind;
+      try {
+        await expect(store.put('k', Buffer.from('w'))).rejects.toMatchObject({
+          code: 'store-unavailable',
+          retryable: true,
+        });
+      } finally {
+        fault = undefined;
+      }
+    },
+  );
+
+  it('gives up a call that stalls', async () => {
+    const store = open();
+    fault = 'stall';
+    try {
+      await expect(store.head('k')).rejects.toMatchObject({ code: 'store-unavailable', retryable: true });
+    } finally {
+      fault = undefined;
+    }
+  });
+});

@@ -1,0 +1,147 @@
+import { createHash } from 'node:crypto';
+import { gzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { FolderStore } from '#adapters/folder-store.ts';
+import { loadManifest } from '#adapters/model-folder.ts';
+import type { JobRequest, SourceFilter } from '#core/job-request.ts';
+import { type Plan, plannedStage } from '#core/plan.ts';
+import { planRequest } from '#functions/planning/planner.ts';
+import { readShard } from '#functions/planning/read-plan.ts';
+import { temporaryFolder } from '#test/support/temporary-folder.ts';
+
+const KEYS = [
+  ...Array.from({ length: 30 }, (_, i) => `2025/a/${i}.jpg`),
+  ...Array.from({ length: 30 }, (_, i) => `2025/b/${i}.PNG`),
+  ...Array.from({ length: 30 }, (_, i) => `2026/${i}.jpg`),
+  'Z.jpg',
+  'a.jpg',
+  'é.jpg',
+  '😀.jpg',
+  '2026/notes.txt',
+];
+
+/** A bucket (a folder with S3's order and pages of seven) and a place for the job's work. */
+async function setUp() {
+  const folder = await temporaryFolder();
+  const bucket = new FolderStore(`${folder.path}/bucket`, { pageSize: 7 });
+  const works = new FolderStore(`${folder.path}/works`);
+  for (const key of KEYS) await bucket.put(key, Buffer.from(key));
+  const stage = plannedStage(await loadManifest('quality'));
+  const plan = async (change: Partial<JobRequest> = {}, timeLeftMs?: () => number) =>
+    planRequest(
+      {
+        schema: 1,
+        job: 'job',
+        source: { kind: 'prefix', bucket: 'photos', prefix: '' },
+        filter: filter({}),
+        incremental: false,
+        submittedAt: new Date().toISOString(),
+        ...change,
+      },
+      { stage, shardSize: 8, packSize: 4, ...(timeLeftMs && { timeLeftMs }) },
+      { works, openBucket: () => bucket },
+    );
+  const keysOf = async (plan: Plan): Promise<string[]> => {
+    const keys: string[] = [];
+    for (const { shard, refs } of plan.shards) {
+      const read = await readShard('job', shard, works);
+      expect(read.refs).toHaveLength(refs);
+      keys.push(...read.refs.map((ref) => ref.key));
+    }
+    return keys;
+  };
+  return { ...folder, bucket, works, plan, keysOf };
+}
+
+function filter(change: Partial<SourceFilter>): SourceFilter {
+  return { include: [], exclude: [], suffixes: [], ...change };
+}
+
+const inOrder = (keys: readonly string[]): string[] =>
+  [...keys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+
+describe('planning a job on S3', () => {
+  it('finds every object once, in key order, however the listing is split', async () => {
+    await using planner = await setUp();
+    const plan = (await planner.plan())!;
+    expect(await planner.keysOf(plan)).toEqual(inOrder(KEYS));
+    expect(plan.images).toBe(KEYS.length);
+    expect(plan.shards.every(({ refs }) => refs <= 8)).toBe(true);
+  });
+
+  it('plans a prefix, also one that ends within a name', async () => {
+    await using planner = await setUp();
+    const source = { kind: 'prefix', bucket: 'photos', prefix: '2025/b' } as const;
+    const keys = await planner.keysOf((await planner.plan({ source }))!);
+    expect(keys).toEqual(inOrder(KEYS.filter((key) => key.startsWith('2025/b'))));
+  });
+
+  it('filters by suffix, glob, size and date', async () => {
+    await using planner = await setUp();
+    const count = async (change: Partial<SourceFilter>): Promise<number> => {
+      await planner.works.delete(['jobs/job/plan.json']);
+      return (await planner.plan({ filter: filter(change) }))!.images;
+    };
+    expect(await count({ suffixes: ['.png'] })).toBe(30);
+    expect(await count({ include: ['2025/**'], exclude: ['**/1*.jpg'] })).toBe(49);
+    expect(await count({ minBytes: 14 })).toBe(KEYS.filter((key) => Buffer.byteLength(key) >= 14).length);
+    expect(await count({ modifiedAfter: '2099-01-01T00:00:00Z' })).toBe(KEYS.length);
+  });
+
+  it('goes on where it was when time ran short, losing and doubling nothing', async () => {
+    await using planner = await setUp();
+    let plan: Plan | undefined;
+    let invocations = 0;
+    while (plan === undefined) {
+      let looks = 0;
+      // Enough time for some entries of each segment, and then none.
+      plan = await planner.plan({}, () => (++looks > 25 ? 0 : 60_000));
+      if (++invocations > 100) throw new Error('it makes no progress');
+    }
+    expect(invocations).toBeGreaterThan(2);
+    expect(await planner.keysOf(plan)).toEqual(inOrder(KEYS));
+  });
+
+  it('plans what a list of keys names, and reports what is wrong with its lines', async () => {
+    await using planner = await setUp();
+    await planner.bucket.put('list.txt', Buffer.from('a.jpg\n# a comment\n{"key":"Z.jpg"}\n../out\na.jpg\n'));
+    const source = { kind: 'keys', bucket: 'photos', lists: 'lists', manifest: 'list.txt' } as const;
+    const plan = (await planner.plan({ source }))!;
+    expect(await planner.keysOf(plan)).toEqual(['a.jpg', 'Z.jpg']);
+    expect(plan.problems.map(({ line }) => line)).toEqual([4, 5]);
+  });
+
+  it('plans what an inventory lists', async () => {
+    await using planner = await setUp();
+    const csv = KEYS.map((key) => `"photos","${encodeURIComponent(key)}","5"`);
+    const files = [csv.slice(0, 40), csv.slice(40)];
+    const zipped = files.map((lines) => gzipSync(lines.join('\n')));
+    for (const [i, file] of zipped.entries()) await planner.bucket.put(`f${i}`, file);
+    const manifest = {
+      sourceBucket: 'photos',
+      destinationBucket: 'arn:aws:s3:::reports',
+      version: '2016-11-30',
+      fileFormat: 'CSV',
+      fileSchema: 'Bucket, Key, Size',
+      files: zipped.map((file, i) => ({
+        key: `f${i}`,
+        size: file.length,
+        MD5checksum: createHash('md5').update(file).digest('hex'),
+      })),
+    };
+    await planner.bucket.put('manifest.json', Buffer.from(JSON.stringify(manifest)));
+    const source = {
+      kind: 'inventory',
+      bucket: 'photos',
+      reports: 'reports',
+      manifest: 'manifest.json',
+    } as const;
+    const plan = (await planner.plan({ source }))!;
+    expect(await planner.keysOf(plan)).toEqual(KEYS);
+  });
+
+  it('gives the same plan when it is asked twice', async () => {
+    await using planner = await setUp();
+    expect(await planner.plan()).toEqual(await planner.plan());
+  });
+});

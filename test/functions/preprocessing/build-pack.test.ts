@@ -1,0 +1,139 @@
+import { spawnSync } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { FolderStore } from '#adapters/folder-store.ts';
+import { SluiceError } from '#core/error.ts';
+import { packKey } from '#core/job-layout.ts';
+import { decodePack } from '#core/pack.ts';
+import { PreprocessSpec } from '#core/preprocess-spec.ts';
+import { refusal } from '#core/refusal.ts';
+import { buildPack, type PackBuilderPorts, type PackRequest } from '#functions/preprocessing/build-pack.ts';
+import { temporaryFolder } from '#test/support/temporary-folder.ts';
+
+const spec = PreprocessSpec.parse({
+  widthPx: 2,
+  heightPx: 1,
+  resize: { mode: 'squash' },
+  kernel: 'linear',
+  color: 'srgb',
+  background: [0, 0, 0],
+});
+const options = { maxImageBytes: 100, imagesInFlight: 3, maxInFlightBytes: 100 };
+
+/** Decodes a file to a row filled with its first byte; a file that begins with "x" is corrupt. */
+const preprocess: PackBuilderPorts['preprocess'] = async (bytes, _spec, row) => {
+  // Later files finish first: the order in the pack must not depend on it.
+  await new Promise((resolve) => setTimeout(resolve, 30 - (bytes[0] as number) / 10));
+  if (bytes[0] === 120) return { ok: false, refusal: refusal('corrupt', 'begins with x') };
+  row.fill(bytes[0] as number);
+  return {
+    ok: true,
+    image: { widthPx: 20, heightPx: 10, format: 'png', contentHash: 'a'.repeat(32), perceptualHash: null },
+  };
+};
+
+async function build(
+  files: Record<string, string>,
+  change: { refs?: string[]; refused?: PackRequest['refused'] } = {},
+) {
+  const folder = await temporaryFolder();
+  const source = new FolderStore(join(folder.path, 'source'));
+  const works = new FolderStore(join(folder.path, 'works'));
+  for (const [key, content] of Object.entries(files)) await source.put(key, Buffer.from(content));
+  const keys = change.refs ?? Object.keys(files);
+  const request: PackRequest = {
+    id: { job: 'job', stage: 'stage', name: '000003-002' },
+    source: { kind: 'folder', root: folder.path },
+    refs: keys.map((key) => ({ key, etag: 'planned', bytes: 1 })),
+    preprocess: spec,
+    preprocessHash: 'h',
+    ...(change.refused && { refused: change.refused }),
+  };
+  const built = await buildPack(request, options, { source, works, decoderVersion: 'd', preprocess });
+  const { body } = await works.get(packKey(request.id));
+  return { ...folder, source, built, file: body, pack: decodePack(body) };
+}
+
+describe('building a pack', () => {
+  it('keeps the items in the order of their refs, densely, and the refused ones beside them', async () => {
+    await using done = await build({ a: 'a', b: 'x broken', c: 'c', d: 'd' });
+    const { header, images } = done.pack;
+    expect(header.items.map(({ index, ref }) => [index, ref.key])).toEqual([
+      [0, 'a'],
+      [2, 'c'],
+      [3, 'd'],
+    ]);
+    expect(header.refused.map(({ index, ref, refusal }) => [index, ref.key, refusal.code])).toEqual([
+      [1, 'b', 'corrupt'],
+    ]);
+    expect(images.toString()).toBe('aaaaaaccccccdddddd');
+    expect(done.built).toEqual({ bytes: done.file.length, images: 3, refused: 1 });
+  });
+
+  it('refuses what is missing or too large, and records what was read and not what was planned', async () => {
+    await using done = await build({ a: 'a', large: 'l'.repeat(101) }, { refs: ['a', 'gone', 'large'] });
+    expect(done.pack.header.refused.map(({ refusal }) => refusal.code)).toEqual([
+      'missing',
+      'too-many-bytes',
+    ]);
+    expect(done.pack.header.items[0]?.ref).toEqual({ ...(await done.source.head('a')) });
+  });
+
+  it('does not touch images that were refused before', async () => {
+    await using done = await build({ a: 'a', b: 'b' }, { refused: { 0: refusal('timed-out', 'too slow') } });
+    expect(done.pack.header.refused[0]).toMatchObject({
+      index: 0,
+      refusal: { code: 'timed-out' },
+      preprocessMs: 0,
+    });
+    expect(done.pack.header.items.map(({ ref }) => ref.key)).toEqual(['b']);
+  });
+
+  it('fails when the store does not answer, since that is no image’s fault', async () => {
+    const source = new FolderStore('/nowhere');
+    source.get = () => Promise.reject(new SluiceError('store-unavailable', 'down', { retryable: true }));
+    const request: PackRequest = {
+      id: { job: 'j', stage: 's', name: 'n' },
+      source: { kind: 'folder', root: '/nowhere' },
+      refs: [{ key: 'a', etag: '', bytes: 1 }],
+      preprocess: spec,
+      preprocessHash: 'h',
+    };
+    const building = buildPack(request, options, { source, works: source, decoderVersion: 'd', preprocess });
+    await expect(building).rejects.toMatchObject({ code: 'store-unavailable' });
+  });
+});
+
+const PYTHON = process.env['SLUICE_PYTHON'] ?? 'python3';
+const lacking = spawnSync(PYTHON, ['-c', 'import safetensors.numpy'], { stdio: 'ignore' }).status !== 0;
+
+describe.skipIf(lacking)(
+  `Python's safetensors ${lacking ? `(needs ${PYTHON} with safetensors and numpy; set SLUICE_PYTHON)` : ''}`,
+  () => {
+    it('opens a pack: the tensor, the items and the refused items', async () => {
+      await using done = await build({ a: 'a', b: 'x broken', c: 'c' });
+      const path = join(done.path, 'pack.safetensors');
+      await writeFile(path, done.file);
+      const program = `
+import json, sys
+from safetensors import safe_open
+with safe_open(sys.argv[1], framework="numpy") as pack:
+    images, about = pack.get_tensor("images"), json.loads(pack.metadata()["sluice"])
+print(json.dumps([images.tolist(), str(images.dtype), [i["ref"]["key"] for i in about["items"]], about["refused"][0]["refusal"]]))`;
+      const { stdout } = spawnSync(PYTHON, ['-c', program, path], { encoding: 'utf8' });
+      const row = (level: number): number[][][] => [
+        [
+          [level, level, level],
+          [level, level, level],
+        ],
+      ];
+      expect(JSON.parse(stdout)).toEqual([
+        [row(97), row(99)],
+        'uint8',
+        ['a', 'c'],
+        { code: 'corrupt', detail: 'begins with x' },
+      ]);
+    });
+  },
+);

@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest';
+import { ImageLimits } from '#core/limits.ts';
+import { PreprocessSpec } from '#core/preprocess-spec.ts';
+import type { PackRequest } from '#functions/preprocessing/build-pack.ts';
+import { PackProcesses } from '#functions/preprocessing/pack-processes.ts';
+
+const entry = new URL('../../support/hostile-pack-process.ts', import.meta.url);
+const location = { kind: 'folder', root: '/nowhere' } as const;
+const setup = {
+  works: location,
+  limits: ImageLimits.parse({}),
+  options: { maxImageBytes: 1, imagesInFlight: 1, maxInFlightBytes: 1 },
+};
+const spec = PreprocessSpec.parse({
+  widthPx: 8,
+  heightPx: 8,
+  resize: { mode: 'squash' },
+  kernel: 'linear',
+  color: 'srgb',
+  background: [0, 0, 0],
+});
+
+function request(...keys: string[]): PackRequest {
+  return {
+    id: { job: 'j', stage: 's', name: 'n' },
+    source: location,
+    refs: keys.map((key) => ({ key, etag: '', bytes: 0 })),
+    preprocess: spec,
+    preprocessHash: 'h',
+  };
+}
+
+describe('decoding processes', () => {
+  it('find the image that takes a process down, refuse that one, and decode the others', async () => {
+    await using processes = new PackProcesses(1, setup, entry);
+    expect((await processes.build(request('a', 'crash', 'b', 'crash too'))).refused).toBe(2);
+  });
+
+  it('start a pack again without the images that hold their decoders', async () => {
+    await using processes = new PackProcesses(1, setup, entry);
+    expect((await processes.build(request('stuck', 'a', 'stuck too'))).refused).toBe(2);
+  });
+
+  it('give up a process in which a decoder still runs on, and keep a sound one', async () => {
+    await using processes = new PackProcesses(1, setup, entry);
+    const pids = [];
+    for (const key of ['a', 'b', 'one stuck', 'c']) pids.push((await processes.build(request(key))).images);
+    expect(pids[1]).toBe(pids[0]);
+    expect(pids[2]).toBe(pids[0]);
+    expect(pids[3]).not.toBe(pids[0]);
+  });
+
+  it('pass on that a store does not answer: that is no image’s fault', async () => {
+    await using processes = new PackProcesses(1, setup, entry);
+    await expect(processes.build(request('store down'))).rejects.toMatchObject({
+      code: 'store-unavailable',
+      retryable: true,
+    });
+  });
+
+  it('do not try for ever when a process ends before its first image', async () => {
+    await using processes = new PackProcesses(1, setup, entry);
+    await expect(processes.build(request('unstartable'))).rejects.toMatchObject({ code: 'internal' });
+  });
+
+  it('end with their owner, failing what was under way', async () => {
+    const processes = new PackProcesses(1, setup, entry);
+    const building = processes.build(request('a', 'b', 'c')).catch((error: unknown) => error);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await processes[Symbol.asyncDispose]();
+    expect(await building).toMatchObject({ code: 'internal' });
+  });
+});

@@ -1,0 +1,69 @@
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { DisturbedBackfill } from '#test/support/disturbed-backfill.ts';
+
+let backfill: DisturbedBackfill;
+beforeAll(async () => {
+  backfill = await DisturbedBackfill.prepare();
+});
+
+describe('a backfill', () => {
+  it.each([
+    'part:before',
+    'part:after',
+    'act:before',
+    'act:after',
+    'ack:before',
+    'ack:after',
+    'delete:before',
+    'delete:after',
+  ])('outlives a worker that is killed at %s', async (point) => {
+    await using running = await backfill.start();
+    running.startFunctions();
+    await running.submit('job');
+    const dying = running.startWorker({ DIE_AT: point }, 'test/support/dying-worker.ts');
+    const [, signal] = await once(dying, 'exit');
+    expect(signal).toBe('SIGKILL');
+    await running.startWorkerHere();
+    await backfill.expectWhole(running);
+  });
+
+  it('outlives a preprocess function that is killed in mid-shard', async () => {
+    let putPacks = 0;
+    await using running = await backfill.start({
+      aws: {
+        fault: ({ method, url }) => {
+          if (method === 'PUT' && url.includes('/packs/')) putPacks++;
+          return undefined;
+        },
+      },
+    });
+    running.startFunctions({ only: ['plan'] });
+    await running.submit('job');
+    await running.reached('job', 'running');
+    const host = running.startProcess('local-aws/function-host.ts', ['preprocess', '--concurrency', '1']);
+    while (putPacks === 0) await sleep(1);
+    host.kill('SIGKILL');
+    await once(host, 'exit');
+    await running.stopFunctions();
+    running.startFunctions();
+    await running.startWorkerHere();
+    await backfill.expectWhole(running);
+  });
+
+  it('does not mind clocks that differ by an hour', async () => {
+    await using running = await backfill.start();
+    running.startFunctions();
+    running.startWorker({
+      CLOCK_SKEW_MS: '3600000',
+      NODE_OPTIONS: '--import ./test/support/skewed-clock.mjs',
+    });
+    running.startWorker({
+      CLOCK_SKEW_MS: '-3600000',
+      NODE_OPTIONS: '--import ./test/support/skewed-clock.mjs',
+    });
+    await running.submit('job');
+    await backfill.expectWhole(running);
+  });
+});

@@ -1,0 +1,61 @@
+import type { FeedMeter } from './feed-meter.ts';
+import type { LoadedPack, PackLane } from './pack-lane.ts';
+
+export interface BatchOptions {
+  /** Packs are merged up to so many images. A larger pack runs alone. */
+  readonly batchSize: number;
+  /** How long the first pack of a batch waits for more. */
+  readonly maxWaitMs: number;
+}
+
+/** Takes batches of packs from a lane. */
+export class LaneBatches {
+  readonly #lane: PackLane;
+  readonly #options: BatchOptions;
+  readonly #meter: FeedMeter;
+
+  constructor(lane: PackLane, options: BatchOptions, meter: FeedMeter) {
+    this.#lane = lane;
+    this.#options = options;
+    this.#meter = meter;
+  }
+
+  /** The next batch, at least one pack; `undefined` once the lane is over. */
+  async next(): Promise<LoadedPack[] | undefined> {
+    const lane = this.#lane;
+    let first = this.#take(() => true);
+    while (first === undefined) {
+      if (lane.ready.isOver) return undefined;
+      this.#meter.enter(lane.name, lane.isFetching ? 'fetch' : 'message');
+      await lane.changed();
+      first = this.#take(() => true);
+    }
+    return this.#fill(first);
+  }
+
+  async #fill(first: LoadedPack): Promise<LoadedPack[]> {
+    const { batchSize, maxWaitMs } = this.#options;
+    const lane = this.#lane;
+    const batch = [first];
+    let images = first.pack.header.items.length;
+    const fits = (next: LoadedPack): boolean => images + next.pack.header.items.length <= batchSize;
+    const deadline = performance.now() + maxWaitMs;
+    for (;;) {
+      for (let next = this.#take(fits); next !== undefined; next = this.#take(fits)) {
+        batch.push(next);
+        images += next.pack.header.items.length;
+      }
+      const waitMs = deadline - performance.now();
+      // What is ready and does not fit will not fit later either; without more on their way there is nothing to wait for.
+      if (images >= batchSize || lane.ready.size > 0 || !lane.isFetching || waitMs <= 0) return batch;
+      this.#meter.enter(lane.name, 'fetch');
+      await lane.changed(waitMs);
+    }
+  }
+
+  #take(fits: (next: LoadedPack) => boolean): LoadedPack | undefined {
+    const loaded = this.#lane.ready.shiftIf(fits);
+    if (loaded !== undefined) this.#lane.release();
+    return loaded;
+  }
+}

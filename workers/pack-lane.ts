@@ -1,0 +1,225 @@
+import PQueue from 'p-queue';
+import { messageOf, SluiceError } from '#core/error.ts';
+import { packIdText, packKey, partKey } from '#core/job-layout.ts';
+import { PackMessage, parseMessage } from '#core/messages.ts';
+import { decodePack, type Pack } from '#core/pack.ts';
+import type { Lease, MessageQueue } from '#core/ports/message-queue.ts';
+import type { ObjectStore } from '#core/ports/object-store.ts';
+import { fetchPack } from './fetch-pack.ts';
+import { Handoff } from './handoff.ts';
+import type { LeaseKeeper } from './lease-keeper.ts';
+
+/** A pack that is ready to be inferred, and the delivery that it came by. */
+export interface LoadedPack {
+  readonly lease: Lease;
+  readonly message: PackMessage;
+  readonly pack: Pack;
+  readonly lane: PackLane;
+}
+
+export interface PackLaneOptions {
+  readonly name: 'live' | 'bulk';
+  /** Packs that are loading or ready at the same time. */
+  readonly prefetchPacks: number;
+  /** A pack made with another preprocess spec, or for another stage, is foreign here. */
+  readonly stage: string;
+  readonly preprocessHash: string;
+  /** A pack that is gone or damaged is asked for again so often, before it is given up. */
+  readonly maxRemakes: number;
+}
+
+export interface PackLanePorts {
+  readonly works: ObjectStore;
+  readonly packs: MessageQueue;
+  readonly keeper: LeaseKeeper;
+  /** Asks for the pack again; left out, a lost pack is a failed delivery. */
+  remake?(message: PackMessage): Promise<void>;
+  onFailedDelivery?(message: PackMessage | undefined, reason: string): void;
+}
+
+/** Short enough for a drain, long enough to cost little: SQS's own limit is 20 s. */
+const RECEIVE_WAIT_MS = 20_000;
+const RECEIVE_AGAIN_AFTER_MS = 1_000;
+const FETCHERS = 4;
+
+/**
+ * One lane of packs on its way to the model: receives messages, fetches and checks their packs, and holds them ready,
+ * never more than `prefetchPacks` at once.
+ */
+export class PackLane {
+  readonly name: 'live' | 'bulk';
+  readonly ready: Handoff<LoadedPack>;
+  readonly #options: PackLaneOptions;
+  readonly #ports: PackLanePorts;
+  readonly #fetches = new PQueue({ concurrency: FETCHERS });
+  #held = 0;
+  #released: (() => void) | undefined;
+  #watchers: (() => void)[] = [];
+
+  constructor(options: PackLaneOptions, ports: PackLanePorts) {
+    this.name = options.name;
+    this.#options = options;
+    this.#ports = ports;
+    this.ready = new Handoff(options.prefetchPacks);
+  }
+
+  /** Whether packs are on their way from the store. */
+  get isFetching(): boolean {
+    return this.#held > this.ready.size;
+  }
+
+  /** Waits until something of this lane has come or gone. */
+  async changed(withinMs?: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#watchers.push(resolve);
+      if (withinMs !== undefined) timer = setTimeout(resolve, withinMs);
+    });
+    clearTimeout(timer);
+  }
+
+  #notify(): void {
+    const watchers = this.#watchers;
+    this.#watchers = [];
+    for (const resolve of watchers) resolve();
+  }
+
+  /** The pack has left for the model: there is room for another one. */
+  release(): void {
+    this.#held--;
+    this.#released?.();
+  }
+
+  /** Receives until `stop`; what has been received by then and is not loaded yet goes back at once. */
+  async run(stop: AbortSignal): Promise<void> {
+    stop.addEventListener('abort', () => this.#released?.(), { once: true });
+    while (!stop.aborted) {
+      const room = this.#options.prefetchPacks - this.#held;
+      if (room === 0) {
+        await new Promise<void>((resolve) => {
+          this.#released = resolve;
+        });
+        continue;
+      }
+      const leases = await this.#receive(room, stop);
+      for (const lease of leases) {
+        this.#held++;
+        this.#ports.keeper.keep(lease);
+        void this.#fetches.add(() => this.#load(lease, stop));
+      }
+      if (leases.length > 0) this.#notify();
+    }
+    await this.#fetches.onIdle();
+    this.ready.close();
+    this.#notify();
+  }
+
+  /** Gives a pack back at once, to any worker. */
+  async giveBack(loaded: LoadedPack): Promise<void> {
+    this.#ports.keeper.release(loaded.lease);
+    await loaded.lease.retry();
+  }
+
+  /** The delivery has come to its end, one way or another. */
+  settle(lease: Lease): void {
+    this.#ports.keeper.release(lease);
+  }
+
+  /** A delivery that did not lead to a part goes back to the queue, or to where it can be mended. */
+  async refuse(lease: Lease, message: PackMessage | undefined, error: unknown): Promise<void> {
+    this.#ports.keeper.release(lease);
+    const reason = messageOf(error);
+    try {
+      await this.#refuse(lease, message, error, reason);
+    } catch {
+      // The queue does not answer either: the lease runs out, and the message comes back by itself.
+    }
+  }
+
+  async #refuse(
+    lease: Lease,
+    message: PackMessage | undefined,
+    error: unknown,
+    reason: string,
+  ): Promise<void> {
+    const code = error instanceof SluiceError ? error.code : 'internal';
+    const lost = code === 'object-missing' || code === 'pack-damaged';
+    if (message !== undefined && lost) {
+      // A pack is gone when its part was written: the rest of that delivery's work was done by another one.
+      if ((await this.#ports.works.head(partKey(message))) !== undefined) return lease.ack();
+      if (this.#ports.remake !== undefined && remakesOf(message) < this.#options.maxRemakes) {
+        await this.#ports.remake(message);
+        return lease.ack();
+      }
+    }
+    this.#ports.onFailedDelivery?.(message, reason);
+    if (code === 'message-malformed' || lost) return lease.bury(reason);
+    return lease.retry({ reason });
+  }
+
+  async #receive(room: number, stop: AbortSignal): Promise<Lease[]> {
+    try {
+      return await this.#ports.packs.receive({
+        maxMessages: room,
+        waitMs: RECEIVE_WAIT_MS,
+        signal: stop,
+      });
+    } catch (error) {
+      this.#ports.onFailedDelivery?.(undefined, messageOf(error));
+      await new Promise((resolve) => setTimeout(resolve, RECEIVE_AGAIN_AFTER_MS));
+      return [];
+    }
+  }
+
+  async #load(lease: Lease, stop: AbortSignal): Promise<void> {
+    let message: PackMessage | undefined;
+    try {
+      if (stop.aborted) {
+        this.#ports.keeper.release(lease);
+        await lease.retry();
+        this.release();
+        return;
+      }
+      message = parseMessage(PackMessage, lease.body);
+      const pack = await this.load(message);
+      await this.ready.push({ lease, message, pack, lane: this });
+    } catch (error) {
+      this.release();
+      await this.refuse(lease, message, error);
+    }
+    this.#notify();
+  }
+
+  /** The pack of a message. @throws SluiceError `pack-damaged`, `object-missing`, or `message-malformed` for a foreign one. */
+  async load(message: PackMessage): Promise<Pack> {
+    const { stage, preprocessHash } = this.#options;
+    const pack = await this.#read(message);
+    if (pack.header.pack !== packIdText(message)) {
+      throw new SluiceError(
+        'pack-damaged',
+        `expected pack "${packIdText(message)}", got "${pack.header.pack}"`,
+      );
+    }
+    if (message.stage !== stage || pack.header.preprocessHash !== preprocessHash) {
+      throw new SluiceError(
+        'message-malformed',
+        `a pack of stage "${message.stage}", preprocess ${pack.header.preprocessHash}; this worker runs "${stage}", preprocess ${preprocessHash}`,
+      );
+    }
+    return pack;
+  }
+
+  async #read(message: PackMessage): Promise<Pack> {
+    if ('inline' in message.pack) {
+      // A buffer of its own: the engine takes it away with everything that lies in it.
+      const base64 = message.pack.inline;
+      const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(base64, 'base64'));
+      return decodePack(bytes.subarray(0, bytes.write(base64, 'base64')));
+    }
+    return fetchPack(this.#ports.works, packKey(message), message.pack.bytes);
+  }
+}
+
+function remakesOf({ origin }: PackMessage): number {
+  return origin.lane === 'bulk' ? origin.remakes : origin.image.remakes;
+}

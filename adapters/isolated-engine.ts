@@ -1,4 +1,4 @@
-import { SluiceError, type SluiceErrorCode } from '#core/error.ts';
+import { messageOf, SluiceError, type SluiceErrorCode } from '#core/error.ts';
 import type { Engine, EngineBatch, Tensor, TensorInfo } from '#core/ports/engine.ts';
 import type { EngineResult, EngineSetup, EngineTask } from './engine-process.ts';
 import type { OnnxEngineOptions } from './onnx-engine.ts';
@@ -51,11 +51,12 @@ export class IsolatedEngine implements Engine {
     const process = new TaskProcess<EngineSetup, EngineTask, never, EngineResult>(
       entryFile('./engine-process.ts', import.meta.url),
       setup,
+      'the process of the model',
     );
     const outcome = await within(MAX_LOAD_SECONDS, process.run({ kind: 'load' })).catch(
       (cause): EngineResult => ({
         kind: 'failed',
-        message: `ONNX Runtime ended its process while it loaded the model (${cause})`,
+        message: `ONNX Runtime did not survive loading the model: ${messageOf(cause)}`,
       }),
     );
     if (outcome !== 'overrun' && outcome.kind === 'loaded')
@@ -92,7 +93,7 @@ export class IsolatedEngine implements Engine {
     const images = Object.values(batch)[0]?.shape[0] ?? 0;
     const seconds = maxSecondsPerRun * Math.max(1, Math.ceil(images / maxBatch));
     const result = await within(seconds, this.#process.run({ kind: 'run', batch })).catch((cause) => {
-      this.#dead ??= unavailable(`the model took its process down (${cause})`);
+      this.#dead ??= unavailable(`the model took its process down: ${messageOf(cause)}`);
       throw this.#dead;
     });
     if (result === 'overrun') {

@@ -25,9 +25,12 @@ interface Running<Event, Result> {
 export class TaskProcess<Setup, Task, Event, Result> {
   readonly #child: ChildProcess;
   #running: Running<Event, Result> | undefined;
+  readonly #what: string;
   #dead: SluiceError | undefined;
 
-  constructor(entry: URL, setup: Setup) {
+  /** @param what it is called in errors. */
+  constructor(entry: URL, setup: Setup, what = 'a decoding process') {
+    this.#what = what;
     this.#child = fork(fileURLToPath(entry), {
       execArgv: [...NODE_ARGUMENTS],
       serialization: 'advanced',
@@ -78,7 +81,7 @@ export class TaskProcess<Setup, Task, Event, Result> {
   }
 
   #die(how: string): void {
-    this.#dead ??= new SluiceError('internal', `a decoding process ${how}`, { retryable: true });
+    this.#dead ??= new SluiceError('internal', `${this.#what} ${how}`, { retryable: true });
     this.#running?.reject(this.#dead);
     this.#running = undefined;
   }

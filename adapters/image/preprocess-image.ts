@@ -69,9 +69,13 @@ async function scaledPixels(
   limits: ImageLimits,
 ): Promise<Uint8Array> {
   const { kernel } = spec;
-  if (kernel !== 'linear-sampled' && kernel !== 'linear-corners')
-    return picture.scaledTo(size, { ...spec, kernel });
   const { widthPx, heightPx } = picture.upright;
+  const isEnlarged =
+    size.widthPx >= widthPx && size.heightPx >= heightPx && size.widthPx + size.heightPx > widthPx + heightPx;
+  // Enlarging has nothing to antialias: linear is the same everywhere then, but libvips shifts the picture.
+  const samples =
+    kernel === 'linear-sampled' || kernel === 'linear-corners' || (kernel === 'linear' && isEnlarged);
+  if (!samples) return picture.scaledTo(size, { ...spec, kernel });
   // Worded for decoderRefusal: the picture is held whole here, whatever its format.
   if (widthPx * heightPx > limits.maxBufferedPixels)
     throw new Error('exceeds the limit of pixels held at once');

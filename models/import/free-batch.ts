@@ -2,6 +2,9 @@ import type { GraphProto, NodeProto } from '#models/onnx/generated/onnx_pb.js';
 import { addInts, constantsOf, int64Values, newNode } from './graph-constants.ts';
 import { freeName, readsOf } from './graph-walk.ts';
 
+/** Slice takes its bounds as inputs from this opset on. */
+const SLICE_INPUTS = 10;
+
 /** Operators whose result tells of a value's shape, not of its content. */
 const SHAPE_ONLY = new Set(['Shape', 'Size']);
 
@@ -11,12 +14,12 @@ const SHAPE_ONLY = new Set(['Shape', 'Size']);
  *
  * - Reshape to a constant shape: the first length becomes "whatever is left" (−1), or, where −1 is taken, "as in
  *   the input" (0), if it was the batch.
- * - Concat of images with a constant that was repeated for the batch (the class token of vision transformers): the
- *   constant is expanded to the batch at hand.
+ * - Concat of images with what does not come from them (the class token of vision transformers): it is repeated for
+ *   each image of the batch at hand.
  *
  * It is a guess about meaning, so the caller has to try the result: a batch must give what its images give alone.
  */
-export function freeBatch(graph: GraphProto, input: string, fixedBatch: number): void {
+export function freeBatch(graph: GraphProto, opset: number, input: string, fixedBatch: number): void {
   const constants = constantsOf(graph);
   const dependent = dependentOn(graph, input);
   const added: { before: NodeProto; nodes: NodeProto[] }[] = [];
@@ -27,8 +30,8 @@ export function freeBatch(graph: GraphProto, input: string, fixedBatch: number):
       // A constant of its own: other nodes may share the old one.
       if (freed !== undefined) node.input[1] = addInts(graph, `${node.output[0]}_shape`, freed);
     }
-    if (node.opType === 'Concat' && node.input.some((name) => dependent.has(name))) {
-      const nodes = expandConstants(graph, node, input, fixedBatch);
+    if (node.opType === 'Concat' && fixedBatch === 1 && node.input.some((name) => dependent.has(name))) {
+      const nodes = repeatPerImage(graph, node, input, opset, dependent);
       if (nodes.length > 0) added.push({ before: node, nodes });
     }
   }
@@ -59,26 +62,40 @@ function dependentOn(graph: GraphProto, input: string): ReadonlySet<string> {
   return dependent;
 }
 
-function expandConstants(graph: GraphProto, node: NodeProto, input: string, fixedBatch: number): NodeProto[] {
-  const axis = Number(node.attribute.find(({ name }) => name === 'axis')?.i ?? 0n);
-  const constants = constantsOf(graph);
+/**
+ * Nodes that repeat, for each image of the batch, what `node` joins with the images and what does not come from
+ * them. A shape that has another first length than 1 is left to fail in the trial.
+ */
+function repeatPerImage(
+  graph: GraphProto,
+  node: NodeProto,
+  input: string,
+  opset: number,
+  dependent: ReadonlySet<string>,
+): NodeProto[] {
+  // Joined along the batch itself: nothing that could be repeated.
+  if (node.attribute.find(({ name }) => name === 'axis')?.i === 0n) return [];
   const nodes: NodeProto[] = [];
   for (const [i, name] of node.input.entries()) {
-    const dims = constants.get(name)?.dims.map(Number);
-    // One copy only: a larger fixed batch repeats it, which Expand cannot undo.
-    if (dims === undefined || dims.length < 2 || dims[0] !== 1 || fixedBatch !== 1) continue;
-    if ((axis + dims.length) % dims.length === 0) continue;
-    const shape = freeName(graph, `${name}_batch_shape`);
-    const [whole, batch, expanded] = [`${shape}_of_input`, `${shape}_first`, `${shape}_expanded`];
-    const ones = addInts(graph, `${shape}_ones`, Array<number>(dims.length - 1).fill(1));
-    const zero = addInts(graph, `${shape}_zero`, [0]);
+    if (dependent.has(name)) continue;
+    const base = freeName(graph, `${node.output[0]}_${i}_repeated`);
+    const zero = addInts(graph, `${base}_zero`, [0]);
     nodes.push(
-      newNode('Shape', [input], whole),
-      newNode('Gather', [whole, zero], batch, { axis: 0 }),
-      newNode('Concat', [batch, ones], shape, { axis: 0 }),
-      newNode('Expand', [name, shape], expanded),
+      newNode('Shape', [input], `${base}_images`),
+      newNode('Gather', [`${base}_images`, zero], `${base}_batch`, { axis: 0 }),
+      newNode('Shape', [name], `${base}_one`),
+      withoutFirst(graph, `${base}_one`, `${base}_rest`, opset),
+      newNode('Concat', [`${base}_batch`, `${base}_rest`], `${base}_shape`, { axis: 0 }),
+      newNode('Expand', [name, `${base}_shape`], base),
     );
-    node.input[i] = expanded;
+    node.input[i] = base;
   }
   return nodes;
+}
+
+/** A list without its first member. */
+function withoutFirst(graph: GraphProto, from: string, to: string, opset: number): NodeProto {
+  const end = 2 ** 31 - 1;
+  if (opset < SLICE_INPUTS) return newNode('Slice', [from], to, { axes: [0], starts: [1], ends: [end] });
+  return newNode('Slice', [from, addInts(graph, `${to}_from`, [1]), addInts(graph, `${to}_to`, [end])], to);
 }

@@ -48,7 +48,8 @@ export function prepareGraph(model: ModelProto, options: PrepareOptions): Prepar
   const prepared = clone(ModelProtoSchema, model);
   const graph = prepared.graph as GraphProto;
   const { tensor, widthPx, heightPx } = options;
-  if (options.batchToFree !== undefined) freeBatch(graph, tensor.input, options.batchToFree);
+  if (options.batchToFree !== undefined)
+    freeBatch(graph, inspectGraph(model).opset, tensor.input, options.batchToFree);
   const input = freeName(graph, 'pixels');
   graph.node.unshift(...prologue(graph, input, tensor));
   graph.input = [

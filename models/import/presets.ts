@@ -40,12 +40,18 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
   },
   /** 0 to 1, the whole picture squashed into the input, as Keras's and TensorFlow.js's loaders do. */
   'zero-one': { ...PLAIN, scale: 1 / 255, resize: { mode: 'squash' } },
-  /** ultralytics/ultralytics, ultralytics/data/augment.py, `LetterBox`: 0 to 1, gray bars of 114 on both sides. */
-  yolo: { ...PLAIN, scale: 1 / 255, resize: { mode: 'letterbox', pad: 114, align: 'center' } },
-  /** Megvii-BaseDetection/YOLOX, yolox/data/data_augment.py, `preproc`: BGR levels, gray to the right and below. */
+  /** ultralytics/ultralytics, ultralytics/data/augment.py, `LetterBox`: OpenCV, 0 to 1, gray bars of 114 on both sides. */
+  yolo: {
+    ...PLAIN,
+    scale: 1 / 255,
+    kernel: 'linear-sampled',
+    resize: { mode: 'letterbox', pad: 114, align: 'center' },
+  },
+  /** Megvii-BaseDetection/YOLOX, yolox/data/data_augment.py, `preproc`: OpenCV, BGR levels, gray to the right and below. */
   yolox: {
     ...PLAIN,
     scale: 1,
+    kernel: 'linear-sampled',
     channelOrder: 'bgr',
     resize: { mode: 'letterbox', pad: 114, align: 'start' },
   },

@@ -81,7 +81,14 @@ export async function tryBatch(options: TrialOptions): Promise<BatchTrial> {
   try {
     runs = await runTrials(options, [...seeds.map((seed) => [seed]), seeds]);
   } catch (error) {
-    return { trouble: messageOf(error).split('\n')[0] as string };
+    const said = messageOf(error);
+    const [, operator, node] = /running (\w+) node\. Name:'([^']*)'/.exec(said) ?? [];
+    return {
+      trouble:
+        operator === undefined
+          ? (said.split('\n')[0] as string)
+          : `its node ${operator} "${node}" fails on several images`,
+    };
   }
   const together = runs.at(-1) as Outputs;
   for (const [name, tensor] of Object.entries(together)) {

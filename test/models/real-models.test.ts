@@ -28,7 +28,20 @@ const IMPORTS: Record<string, string[]> = {
   ],
   ultraface: [
     inModels('ultraface', 'version-RFB-320.onnx'),
-    ...['--resize', 'squash', '--scale', '1', '--mean', '127', '--std', '128', '--labels', 'face'],
+    ...[
+      '--resize',
+      'squash',
+      '--scale',
+      '1',
+      '--mean',
+      '127',
+      '--std',
+      '128',
+      '--labels',
+      'face',
+      '--kernel',
+      'linear-sampled',
+    ],
     ...['--min-score', '0.7', '--max-overlap', '0.3'],
   ],
   'yolox-nano': [
@@ -111,8 +124,9 @@ describe.skipIf(!hasAll)(`real models, imported with one command each ${hasAll ?
   it('yolox-nano finds the cat, the hot dog and four persons', async () => {
     const paths = ['coral_cat_720p.jpg', 'coral_hot_dog.jpg', 'coral_face.jpg'].map(photo);
     const [cat, hotDog, faces] = await resultsOf('yolox-nano', ...paths);
-    expect(Math.abs((cat?.scores['cat_max'] ?? 0) - 0.79)).toBeLessThan(0.02);
-    expect(Math.abs((hotDog?.scores['hot_dog_max'] ?? 0) - 0.81)).toBeLessThan(0.02);
+    // Known to two digits, from another resampler: with antialiasing they are 0.80 and 0.81, without 0.79 and 0.84.
+    expect(Math.abs((cat?.scores['cat_max'] ?? 0) - 0.79)).toBeLessThan(0.03);
+    expect(Math.abs((hotDog?.scores['hot_dog_max'] ?? 0) - 0.81)).toBeLessThan(0.03);
     expect(faces?.detections.filter(({ label }) => label === 'person')).toHaveLength(4);
   });
 

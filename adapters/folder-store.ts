@@ -84,7 +84,7 @@ export class FolderStore implements ObjectStore {
           `"${key}" has ${info.size} bytes, the limit is ${options.maxBytes}`,
         );
       }
-      const body = await readWhole(file, info.size, options.signal);
+      const body = await readWhole(file, (options.allocate ?? newBuffer)(info.size), options.signal);
       options.watch?.()(body);
       return { body, etag: etagOf(info) };
     } catch (error) {
@@ -219,13 +219,16 @@ async function linkless(error: unknown, from: string, to: string): Promise<void>
   await copyFile(from, to, constants.COPYFILE_EXCL);
 }
 
-async function readWhole(file: FileHandle, bytes: number, signal: AbortSignal | undefined): Promise<Buffer> {
-  // Not from Node's shared pool: a pack's memory is handed over to the inference thread whole.
-  const body = Buffer.allocUnsafeSlow(bytes);
+/** Not from Node's shared pool: a pack's memory is handed over to the inference thread whole. */
+function newBuffer(bytes: number): Buffer {
+  return Buffer.allocUnsafeSlow(bytes);
+}
+
+async function readWhole(file: FileHandle, body: Buffer, signal: AbortSignal | undefined): Promise<Buffer> {
   let filled = 0;
-  while (filled < bytes) {
+  while (filled < body.length) {
     signal?.throwIfAborted();
-    const { bytesRead } = await file.read(body, filled, bytes - filled);
+    const { bytesRead } = await file.read(body, filled, body.length - filled);
     if (bytesRead === 0) return body.subarray(0, filled);
     filled += bytesRead;
   }

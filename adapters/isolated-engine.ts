@@ -1,7 +1,7 @@
 import { messageOf, SluiceError, type SluiceErrorCode } from '#core/error.ts';
-import type { Engine, EngineBatch, Tensor, TensorInfo } from '#core/ports/engine.ts';
+import type { Engine, EngineBatch, RunOptions, Tensor, TensorInfo } from '#core/ports/engine.ts';
 import type { EngineResult, EngineSetup, EngineTask } from './engine-process.ts';
-import type { OnnxEngineOptions } from './onnx-engine.ts';
+import { memoryOf, type OnnxEngineOptions } from './onnx-engine.ts';
 import { entryFile } from './runtime.ts';
 import { TaskProcess } from './task-process.ts';
 
@@ -76,8 +76,12 @@ export class IsolatedEngine implements Engine {
    * @throws SluiceError `engine-failed` when the model fails on the batch; `engine-unavailable` when it did not end
    * within its time and was killed, when it took its process down, and for every run after that.
    */
-  run(batch: EngineBatch): Promise<Readonly<Record<string, Tensor>>> {
-    const turn = this.#last.then(() => this.#run(batch));
+  run(batch: EngineBatch, { recycle }: RunOptions = {}): Promise<Readonly<Record<string, Tensor>>> {
+    const turn = this.#last
+      .then(() => this.#run(batch))
+      .finally(() => {
+        if (recycle !== undefined) memoryOf(batch).forEach(recycle);
+      });
     this.#last = turn.catch(() => undefined);
     return turn;
   }
@@ -105,7 +109,8 @@ export class IsolatedEngine implements Engine {
       throw this.#dead;
     }
     if (result.kind === 'done') return result.outputs;
-    throw error('engine-failed', result.kind === 'failed' ? result.message : 'nothing was run', true);
+    const why = result.kind === 'failed' ? result.message : 'nothing was run';
+    throw error('engine-failed', `the model failed on a batch: ${why}`, true);
   }
 }
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
 import { SluiceError } from '#core/error.ts';
-import type { Engine, EngineBatch, Tensor, TensorInfo } from '#core/ports/engine.ts';
+import type { Engine, EngineBatch, RunOptions, Tensor, TensorInfo } from '#core/ports/engine.ts';
 import { entryFile, startThread } from './runtime.ts';
 
 /** Which model to load, and how. */
@@ -18,14 +18,28 @@ export interface OnnxEngineOptions {
 /** What the thread is asked, and what it answers; `id` pairs them. */
 export type EngineRequest = { id: number; batch: EngineBatch };
 export type EngineReply =
-  | { kind: 'ready'; inputs: TensorInfo[]; outputs: TensorInfo[] }
+  | { kind: 'ready'; inputs: readonly TensorInfo[]; outputs: readonly TensorInfo[] }
   | { kind: 'load-failed'; message: string }
-  | { kind: 'done'; id: number; outputs: Record<string, Tensor> }
-  | { kind: 'failed'; id: number; message: string };
+  | { kind: 'done'; id: number; outputs: Record<string, Tensor>; memory: ArrayBuffer[] }
+  | { kind: 'failed'; id: number; message: string; memory: ArrayBuffer[] };
 
 interface Pending {
   resolve(outputs: Record<string, Tensor>): void;
   reject(error: SluiceError): void;
+  readonly recycle: RunOptions['recycle'];
+}
+
+/** ONNX Runtime did not take a model. */
+export function notLoaded({ provider }: OnnxEngineOptions, why: string): SluiceError {
+  return new SluiceError(
+    'model-invalid',
+    `ONNX Runtime could not load the model with provider "${provider}": ${why}`,
+  );
+}
+
+/** The memory of a batch's tensors, each piece once. */
+export function memoryOf(batch: EngineBatch): ArrayBuffer[] {
+  return [...new Set(Object.values(batch).map(({ data }) => data.buffer as ArrayBuffer))];
 }
 
 /**
@@ -48,7 +62,7 @@ export class OnnxEngine implements Engine {
   private constructor(
     thread: Worker,
     provider: string,
-    ready: { inputs: TensorInfo[]; outputs: TensorInfo[] },
+    ready: { inputs: readonly TensorInfo[]; outputs: readonly TensorInfo[] },
   ) {
     this.#thread = thread;
     this.provider = provider;
@@ -70,19 +84,15 @@ export class OnnxEngine implements Engine {
     const [reply] = (await once(thread, 'message')) as [EngineReply];
     if (reply.kind === 'ready') return new OnnxEngine(thread, options.provider, reply);
     await thread.terminate();
-    throw new SluiceError(
-      'model-invalid',
-      `ONNX Runtime could not load the model with provider "${options.provider}": ${reply.kind === 'load-failed' ? reply.message : reply.kind}`,
-    );
+    throw notLoaded(options, reply.kind === 'load-failed' ? reply.message : reply.kind);
   }
 
-  async run(batch: EngineBatch): Promise<Readonly<Record<string, Tensor>>> {
+  async run(batch: EngineBatch, { recycle }: RunOptions = {}): Promise<Readonly<Record<string, Tensor>>> {
     if (this.#dead !== undefined) throw this.#dead;
     const id = this.#nextId++;
-    const buffers = new Set(Object.values(batch).map((tensor) => tensor.data.buffer as ArrayBuffer));
     return new Promise((resolve, reject) => {
-      this.#pending.set(id, { resolve, reject });
-      this.#thread.postMessage({ id, batch } satisfies EngineRequest, [...buffers]);
+      this.#pending.set(id, { resolve, reject, recycle });
+      this.#thread.postMessage({ id, batch } satisfies EngineRequest, memoryOf(batch));
     });
   }
 
@@ -94,6 +104,7 @@ export class OnnxEngine implements Engine {
     if (reply.kind !== 'done' && reply.kind !== 'failed') return;
     const pending = this.#pending.get(reply.id);
     this.#pending.delete(reply.id);
+    for (const memory of reply.memory) pending?.recycle?.(memory);
     if (reply.kind === 'done') pending?.resolve(reply.outputs);
     else
       pending?.reject(

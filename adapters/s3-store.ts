@@ -319,7 +319,12 @@ export class S3ObjectStore implements ObjectStore {
         );
       }
       return {
-        body: await readWhole(stream, bytes, abortSignal, options.watch?.()),
+        body: await readWhole(
+          stream,
+          (options.allocate ?? Buffer.allocUnsafeSlow)(bytes),
+          abortSignal,
+          options.watch?.(),
+        ),
         etag: bare(answer.ETag),
       };
     });
@@ -362,17 +367,14 @@ export class S3ObjectStore implements ObjectStore {
   }
 }
 
-/**
- * The stream in one buffer of its own, which another thread can be handed whole. By events: iterating over the stream
- * costs a fifth of the throughput.
- */
+/** Fills `body` from the stream. By events: iterating over the stream costs a fifth of the throughput. */
 function readWhole(
   stream: Readable,
-  bytes: number,
+  body: Buffer,
   signal: AbortSignal,
   watch?: (piece: Uint8Array) => void,
 ): Promise<Buffer> {
-  const body = Buffer.allocUnsafeSlow(bytes);
+  const bytes = body.length;
   let filled = 0;
   return new Promise<Buffer>((resolve, reject) => {
     const fail = (what: string): void => {

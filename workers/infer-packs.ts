@@ -4,22 +4,27 @@ import type { Pack } from '#core/pack.ts';
 import { EngineFault } from '#core/pack-records.ts';
 import type { Engine } from '#core/ports/engine.ts';
 import { batchOf, scoresOf } from './model-batch.ts';
+import type { RecycledMemory } from './recycled-memory.ts';
 
 export type Scores = Readonly<Record<string, number>>;
 
 /** With more images at fault than this in one pack, it is not the images. */
 const MAX_FAULTS = 8;
 
-/** The scores of all items of some packs, one after the other, from one run of the model. */
+/** The scores of all items of some packs, one after the other, from one run of the model, which takes their pixels. */
 export async function inferPacks(
   packs: readonly Pack[],
   manifest: ModelManifest,
   engine: Engine,
+  memory: RecycledMemory,
 ): Promise<Scores[]> {
   const filled = packs.filter((pack) => pack.header.items.length > 0);
   const images = filled.reduce((sum, pack) => sum + pack.header.items.length, 0);
   if (images === 0) return [];
-  return scoresOf(await engine.run(batchOf(filled, manifest)), manifest, images);
+  const outputs = await engine.run(batchOf(filled, manifest, memory), {
+    recycle: (used) => memory.give(used),
+  });
+  return scoresOf(outputs, manifest, images);
 }
 
 /**
@@ -34,13 +39,14 @@ export async function inferByHalves(
   reload: () => Promise<Pack>,
   manifest: ModelManifest,
   engine: Engine,
+  memory: RecycledMemory,
 ): Promise<(Scores | EngineFault)[]> {
   const pack = await reload();
   const results = new Array<Scores | EngineFault>(pack.header.items.length);
   let faults = 0;
   const infer = async (from: number, to: number): Promise<void> => {
     try {
-      const scores = await inferPacks([sliceOf(pack, from, to)], manifest, engine);
+      const scores = await inferPacks([sliceOf(pack, from, to)], manifest, engine, memory);
       for (const [i, score] of scores.entries()) results[from + i] = score;
     } catch (error) {
       if (error instanceof SluiceError && error.code === 'engine-unavailable') throw error;
@@ -56,7 +62,7 @@ export async function inferByHalves(
   };
   await infer(0, results.length);
   // A model that fails on everything must not make rows out of its own fault.
-  if (faults > 0) await inferPacks([blank(sliceOf(pack, 0, 1))], manifest, engine);
+  if (faults > 0) await inferPacks([blank(sliceOf(pack, 0, 1))], manifest, engine, memory);
   return results;
 }
 

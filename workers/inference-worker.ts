@@ -18,6 +18,7 @@ import { type BatchOptions, LaneBatches } from './lane-batches.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import { checkModelFits } from './model-batch.ts';
 import { type LoadedPack, PackLane } from './pack-lane.ts';
+import { RecycledMemory } from './recycled-memory.ts';
 
 export interface InferenceWorkerOptions extends BatchOptions {
   readonly manifest: ModelManifest;
@@ -64,6 +65,7 @@ export class InferenceWorker {
   readonly #options: InferenceWorkerOptions;
   readonly #ports: InferenceWorkerPorts;
   readonly #scores: readonly string[];
+  readonly #memory = new RecycledMemory();
 
   /** @throws SluiceError `model-invalid` where the manifest does not fit the engine's model. */
   constructor(options: InferenceWorkerOptions, ports: InferenceWorkerPorts) {
@@ -136,6 +138,7 @@ export class InferenceWorker {
         works,
         packs,
         keeper,
+        memory: this.#memory,
         ...(remake && { remake }),
         ...(onFailedDelivery && { onFailedDelivery }),
       },
@@ -159,6 +162,7 @@ export class InferenceWorker {
         batch.map(({ pack }) => pack),
         manifest,
         engine,
+        this.#memory,
       );
       let from = 0;
       return batch.map((loaded) => {
@@ -174,7 +178,8 @@ export class InferenceWorker {
       for (const loaded of batch) {
         const { lane, lease, message } = loaded;
         try {
-          done.push({ loaded, scores: await inferByHalves(() => lane.load(message), manifest, engine) });
+          const scores = await inferByHalves(() => lane.load(message), manifest, engine, this.#memory);
+          done.push({ loaded, scores });
         } catch (error) {
           if (isDead(error)) throw error;
           await lane.refuse(lease, message, error);

@@ -4,31 +4,39 @@ import { placementOf } from '#core/geometry.ts';
 import type { ModelManifest } from '#core/model-manifest.ts';
 import type { Pack } from '#core/pack.ts';
 import type { EngineBatch, Tensor, TensorInfo } from '#core/ports/engine.ts';
+import type { RecycledMemory } from './recycled-memory.ts';
 
 /**
- * The inputs of a model for several packs, one after the other. One pack is passed on as it lies in memory;
- * several are joined with one copy each.
+ * The inputs of a model for several packs, one after the other, whose pixels are gone after it. One pack is passed on
+ * as it lies in memory; several are joined with one copy each.
  */
-export function batchOf(packs: readonly Pack[], manifest: ModelManifest): EngineBatch {
+export function batchOf(
+  packs: readonly Pack[],
+  manifest: ModelManifest,
+  memory: RecycledMemory,
+): EngineBatch {
   return Object.fromEntries(
     manifest.inputs.map((input) => [
       input.name,
-      input.from === 'pixels' ? pixelsOf(packs) : contentSizesOf(packs, manifest),
+      input.from === 'pixels' ? pixelsOf(packs, memory) : contentSizesOf(packs, manifest),
     ]),
   );
 }
 
-function pixelsOf(packs: readonly Pack[]): Tensor {
+function pixelsOf(packs: readonly Pack[], memory: RecycledMemory): Tensor {
   const first = packs[0] as Pack;
   const images = packs.reduce((sum, pack) => sum + pack.header.items.length, 0);
-  const data = packs.length === 1 ? first.images : joined(packs);
+  const data = packs.length === 1 ? first.images : joined(packs, memory);
   return { dtype: 'uint8', shape: [images, first.heightPx, first.widthPx, 3], data };
 }
 
-function joined(packs: readonly Pack[]): Uint8Array {
-  const data = Buffer.allocUnsafeSlow(packs.reduce((sum, pack) => sum + pack.images.length, 0));
+function joined(packs: readonly Pack[], memory: RecycledMemory): Uint8Array {
+  const data = memory.take(packs.reduce((sum, pack) => sum + pack.images.length, 0));
   let at = 0;
-  for (const pack of packs) at += pack.images.copy(data, at);
+  for (const { images } of packs) {
+    at += images.copy(data, at);
+    memory.give(images.buffer as ArrayBuffer);
+  }
   return data;
 }
 

@@ -8,6 +8,7 @@ import type { ObjectStore } from '#core/ports/object-store.ts';
 import { fetchPack } from './fetch-pack.ts';
 import { Handoff } from './handoff.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
+import type { RecycledMemory } from './recycled-memory.ts';
 
 /** A pack that is ready to be inferred, and the delivery that it came by. */
 export interface LoadedPack {
@@ -32,6 +33,8 @@ export interface PackLanePorts {
   readonly works: ObjectStore;
   readonly packs: MessageQueue;
   readonly keeper: LeaseKeeper;
+  /** What packs are read into. */
+  readonly memory: RecycledMemory;
   /** Asks for the pack again; left out, a lost pack is a failed delivery. */
   remake?(message: PackMessage): Promise<void>;
   onFailedDelivery?(message: PackMessage | undefined, reason: string): void;
@@ -210,13 +213,13 @@ export class PackLane {
   }
 
   async #read(message: PackMessage): Promise<Pack> {
+    const { works, memory } = this.#ports;
     if ('inline' in message.pack) {
-      // A buffer of its own: the engine takes it away with everything that lies in it.
       const base64 = message.pack.inline;
-      const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(base64, 'base64'));
+      const bytes = memory.take(Buffer.byteLength(base64, 'base64'));
       return decodePack(bytes.subarray(0, bytes.write(base64, 'base64')));
     }
-    return fetchPack(this.#ports.works, packKey(message), message.pack.bytes);
+    return fetchPack(works, packKey(message), message.pack.bytes, memory);
   }
 }
 

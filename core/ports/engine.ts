@@ -25,7 +25,12 @@ export interface Engine extends AsyncDisposable {
   readonly provider: string;
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
-  run(batch: EngineBatch, options?: { signal?: AbortSignal }): Promise<Readonly<Record<string, Tensor>>>;
+  run(batch: EngineBatch, options?: RunOptions): Promise<Readonly<Record<string, Tensor>>>;
+}
+
+export interface RunOptions {
+  /** Takes the memory of the inputs back once the model has done with it; without it, it is given up. */
+  readonly recycle?: (memory: ArrayBuffer) => void;
 }
 
 /** Inputs by name. All have the same first dimension, the batch. */

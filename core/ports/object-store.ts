@@ -28,6 +28,8 @@ export interface GetOptions {
    * piece in turn, while it is still in the processor's cache: the cheapest time to compute a checksum.
    */
   readonly watch?: () => (piece: Uint8Array) => void;
+  /** Gives the memory that the body is read into, of exactly so many bytes; by default fresh memory of its own. */
+  readonly allocate?: (bytes: number) => Buffer;
 }
 
 /** Writes one large object piece by piece. Nothing is visible under the key before `commit`. */

@@ -6,10 +6,10 @@ import { type Fault, type LocalAws, startLocalAws } from '#local-aws/server.ts';
 import { describeMessageQueue } from '#test/contracts/message-queue.ts';
 
 let aws: LocalAws;
-let fault: Fault;
+let faultOf: () => Fault = () => undefined;
 let queues = 0;
 beforeAll(async () => {
-  aws = await startLocalAws({ fault: () => fault });
+  aws = await startLocalAws({ fault: () => faultOf() });
 });
 afterAll(() => aws[Symbol.asyncDispose]());
 
@@ -78,9 +78,7 @@ describe('SqsMessageQueue', () => {
   it('sends and acknowledges through throttling', async () => {
     const queue = await open(options);
     let requests = 0;
-    const turns = setInterval(() => {
-      fault = requests++ % 2 === 0 ? 'throttled' : undefined;
-    }, 20);
+    faultOf = () => (requests++ % 2 === 0 ? 'throttled' : undefined);
     try {
       await queue.send(Array.from({ length: 30 }, (_, i) => String(i)));
       for (let left = 30; left > 0; ) {
@@ -89,8 +87,7 @@ describe('SqsMessageQueue', () => {
         left -= leases.length;
       }
     } finally {
-      clearInterval(turns);
-      fault = undefined;
+      faultOf = () => undefined;
     }
     expect(await queue.depth()).toEqual({ waiting: 0, leased: 0 });
   });

@@ -6,7 +6,7 @@ import { packKey, partKey, quarantineKey } from '#core/job-layout.ts';
 import type { PackMessage } from '#core/messages.ts';
 import { ModelManifest } from '#core/model-manifest.ts';
 import { decodePack } from '#core/pack.ts';
-import type { Engine, EngineBatch, Tensor } from '#core/ports/engine.ts';
+import type { Engine, EngineBatch, RunOptions, Tensor } from '#core/ports/engine.ts';
 import { preprocessHash } from '#core/preprocess-spec.ts';
 import { packOf, putPack as putPackOf } from '#test/support/pack-file.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
@@ -36,7 +36,10 @@ const manifest = ModelManifest.parse({
 const putPack = (works: FolderStore, range: number, levels: readonly number[]): Promise<PackMessage> =>
   putPackOf(works, range, levels, preprocessHash(manifest.preprocess));
 
-/** A model whose score is the first byte of an image; it fails on a batch with level 13 in it. */
+/**
+ * A model whose score is the first byte of an image; it fails on a batch with level 13 in it. What it gives back of a
+ * batch's memory holds other values by then.
+ */
 class FirstByteEngine implements Engine {
   readonly provider = 'cpu';
   readonly inputs = [{ name: 'images', dtype: 'uint8', shape: [null, 2, 2, 3] }];
@@ -44,10 +47,12 @@ class FirstByteEngine implements Engine {
   readonly batches: number[][] = [];
   answer = (levels: number[]): number[] => levels;
 
-  async run({ images }: EngineBatch): Promise<Record<string, Tensor>> {
+  async run({ images }: EngineBatch, { recycle }: RunOptions = {}): Promise<Record<string, Tensor>> {
     const { data, shape } = images as Tensor;
     const levels = Array.from({ length: shape[0] as number }, (_, i) => Number(data[i * 12]));
     this.batches.push(levels);
+    data.fill(99 as never);
+    recycle?.(data.buffer as ArrayBuffer);
     if (levels.includes(13)) throw new Error('unlucky');
     const scores = this.answer(levels);
     return { scores: { dtype: 'float32', shape: [scores.length, 1], data: Float32Array.from(scores) } };

@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest';
+import { IsolatedEngine } from '#adapters/isolated-engine.ts';
+import { loadModel } from '#adapters/model-folder.ts';
+import { OnnxEngine } from '#adapters/onnx-engine.ts';
+import type { Engine, EngineBatch } from '#core/ports/engine.ts';
+
+const model = await loadModel('models/quality');
+const options = { modelPath: model.modelPath, provider: 'cpu', threads: 1, maxBatch: 4 } as const;
+
+const ENGINES: [string, () => Promise<Engine>][] = [
+  ['in a thread', () => OnnxEngine.load(options)],
+  ['in a process', () => IsolatedEngine.load({ ...options, maxSecondsPerRun: 60 })],
+];
+
+/** Six noisy pictures. */
+function batch(): EngineBatch {
+  const { widthPx, heightPx } = model.manifest.preprocess;
+  const pixels = Buffer.allocUnsafeSlow(6 * widthPx * heightPx * 3);
+  for (let i = 0; i < pixels.length; i++) pixels[i] = (i * 2654435761) >>> 24;
+  return {
+    images: { dtype: 'uint8', shape: [6, heightPx, widthPx, 3], data: pixels },
+    content_size: { dtype: 'int32', shape: [6, 2], data: Int32Array.from({ length: 12 }, () => widthPx) },
+  };
+}
+
+describe.each(ENGINES)('an engine %s', (_, load) => {
+  it('gives the memory of a batch back, whether the model takes the batch or not', async () => {
+    await using engine = await load();
+    const recycled: number[] = [];
+    const recycle = (memory: ArrayBuffer): void => void recycled.push(memory.byteLength);
+    const good = batch();
+    const bytes = Object.values(good).map(({ data }) => data.byteLength);
+    const outputs = await engine.run(good, { recycle });
+    expect(Object.values(outputs)[0]?.shape[0]).toBe(6);
+    expect(recycled.toSorted()).toEqual(bytes.toSorted());
+
+    recycled.length = 0;
+    const { images } = batch();
+    await expect(
+      engine.run({ images: { ...images!, shape: [6, 1, 1, 3] } }, { recycle }),
+    ).rejects.toMatchObject({
+      code: 'engine-failed',
+    });
+    expect(recycled).toEqual([bytes[0]]);
+  });
+});

@@ -6,8 +6,9 @@ import { sha256Hex } from '#core/canonical-json.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
 import { ModelManifest } from '#core/model-manifest.ts';
 import { Policy } from '#core/policy.ts';
+import { PROJECT_FOLDER } from './runtime.ts';
 
-const BUILT_IN_MODELS = fileURLToPath(new URL('../models/', import.meta.url));
+const BUILT_IN_MODELS = fileURLToPath(new URL('models/', PROJECT_FOLDER));
 
 /** A model that is ready to be loaded by an engine. */
 export interface LoadedModel {

@@ -1,9 +1,19 @@
+import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
 
 // From a source checkout the files of this project are TypeScript, which Node 20 does not read by itself: child
 // processes and threads need tsx as well. From a bundle they are JavaScript and need nothing.
 const IS_SOURCE = import.meta.url.endsWith('.ts');
+
+/** The folder that holds `package.json` and `models/`, of the sources as of a bundle: the next one above. */
+export const PROJECT_FOLDER: URL = above(new URL('./', import.meta.url));
+
+function above(folder: URL): URL {
+  const parent = new URL('../', folder);
+  const isFound = existsSync(new URL('package.json', folder)) || parent.href === folder.href;
+  return isFound ? folder : above(parent);
+}
 
 /** Node arguments under which a child process can run this project's files. */
 export const NODE_ARGUMENTS: readonly string[] = IS_SOURCE ? ['--import', import.meta.resolve('tsx')] : [];

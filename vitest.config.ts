@@ -1,12 +1,22 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+/** Those that take long come first, so that none of them is left running alone at the end. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const takesLong = ({ moduleId }: TestSpecification): boolean => /\/(pipeline|acceptance)\//.test(moduleId);
+    return (await super.sort(files)).sort((a, b) => Number(takesLong(b)) - Number(takesLong(a)));
+  }
+}
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/announce-skips.ts'],
-    // One more than there are cores: many of them wait for queues most of the time.
-    maxWorkers: availableParallelism() + 1,
+    // More than there are cores: many of them wait for queues most of the time.
+    maxWorkers: availableParallelism() + 2,
+    sequence: { sequencer: LongestFirst },
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },

@@ -15,7 +15,7 @@ const IMAGES = 12;
 
 async function start(): Promise<RunningPipeline> {
   const running = await RunningPipeline.start({
-    visibilitySeconds: 1,
+    visibilitySeconds: 5,
     maxDeliveries: 2,
     config: { shardSize: 6, packSize: 3 },
   });

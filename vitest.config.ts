@@ -5,7 +5,8 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** Those that take long come first, so that none of them is left running alone at the end. */
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const takesLong = ({ moduleId }: TestSpecification): boolean => /\/(pipeline|acceptance)\//.test(moduleId);
+    const takesLong = ({ moduleId }: TestSpecification): boolean =>
+      /\/(pipeline|acceptance)\//.test(moduleId);
     return (await super.sort(files)).sort((a, b) => Number(takesLong(b)) - Number(takesLong(a)));
   }
 }

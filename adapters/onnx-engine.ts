@@ -4,11 +4,20 @@ import { SluiceError } from '#core/error.ts';
 import type { Engine, EngineBatch, RunOptions, Tensor, TensorInfo } from '#core/ports/engine.ts';
 import { entryFile, startThread } from './runtime.ts';
 
+export const ONNX_PROVIDERS = ['tensorrt', 'cuda', 'cpu'] as const;
+/** ONNX Runtime's execution providers, fastest first. */
+export type OnnxProvider = (typeof ONNX_PROVIDERS)[number];
+
+/** Nodes of a model by the execution provider that runs them, as ONNX Runtime's own profile tells. */
+export type Placement = Readonly<Record<string, number>>;
+
 /** Which model to load, and how. */
 export interface OnnxEngineOptions {
   readonly modelPath: string;
   /** Tried as named: a provider that cannot be had is an error, never silently another one. */
-  readonly provider: 'cpu';
+  readonly provider: OnnxProvider;
+  /** Which GPU; 0 is the first. */
+  readonly deviceId?: number;
   /** Threads for one operator. */
   readonly threads: number;
   /** At most so many images go through the model at once; larger batches run in slices. Bounds memory. */
@@ -18,7 +27,7 @@ export interface OnnxEngineOptions {
 /** What the thread is asked, and what it answers; `id` pairs them. */
 export type EngineRequest = { id: number; batch: EngineBatch };
 export type EngineReply =
-  | { kind: 'ready'; inputs: readonly TensorInfo[]; outputs: readonly TensorInfo[] }
+  | { kind: 'ready'; inputs: readonly TensorInfo[]; outputs: readonly TensorInfo[]; placement?: Placement }
   | { kind: 'load-failed'; message: string }
   | { kind: 'done'; id: number; outputs: Record<string, Tensor>; memory: ArrayBuffer[] }
   | { kind: 'failed'; id: number; message: string; memory: ArrayBuffer[] };
@@ -54,20 +63,19 @@ export class OnnxEngine implements Engine {
   readonly provider: string;
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
+  /** Of a session on a GPU. */
+  readonly placement: Placement | undefined;
   readonly #thread: Worker;
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
   #dead: SluiceError | undefined;
 
-  private constructor(
-    thread: Worker,
-    provider: string,
-    ready: { inputs: readonly TensorInfo[]; outputs: readonly TensorInfo[] },
-  ) {
+  private constructor(thread: Worker, provider: string, ready: EngineReply & { kind: 'ready' }) {
     this.#thread = thread;
     this.provider = provider;
     this.inputs = ready.inputs;
     this.outputs = ready.outputs;
+    this.placement = ready.placement;
     thread.on('message', (reply: EngineReply) => this.#settle(reply));
     thread.on('error', (cause) =>
       this.#die(new SluiceError('engine-unavailable', `the engine died: ${cause}`, { cause })),

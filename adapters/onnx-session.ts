@@ -1,29 +1,55 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as ort from 'onnxruntime-node';
 import type { EngineBatch, Tensor, TensorDtype, TensorInfo } from '#core/ports/engine.ts';
-import type { OnnxEngineOptions } from './onnx-engine.ts';
+import type { OnnxEngineOptions, Placement } from './onnx-engine.ts';
+import { profiled } from './onnx-profile.ts';
 
 /** A loaded model. `run` blocks the thread that calls it, slice by slice. */
 export interface OnnxSession {
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
+  /** Of a session on a GPU. */
+  readonly placement?: Placement;
   run(batch: EngineBatch): Promise<Record<string, Tensor>>;
 }
 
-/** @throws what ONNX Runtime throws where it does not take the model. */
+/**
+ * A session on the provider that was asked for. On a GPU it has run a batch of zeros already: the first run chooses
+ * kernels and takes memory, and tells which provider each node really runs on.
+ *
+ * @throws what ONNX Runtime throws where it does not take the model, or has no such provider.
+ */
 export async function openOnnxSession(options: OnnxEngineOptions): Promise<OnnxSession> {
-  const session = await ort.InferenceSession.create(options.modelPath, {
-    executionProviders: [options.provider],
+  const { provider, maxBatch } = options;
+  const settings: ort.InferenceSession.SessionOptions = {
+    executionProviders: [provider === 'cpu' ? 'cpu' : { name: provider, deviceId: options.deviceId ?? 0 }],
     intraOpNumThreads: options.threads,
     interOpNumThreads: 1,
     // The arena never gives memory back: without it the peak is that of one slice.
     enableCpuMemArena: false,
+    // An engine of TensorRT is optimized already, and nothing of it may run anywhere else.
+    ...(provider === 'tensorrt' && {
+      graphOptimizationLevel: 'disabled',
+      extra: { session: { disable_cpu_ep_fallback: '1' } },
+    }),
     logSeverityLevel: 3,
-  });
+  };
+  const open = (more: ort.InferenceSession.SessionOptions = {}): Promise<ort.InferenceSession> =>
+    ort.InferenceSession.create(options.modelPath, { ...settings, ...more });
+  // The CUDA provider plans anew for every batch size that it has not just seen: it always gets the same.
+  const pad = provider === 'cuda';
+  if (provider === 'cpu') return described(await open(), maxBatch, pad);
+  const warmUp = (session: ort.InferenceSession): Promise<unknown> =>
+    session.run(zeros(infos(session.inputMetadata), maxBatch));
+  const { session, placement } = await profiled(open, warmUp);
+  return { ...described(session, maxBatch, pad), placement };
+}
+
+function described(session: ort.InferenceSession, maxBatch: number, pad: boolean): OnnxSession {
   return {
     inputs: infos(session.inputMetadata),
     outputs: infos(session.outputMetadata),
-    run: (batch) => runInSlices(session, batch, options.maxBatch),
+    run: (batch) => runInSlices(session, batch, maxBatch, pad),
   };
 }
 
@@ -31,6 +57,7 @@ async function runInSlices(
   session: ort.InferenceSession,
   batch: EngineBatch,
   maxBatch: number,
+  pad: boolean,
 ): Promise<Record<string, Tensor>> {
   const images = Object.values(batch)[0]?.shape[0] ?? 0;
   const slices: ort.InferenceSession.OnnxValueMapType[] = [];
@@ -38,35 +65,49 @@ async function runInSlices(
     // A small batch that has come in meanwhile goes between the slices of a large one.
     if (from > 0) await nextTurn();
     const to = Math.min(images, from + maxBatch);
-    const feeds = Object.entries(batch).map(([name, tensor]) => [name, sliceOf(tensor, from, to)] as const);
+    const rows = pad ? maxBatch : to - from;
+    const feeds = Object.entries(batch).map(
+      ([name, tensor]) => [name, sliceOf(tensor, from, to, rows)] as const,
+    );
     slices.push(await session.run(Object.fromEntries(feeds)));
   }
   return Object.fromEntries(
-    session.outputNames.map((name) => [name, join(slices.map((slice) => slice[name] as ort.Tensor))]),
+    session.outputNames.map((name) => [
+      name,
+      join(
+        slices.map((slice) => slice[name] as ort.Tensor),
+        images,
+      ),
+    ]),
   );
 }
 
-/** Rows `from` to `to` of a tensor, as a view. */
-function sliceOf(tensor: Tensor, from: number, to: number): ort.Tensor {
-  const [rows = 0, ...rest] = tensor.shape;
-  const perRow = tensor.data.length / Math.max(1, rows);
+/** Rows `from` to `to` of a tensor, as a view; with zeros behind them up to `rows`, as a copy. */
+function sliceOf(tensor: Tensor, from: number, to: number, rows: number): ort.Tensor {
+  const [all = 0, ...rest] = tensor.shape;
+  const perRow = tensor.data.length / Math.max(1, all);
   // Buffers come out of a transfer as Uint8Array; ORT takes views of any offset without copying.
-  return new ort.Tensor(tensor.dtype, tensor.data.subarray(from * perRow, to * perRow) as Uint8Array, [
-    to - from,
-    ...rest,
-  ]);
+  const view = tensor.data.subarray(from * perRow, to * perRow) as Uint8Array;
+  return new ort.Tensor(tensor.dtype, rows > to - from ? padded(view, rows * perRow) : view, [rows, ...rest]);
 }
 
-function join(tensors: readonly ort.Tensor[]): Tensor {
+function padded(view: Uint8Array, length: number): Uint8Array {
+  const data = new (view.constructor as Uint8ArrayConstructor)(length);
+  data.set(view);
+  return data;
+}
+
+/** The first `images` rows of tensors, one after the other. */
+function join(tensors: readonly ort.Tensor[], images: number): Tensor {
   const first = tensors[0] as ort.Tensor;
-  const rows = tensors.reduce((sum, tensor) => sum + (tensor.dims[0] as number), 0);
-  const shape = [rows, ...first.dims.slice(1)];
+  const shape = [images, ...first.dims.slice(1)];
   const dtype = first.type as TensorDtype;
-  if (tensors.length === 1) return { dtype, shape, data: first.data as Float32Array };
-  const data = new (first.data.constructor as Float32ArrayConstructor)(shape.reduce((a, b) => a * b, 1));
+  const length = shape.reduce((a, b) => a * b, 1);
+  if (tensors.length === 1) return { dtype, shape, data: (first.data as Float32Array).subarray(0, length) };
+  const data = new (first.data.constructor as Float32ArrayConstructor)(length);
   let at = 0;
   for (const tensor of tensors) {
-    data.set(tensor.data as Float32Array, at);
+    data.set((tensor.data as Float32Array).subarray(0, length - at), at);
     at += tensor.data.length;
   }
   return { dtype, shape, data };
@@ -78,4 +119,23 @@ function infos(metadata: readonly ort.InferenceSession.ValueMetadata[]): TensorI
     dtype: value.isTensor ? value.type : 'not a tensor',
     shape: value.isTensor ? value.shape.map((side) => (typeof side === 'number' ? side : null)) : [],
   }));
+}
+
+const ARRAYS = {
+  uint8: Uint8Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+  float32: Float32Array,
+} as const;
+
+/** A batch of zeros as the model takes it. */
+function zeros(inputs: readonly TensorInfo[], images: number): Record<string, ort.Tensor> {
+  return Object.fromEntries(
+    inputs.map(({ name, dtype, shape }) => {
+      const dims = shape.map((side, i) => side ?? (i === 0 ? images : 1));
+      const NewArray = ARRAYS[dtype as TensorDtype];
+      const data = new NewArray(dims.reduce((a, b) => a * b, 1));
+      return [name, new ort.Tensor(dtype as 'uint8', data as Uint8Array, dims)];
+    }),
+  );
 }

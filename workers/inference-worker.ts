@@ -94,27 +94,32 @@ export class InferenceWorker {
     engineDied.signal.throwIfAborted();
   }
 
-  /** Infers and commits what a lane makes ready, until it is over. */
+  /** Infers and commits what a lane makes ready, until it is over: as many batches at a time as the engine takes. */
   async #work(lane: PackLane, halt: AbortSignal, onEngineDied: (error: unknown) => void): Promise<void> {
     const batches = new LaneBatches(lane, this.#options, this.meter);
     const commits = new PQueue({ concurrency: COMMITS_IN_FLIGHT });
-    for (let batch = await batches.next(); batch !== undefined; batch = await batches.next()) {
-      if (halt.aborted) {
-        await giveBack(batch);
-        continue;
-      }
-      this.meter.enter(lane.name, 'run');
-      const held = batch;
-      const done = await this.#infer(held).catch(async (error: unknown) => {
-        onEngineDied(error);
-        await giveBack(held);
-        return [];
-      });
-      this.meter.enter(lane.name, 'commit');
-      await commits.onSizeLessThan(COMMITS_IN_FLIGHT);
-      for (const { loaded, scores } of done) void commits.add(() => this.#commit(loaded, scores));
-    }
-    this.meter.enter(lane.name, 'message');
+    const runs = Array.from({ length: this.#ports.engine.runsInFlight ?? 1 }, (_, i) => `${lane.name} ${i}`);
+    await Promise.all(
+      runs.map(async (run) => {
+        for (let batch = await batches.next(); batch !== undefined; batch = await batches.next()) {
+          if (halt.aborted) {
+            await giveBack(batch);
+            continue;
+          }
+          this.meter.enter(run, 'run');
+          const held = batch;
+          const done = await this.#infer(held).catch(async (error: unknown) => {
+            onEngineDied(error);
+            await giveBack(held);
+            return [];
+          });
+          this.meter.enter(run, 'commit');
+          await commits.onSizeLessThan(COMMITS_IN_FLIGHT);
+          for (const { loaded, scores } of done) void commits.add(() => this.#commit(loaded, scores));
+          this.meter.enter(run, 'message');
+        }
+      }),
+    );
     await commits.onIdle();
   }
 

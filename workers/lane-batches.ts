@@ -13,6 +13,7 @@ export class LaneBatches {
   readonly #lane: PackLane;
   readonly #options: BatchOptions;
   readonly #meter: FeedMeter;
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(lane: PackLane, options: BatchOptions, meter: FeedMeter) {
     this.#lane = lane;
@@ -20,8 +21,17 @@ export class LaneBatches {
     this.#meter = meter;
   }
 
-  /** The next batch, at least one pack; `undefined` once the lane is over. */
-  async next(): Promise<LoadedPack[] | undefined> {
+  /**
+   * The next batch, at least one pack; `undefined` once the lane is over. Who asks while another one's batch is being
+   * filled comes after it: two at a time would halve each other's batches.
+   */
+  next(): Promise<LoadedPack[] | undefined> {
+    const batch = this.#turn.then(() => this.#next());
+    this.#turn = batch.catch(() => undefined);
+    return batch;
+  }
+
+  async #next(): Promise<LoadedPack[] | undefined> {
     const lane = this.#lane;
     let first = this.#take(() => true);
     while (first === undefined) {
@@ -30,7 +40,10 @@ export class LaneBatches {
       await lane.changed();
       first = this.#take(() => true);
     }
-    return this.#fill(first);
+    const batch = await this.#fill(first);
+    // Until somebody asks again, the lane waits for nothing.
+    this.#meter.enter(lane.name, 'message');
+    return batch;
   }
 
   async #fill(first: LoadedPack): Promise<LoadedPack[]> {

@@ -25,6 +25,8 @@ export interface Engine extends AsyncDisposable {
   readonly provider: string;
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
+  /** Runs that it takes at a time and gains from: while one computes, the next one's input is on its way. */
+  readonly runsInFlight?: number;
   run(batch: EngineBatch, options?: RunOptions): Promise<Readonly<Record<string, Tensor>>>;
 }
 

@@ -1,4 +1,5 @@
 import { backfillBench } from './backfill.ts';
+import { gpuBench } from './gpu/gpu.ts';
 import { liveLatencyBench } from './live-latency.ts';
 import { memoryBench } from './memory.ts';
 import { nearDuplicatesBench } from './near-duplicates.ts';
@@ -15,6 +16,7 @@ const BENCHES: Readonly<Record<string, () => Promise<BenchResult[]>>> = {
   transport: transportBench,
   'live-latency': liveLatencyBench,
   backfill: backfillBench,
+  gpu: gpuBench,
 };
 
 const [name = '', ...flags] = process.argv.slice(2);

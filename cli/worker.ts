@@ -1,10 +1,11 @@
 import { availableParallelism } from 'node:os';
-import { loadCpuEngine } from '#adapters/cpu-engine.ts';
 import { jsonLog } from '#adapters/json-log.ts';
 import { loadModel } from '#adapters/model-folder.ts';
 import { openPipeline } from '#adapters/pipeline.ts';
+import { PipelineConfig } from '#core/pipeline-config.ts';
 import { runWorkerProcess } from '#workers/worker-process.ts';
 import { EXIT } from './exit-codes.ts';
+import { loadWorkerEngine } from './worker-engine.ts';
 
 /** ECS kills a task 120 s after SIGTERM, EC2 a Spot instance 120 s after its notice. */
 const DRAIN_LIMIT_MS = 85_000;
@@ -15,6 +16,9 @@ export interface WorkerFlags {
   healthPort?: string;
   healthHost: string;
   threads?: string;
+  provider?: string;
+  device: string;
+  trtexec: string;
 }
 
 /** `sluice worker`: runs until SIGTERM, or until EC2 takes the machine away. @returns the exit code. */
@@ -35,9 +39,18 @@ export async function worker(
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
-  await using engine = await loadCpuEngine(model, {
+  const config = PipelineConfig.shape.worker.parse({
+    ...pipeline.config.worker,
+    ...(flags.provider !== undefined && { providers: flags.provider.split(',') }),
+  });
+  await using engine = await loadWorkerEngine(model, {
+    config,
     threads: flags.threads === undefined ? availableParallelism() : Number(flags.threads),
-    maxSecondsPerRun: pipeline.config.worker.maxSecondsPerRun,
+    deviceId: Number(flags.device),
+    trtexec: flags.trtexec,
+    works: pipeline.works,
+    log,
+    env,
   });
   const endpoint = env['AWS_EC2_METADATA_SERVICE_ENDPOINT'];
   await runWorkerProcess(pipeline, {

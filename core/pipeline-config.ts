@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Precision } from './engine-artifact.ts';
 import { ImageLimits } from './limits.ts';
 import { Policy } from './policy.ts';
 
@@ -100,6 +101,15 @@ export const PipelineConfig = z
         maxSecondsPerRun: z.number().positive().default(120),
         /** How long the first pack of a batch waits for more. */
         maxWaitMs: z.int().min(0).default(50),
+        /** What may run the model, in this order: the first that works does, and what did not work is logged. */
+        providers: z
+          .array(z.enum(['tensorrt', 'cuda', 'cpu']))
+          .min(1)
+          .default(['cpu']),
+        /** What TensorRT engines compute in. CUDA and the CPU run the model as it is. */
+        precision: Precision.default('fp16'),
+        /** Sessions that take turns on one GPU: with two, one copies while the other computes. */
+        sessions: z.int().min(1).max(4).default(2),
       })
       .prefault({}),
     actions: z.array(VerdictAction).default([]),

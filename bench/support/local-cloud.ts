@@ -9,6 +9,13 @@ import { PipelineConfig } from '#core/pipeline-config.ts';
 import { type JobState, jobState } from '#functions/finalizing/job-state.ts';
 import { submitJob } from '#functions/planning/submit-job.ts';
 
+export interface WorkerOptions {
+  readonly flags?: readonly string[];
+  /** The processor cores that it may use, as `taskset` takes them: "0-3". */
+  readonly cores?: string;
+  readonly onLine?: (line: string) => void;
+}
+
 /** S3, SQS, functions and workers, each in a process of its own, as they are on AWS: nobody shares a thread. */
 export class LocalCloud implements AsyncDisposable {
   readonly pipeline: Pipeline;
@@ -23,10 +30,10 @@ export class LocalCloud implements AsyncDisposable {
     this.#children = [server];
   }
 
-  static async start(options: { config?: object; photos?: string }): Promise<LocalCloud> {
+  static async start(options: { config?: object; photos?: string; cores?: string }): Promise<LocalCloud> {
     const args = ['--config', JSON.stringify(options.config ?? {})];
     if (options.photos !== undefined) args.push('--photos', options.photos);
-    const server = start('local-aws/serve.ts', args, process.env);
+    const server = start('local-aws/serve.ts', args, process.env, options.cores);
     const [line] = (await once(createInterface({ input: server.stdout! }), 'line')) as [string];
     const ready = JSON.parse(line) as { env: Record<string, string>; config: unknown; images: string };
     Object.assign(process.env, ready.env);
@@ -47,8 +54,9 @@ export class LocalCloud implements AsyncDisposable {
     ]);
   }
 
-  worker(): ChildProcess {
-    return this.#start('cli/main.ts', ['worker', '--threads', '1']);
+  worker(options: WorkerOptions = {}): ChildProcess {
+    const { flags = ['--threads', '1'], ...rest } = options;
+    return this.#start('cli/main.ts', ['worker', ...flags], rest);
   }
 
   async submit(job: string): Promise<void> {
@@ -87,17 +95,19 @@ export class LocalCloud implements AsyncDisposable {
     }
   }
 
-  #start(entry: string, args: readonly string[]): ChildProcess {
-    const child = start(entry, args, this.env);
-    // Logs are read, and dropped: a full pipe would stop the process.
-    child.stdout?.resume();
+  #start(entry: string, args: readonly string[], { cores, onLine }: WorkerOptions = {}): ChildProcess {
+    const child = start(entry, args, this.env, cores);
+    // Logs are read, also where nobody wants them: a full pipe would stop the process.
+    createInterface({ input: child.stdout! }).on('line', (line) => onLine?.(line));
     this.#children.push(child);
     return child;
   }
 }
 
-function start(entry: string, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
-  return spawn(process.execPath, [...NODE_ARGUMENTS, entry, ...args], {
+function start(entry: string, args: readonly string[], env: NodeJS.ProcessEnv, cores?: string): ChildProcess {
+  const node = [process.execPath, ...NODE_ARGUMENTS, entry, ...args];
+  const [command = '', ...rest] = cores === undefined ? node : ['taskset', '-c', cores, ...node];
+  return spawn(command, rest, {
     env,
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -111,6 +111,12 @@ Examples:
     .option('--health-port <port>', 'serve GET /health on this port')
     .option('--health-host <address>', 'on this address', '127.0.0.1')
     .option('--threads <n>', 'processor threads for the model (default: one per core)')
+    .option(
+      '--provider <list>',
+      'what may run the model, such as tensorrt,cuda (default: as the pipeline says)',
+    )
+    .option('--device <n>', 'which GPU', '0')
+    .option('--trtexec <command>', "TensorRT's command, which builds engines", 'trtexec')
     .action(async (flags: WorkerFlags) => {
       const { worker } = await import('../worker.ts');
       process.exitCode = await worker(flags, env);

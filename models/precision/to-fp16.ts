@@ -1,4 +1,4 @@
-import { clone, create, toBinary } from '@bufbuild/protobuf';
+import { clone, create } from '@bufbuild/protobuf';
 import { SluiceError } from '#core/error.ts';
 import { newNode } from '#models/import/graph-constants.ts';
 import { freeName } from '#models/import/graph-walk.ts';
@@ -38,7 +38,7 @@ const NOT_CONVERTED = ['QuantizeLinear', 'DequantizeLinear', 'DynamicQuantizeLin
  *
  * @throws SluiceError `model-invalid` where the graph holds operators that cannot be converted.
  */
-export function toFp16(model: ModelProto): Uint8Array {
+export function toFp16(model: ModelProto): ModelProto {
   const converted = clone(ModelProtoSchema, model);
   const graph = converted.graph as GraphProto;
   foldWeights(graph);
@@ -62,7 +62,7 @@ export function toFp16(model: ModelProto): Uint8Array {
   }
   graph.node = nodes;
   castEnds(graph);
-  return toBinary(ModelProtoSchema, converted);
+  return converted;
 }
 
 /** Constants that only float32 inputs read. */

@@ -1,0 +1,126 @@
+import { randomFillSync } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { LoadedModel } from '#adapters/model-folder.ts';
+import type { OnnxProvider } from '#adapters/onnx-engine.ts';
+import type { BuiltEngine } from '#core/engine-artifact.ts';
+import { packIdText, packKey, rangeName } from '#core/job-layout.ts';
+import type { PackMessage } from '#core/messages.ts';
+import { encodePack } from '#core/pack.ts';
+import { preprocessHash } from '#core/preprocess-spec.ts';
+import { EngineStore } from '#workers/engine/engine-store.ts';
+import { LocalCloud } from '../support/local-cloud.ts';
+import { GpuUsage } from './gpu-usage.ts';
+import { SIDE_PX } from './models.ts';
+
+const IMAGES_PER_PACK = 64;
+const PUTS_AT_A_TIME = 8;
+
+export interface FedWorkerOptions {
+  readonly model: LoadedModel;
+  readonly modelFolder: string;
+  /** Published before the worker starts, so that it builds nothing. */
+  readonly built?: BuiltEngine;
+  readonly provider: OnnxProvider;
+  readonly precision: 'fp16' | 'fp32';
+  readonly packs: number;
+  readonly batchSize: number;
+  readonly prefetchPacks: number;
+  readonly sessions: number;
+  /** The worker's processor cores, and those of all else. */
+  readonly cores: string;
+  readonly otherCores: string;
+}
+
+export interface FedWorker {
+  readonly imagesPerSecond: number;
+  readonly gpuPercent: number;
+  /** From the start of the process to its first answer. */
+  readonly secondsToFirstPart: number;
+  readonly lines: readonly string[];
+}
+
+/** `sluice worker` on packs that lie in an S3 on loopback: images a second while it is busy, by what is left in the queue. */
+export async function fedWorker(options: FedWorkerOptions): Promise<FedWorker> {
+  const { model, packs, provider, precision, batchSize, sessions, prefetchPacks } = options;
+  await using cloud = await LocalCloud.start({
+    cores: options.otherCores,
+    config: {
+      model: options.modelFolder,
+      worker: { providers: [provider], precision, batchSize, sessions, prefetchPacks, maxWaitMs: 200 },
+    },
+  });
+  const { works } = cloud.pipeline;
+  if (options.built !== undefined) await new EngineStore(works).publish(options.built);
+  const bulk = await cloud.pipeline.queue('bulk');
+  const images = randomFillSync(Buffer.allocUnsafe(IMAGES_PER_PACK * SIDE_PX * SIDE_PX * 3));
+  const messages: PackMessage[] = [];
+  const todo = Array.from({ length: packs }, (_, range) => range);
+  await Promise.all(
+    Array.from({ length: PUTS_AT_A_TIME }, async () => {
+      for (let range = todo.pop(); range !== undefined; range = todo.pop()) {
+        const id = { job: 'bench', stage: model.manifest.name, name: rangeName({ shard: 0, range }) };
+        const { header, body } = encodePack({
+          header: {
+            schema: 1,
+            pack: packIdText(id),
+            preprocessHash: preprocessHash(model.manifest.preprocess),
+            decoderVersion: 'bench',
+            items: Array.from({ length: IMAGES_PER_PACK }, (_, index) => ({
+              index,
+              ref: { key: `${range}/${index}.jpg`, etag: 'e', bytes: 1 },
+              widthPx: 640,
+              heightPx: 480,
+              format: 'jpeg',
+              contentHash: '0'.repeat(32),
+              perceptualHash: null,
+              preprocessMs: 1,
+            })),
+            refused: [],
+          },
+          heightPx: SIDE_PX,
+          widthPx: SIDE_PX,
+          images,
+        });
+        await works.put(packKey(id), [header, body]);
+        messages.push({
+          v: 1,
+          type: 'pack',
+          ...id,
+          origin: { lane: 'bulk', bucket: null, shard: 0, range, remakes: 0 },
+          pack: { bytes: header.length + body.length },
+        });
+      }
+    }),
+  );
+  await bulk.send(messages.map((message) => JSON.stringify(message)));
+
+  using usage = new GpuUsage();
+  const lines: string[] = [];
+  const startedMs = performance.now();
+  const process = cloud.worker({
+    flags: ['--threads', '4'],
+    cores: options.cores,
+    // Metrics come every second.
+    onLine: (line) => void (line.includes('_aws') || lines.push(line)),
+  });
+  const left: { atMs: number; packs: number }[] = [];
+  for (let rest = packs; rest > 0; ) {
+    await sleep(50);
+    const depth = await bulk.depth();
+    rest = depth.waiting + depth.leased;
+    left.push({ atMs: performance.now(), packs: rest });
+    if (process.exitCode !== null || performance.now() - startedMs > 240_000)
+      throw new Error(`the worker did not finish:\n${lines.slice(-10).join('\n')}`);
+  }
+  const first = left.find((sample) => sample.packs < packs)?.atMs ?? Number.NaN;
+  // The middle of the run: without its start, and without the last packs, which fill no batch.
+  const from = left.find((sample) => sample.packs <= packs * 0.85) as (typeof left)[number];
+  const to = left.find((sample) => sample.packs <= packs * 0.15) as (typeof left)[number];
+  const seconds = (to.atMs - from.atMs) / 1000;
+  return {
+    imagesPerSecond: ((from.packs - to.packs) * IMAGES_PER_PACK) / seconds,
+    gpuPercent: usage.between(from.atMs, to.atMs),
+    secondsToFirstPart: (first - startedMs) / 1000,
+    lines,
+  };
+}

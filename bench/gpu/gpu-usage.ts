@@ -1,0 +1,31 @@
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { median } from '../support/bench.ts';
+
+/** Samples how much of the time the GPU runs kernels, every 100 ms, as the driver tells. */
+export class GpuUsage implements Disposable {
+  readonly #samples: { atMs: number; percent: number }[] = [];
+  readonly #child = spawn(
+    'nvidia-smi',
+    ['--query-gpu=utilization.gpu', '--format=csv,noheader,nounits', '-lms', '100'],
+    { stdio: ['ignore', 'pipe', 'ignore'] },
+  );
+
+  constructor() {
+    // Where there is no such command there are no samples.
+    this.#child.on('error', () => undefined);
+    createInterface({ input: this.#child.stdout }).on('line', (line) =>
+      this.#samples.push({ atMs: performance.now(), percent: Number(line) }),
+    );
+  }
+
+  /** The median over a stretch of time, in percent. */
+  between(fromMs: number, toMs: number): number {
+    const within = this.#samples.filter(({ atMs }) => atMs >= fromMs && atMs <= toMs);
+    return within.length === 0 ? Number.NaN : median(within.map(({ percent }) => percent));
+  }
+
+  [Symbol.dispose](): void {
+    this.#child.kill();
+  }
+}

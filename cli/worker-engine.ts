@@ -1,0 +1,100 @@
+import { homedir, hostname } from 'node:os';
+import { join } from 'node:path';
+import { loadCpuEngine } from '#adapters/cpu-engine.ts';
+import type { JsonLog } from '#adapters/json-log.ts';
+import type { LoadedModel } from '#adapters/model-folder.ts';
+import type { OnnxProvider } from '#adapters/onnx-engine.ts';
+import type { EngineRecipe } from '#core/engine-artifact.ts';
+import { messageOf, SluiceError } from '#core/error.ts';
+import type { PipelineConfig } from '#core/pipeline-config.ts';
+import type { Engine } from '#core/ports/engine.ts';
+import type { ObjectStore } from '#core/ports/object-store.ts';
+import { buildEngine } from '#models/gpu/build-engine.ts';
+import { checkAgainstGolden } from '#models/verify/check-engine.ts';
+import { EngineStore } from '#workers/engine/engine-store.ts';
+import { type GpuEngine, loadCudaEngine, loadTensorRtEngine } from '#workers/engine/load-engine.ts';
+import { obtainEngine } from '#workers/engine/obtain-engine.ts';
+import { recipeHere } from './engine-recipe.ts';
+
+export interface WorkerEngineOptions {
+  readonly config: PipelineConfig['worker'];
+  /** Processor threads, where the model runs on the CPU. */
+  readonly threads: number;
+  readonly deviceId: number;
+  readonly trtexec: string;
+  /** Holds the fleet's engines. */
+  readonly works: ObjectStore;
+  readonly log: JsonLog;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * The engine of a worker: the first provider of its configuration that works, checked against the model's golden results
+ * before it gets any work. What did not work is logged; a provider that is not in the list is never used.
+ *
+ * @throws SluiceError `engine-unavailable` where none works.
+ */
+export async function loadWorkerEngine(model: LoadedModel, options: WorkerEngineOptions): Promise<Engine> {
+  const { log } = options;
+  const { providers } = options.config;
+  const reasons: string[] = [];
+  for (const provider of providers) {
+    try {
+      const startedMs = performance.now();
+      const { engine, placement } = await load(provider, model, options);
+      const golden = await checkAgainstGolden(engine, model).catch(async (error: unknown) => {
+        await engine[Symbol.asyncDispose]();
+        throw error;
+      });
+      const seconds = Math.round(performance.now() - startedMs) / 1000;
+      log.info('the model is loaded', { provider, placement, golden, seconds });
+      return engine;
+    } catch (error) {
+      const reason = messageOf(error);
+      reasons.push(`${provider}: ${reason}`);
+      log.warn('a provider does not work here', { provider, reason });
+    }
+  }
+  throw new SluiceError(
+    'engine-unavailable',
+    `none of the providers ${providers.join(', ')} works here; "sluice doctor" tells what is missing.\n${reasons.join('\n')}`,
+  );
+}
+
+async function load(
+  provider: OnnxProvider,
+  model: LoadedModel,
+  options: WorkerEngineOptions,
+): Promise<{ engine: Engine; placement?: GpuEngine['placement'] }> {
+  const { config, threads, deviceId } = options;
+  if (provider === 'cpu')
+    return { engine: await loadCpuEngine(model, { threads, maxSecondsPerRun: config.maxSecondsPerRun }) };
+  const batchSize = Math.min(config.batchSize, model.manifest.maxBatch ?? config.batchSize);
+  const gpu = { deviceId, batchSize, sessions: config.sessions };
+  if (provider === 'cuda') return loadCudaEngine(model.modelPath, gpu);
+  return loadTensorRt(model, options, gpu);
+}
+
+async function loadTensorRt(
+  model: LoadedModel,
+  { config, trtexec, works, log, env }: WorkerEngineOptions,
+  gpu: { deviceId: number; batchSize: number; sessions: number },
+): Promise<GpuEngine> {
+  const { precision } = config;
+  const batch = { min: 1, opt: gpu.batchSize, max: gpu.batchSize };
+  const recipe = await recipeHere(model, { precision, batch, deviceId: gpu.deviceId, builderFlags: [] }, env);
+  const cacheFolder = env['SLUICE_ENGINE_CACHE'] ?? join(homedir(), '.cache', 'sluice', 'engines');
+  const built = await obtainEngine(new EngineStore(works), {
+    recipe,
+    worker: `${hostname()}-${process.pid}`,
+    build: (wanted: EngineRecipe) =>
+      buildEngine({
+        modelPath: model.modelPath,
+        recipe: wanted,
+        trtexec,
+        timingCachePath: join(cacheFolder, `timing-${wanted.computeCapability}-${wanted.tensorrt}.cache`),
+      }),
+    onProgress: (message) => log.info(message),
+  });
+  return loadTensorRtEngine(built, model.manifest, cacheFolder, gpu);
+}

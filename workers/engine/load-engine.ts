@@ -1,0 +1,83 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { basename, join } from 'node:path';
+import { EnginePool } from '#adapters/engine-pool.ts';
+import { OnnxEngine, type OnnxProvider, type Placement } from '#adapters/onnx-engine.ts';
+import { type BuiltEngine, engineFolder } from '#core/engine-artifact.ts';
+import { SluiceError } from '#core/error.ts';
+import type { ModelManifest } from '#core/model-manifest.ts';
+import type { Engine } from '#core/ports/engine.ts';
+
+export interface GpuEngineOptions {
+  readonly deviceId: number;
+  /** Images in one run. */
+  readonly batchSize: number;
+  /** Sessions that take turns on the GPU: with two, one copies while the other computes. */
+  readonly sessions: number;
+}
+
+/** An engine on a GPU, and what its nodes really run on. */
+export interface GpuEngine {
+  readonly engine: Engine;
+  readonly placement: Placement;
+}
+
+/**
+ * Loads a built engine into ONNX Runtime's TensorRT provider.
+ *
+ * @param cacheFolder gets the files: ONNX Runtime reads engines from a folder.
+ * @throws SluiceError `model-invalid` where the engine is not the manifest's model, or ONNX Runtime does not take it.
+ */
+export async function loadTensorRtEngine(
+  built: BuiltEngine,
+  manifest: ModelManifest,
+  cacheFolder: string,
+  options: GpuEngineOptions,
+): Promise<GpuEngine> {
+  checkNames(built, manifest);
+  const folder = join(cacheFolder, basename(engineFolder(built.manifest.recipe)));
+  await mkdir(folder, { recursive: true });
+  const { engine, wrapper } = built.manifest;
+  await writeFile(join(folder, engine.file), built.engine);
+  await writeFile(join(folder, wrapper.file), built.wrapper);
+  return loadSessions(join(folder, wrapper.file), 'tensorrt', {
+    ...options,
+    batchSize: Math.min(options.batchSize, built.manifest.recipe.batch.max),
+  });
+}
+
+/** Loads a model into ONNX Runtime's CUDA provider. Every run has `batchSize` images; smaller batches are padded. */
+export function loadCudaEngine(modelPath: string, options: GpuEngineOptions): Promise<GpuEngine> {
+  return loadSessions(modelPath, 'cuda', options);
+}
+
+async function loadSessions(
+  modelPath: string,
+  provider: Exclude<OnnxProvider, 'cpu'>,
+  { deviceId, batchSize, sessions }: GpuEngineOptions,
+): Promise<GpuEngine> {
+  const load = (): Promise<OnnxEngine> =>
+    OnnxEngine.load({ modelPath, provider, deviceId, maxBatch: batchSize, threads: availableParallelism() });
+  // One after the other: two that warm up at the same time would measure each other.
+  const first = await load();
+  const others: OnnxEngine[] = [];
+  for (let i = 1; i < sessions; i++) others.push(await load());
+  return { engine: new EnginePool([first, ...others]), placement: first.placement ?? {} };
+}
+
+/** ONNX Runtime binds a name that an engine does not have to the engine's first tensor, and says nothing. */
+function checkNames(built: BuiltEngine, manifest: ModelManifest): void {
+  const names = (tensors: readonly { name: string }[]): string =>
+    tensors
+      .map(({ name }) => name)
+      .sort()
+      .join(', ');
+  for (const kind of ['inputs', 'outputs'] as const) {
+    const [expected, got] = [names(manifest[kind]), names(built.manifest[kind])];
+    if (expected === got) continue;
+    throw new SluiceError(
+      'model-invalid',
+      `the engine has the ${kind} ${got}; the manifest of model "${manifest.name}" names ${expected}`,
+    );
+  }
+}

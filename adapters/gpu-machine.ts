@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { readdir, readFile, realpath } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { SluiceError } from '#core/error.ts';
 
@@ -49,12 +49,17 @@ export async function gpus(): Promise<Gpu[]> {
   }
 }
 
-/** Where the dynamic linker finds a library; `undefined` where it does not. */
+/** Where the dynamic linker, or one of the other folders, has a library; `undefined` where neither has. */
 export async function findLibrary(
   name: string,
   env: Readonly<Record<string, string | undefined>>,
+  others: readonly string[] = [],
 ): Promise<string | undefined> {
-  const folders = [...(env['LD_LIBRARY_PATH'] ?? '').split(':').filter(Boolean), ...LINKER_FOLDERS];
+  const folders = [
+    ...others,
+    ...(env['LD_LIBRARY_PATH'] ?? '').split(':').filter(Boolean),
+    ...LINKER_FOLDERS,
+  ];
   for (const folder of folders) {
     const found = (await readdir(folder).catch(() => [])).find((file) => file === name);
     if (found !== undefined) return realpath(join(folder, found));
@@ -79,6 +84,12 @@ export async function tensorrtVersion(env: Readonly<Record<string, string | unde
       ? 'TensorRT is missing: expected libnvinfer.so.10 in LD_LIBRARY_PATH or a system folder; "sluice doctor" lists what else is'
       : `nothing tells the version of "${path}": set SLUICE_TENSORRT_VERSION, such as 10.15.1`,
   );
+}
+
+/** Where ONNX Runtime looks for its GPU providers: beside its own library. */
+export function onnxruntimeFolder(): string {
+  const manifest = createRequire(import.meta.url).resolve('onnxruntime-node/package.json');
+  return join(dirname(manifest), 'bin', 'napi-v6', process.platform, process.arch);
 }
 
 /** The version of ONNX Runtime that is installed. */

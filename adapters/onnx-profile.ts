@@ -22,7 +22,7 @@ export async function profiled(
 }
 
 /** The nodes that ran, by execution provider, from a profile in the format of Chrome's trace events. */
-export function placementOf(profile: string): Placement {
+function placementOf(profile: string): Placement {
   const events = JSON.parse(profile) as { cat?: string; name: string; args?: { provider?: string } }[];
   const nodes = new Map<string, Set<string>>();
   for (const { cat, name, args } of events) {

@@ -9,9 +9,13 @@ const ROWS_PER_GROUP = 20_000;
 
 const CREATED_BY = 'sluice';
 
-/** One part: the audit records of one pack as a Parquet file. */
+/**
+ * One part: the audit records of one pack as a Parquet file. Scores that none of them has get no column: of a thousand
+ * classes, of which each image keeps the best few, most columns would be empty, and writing them would keep the GPU waiting.
+ */
 export function encodePart(records: readonly AuditRecord[], scores: readonly string[]): Uint8Array {
-  const table = new ParquetTable(auditColumns(scores));
+  const present = new Set(records.flatMap((record) => Object.keys(record.scores)));
+  const table = new ParquetTable(auditColumns(scores.filter((score) => present.has(score))));
   table.append(records);
   return table.finish();
 }

@@ -241,9 +241,13 @@ export class S3ObjectStore implements ObjectStore {
     };
     return {
       write: async (chunk) => {
-        pending.push(Buffer.from(chunk));
-        pendingBytes += chunk.length;
-        if (pendingBytes >= UPLOAD_PART_BYTES) await uploadPending();
+        for (let from = 0; from < chunk.length; ) {
+          const piece = Buffer.from(chunk.subarray(from, from + UPLOAD_PART_BYTES - pendingBytes));
+          pending.push(piece);
+          pendingBytes += piece.length;
+          from += piece.length;
+          if (pendingBytes >= UPLOAD_PART_BYTES) await uploadPending();
+        }
       },
       commit: async () => {
         if (uploadId === undefined) {

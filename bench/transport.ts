@@ -3,7 +3,7 @@ import { GetObjectCommand } from '@aws-sdk/client-s3';
 import { S3ObjectStore } from '#adapters/s3-store.ts';
 import { packIdText, packKey } from '#core/job-layout.ts';
 import { decodePack, encodePack } from '#core/pack.ts';
-import { fetchPack } from '#workers/fetch-pack.ts';
+import { storedPackFiles } from '#workers/pack-files.ts';
 import { RecycledMemory } from '#workers/recycled-memory.ts';
 import { atLeast, type BenchResult, median } from './support/bench.ts';
 import { LocalCloud } from './support/local-cloud.ts';
@@ -71,8 +71,8 @@ export async function transportBench(): Promise<BenchResult[]> {
   const memory = new RecycledMemory();
   const none = new RecycledMemory(0);
   const get = async (key: string, into: RecycledMemory): Promise<void> => {
-    const { images } = await fetchPack(store, key, packBytes, into);
-    into.give(images.buffer as ArrayBuffer);
+    const { file, checksum } = await storedPackFiles(store, into).read(key, packBytes);
+    into.give(decodePack(file, checksum).images.buffer as ArrayBuffer);
   };
 
   const results: BenchResult[] = [];

@@ -15,6 +15,7 @@ const ENTRIES = [
   'adapters/engine-process.ts',
   'adapters/onnx-engine-thread.ts',
   'adapters/image/picture-thread.ts',
+  'workers/fetch-thread.ts',
 ];
 /** Other processes may still be running an earlier one. */
 const KEPT = 3;

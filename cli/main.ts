@@ -1,8 +1,10 @@
 import { Command, Option } from 'commander';
+import { ONNX_PROVIDERS } from '#adapters/onnx-engine.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
 import { addPipelineCommands } from './cloud/commands.ts';
 import { demo } from './demo.ts';
+import { doctor } from './doctor.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import { explain } from './explain.ts';
 import { addModelCommands } from './models/commands.ts';
@@ -74,6 +76,21 @@ const explainCommand = program
 addSettings(explainCommand, 'Settings', ['model', 'policy', 'maxSecondsPerRun', 'limits.']);
 explainCommand.addHelpText('after', '\nExample:\n  sluice explain photos/beach.jpg\n');
 
+program
+  .command('doctor')
+  .description(
+    'what of this machine works, what is missing, and what to do about it; exits with 1 where something is',
+  )
+  .option('--pipeline <file>', 'check the buckets and queues of this pipeline as well')
+  .addOption(
+    new Option('--provider <provider...>', 'what is wanted of this machine')
+      .choices(ONNX_PROVIDERS)
+      .default(['cpu']),
+  )
+  .option('--json', 'print one line of JSON')
+  .action(async (flags: Parameters<typeof doctor>[0]) => {
+    process.exitCode = await doctor(flags, process.env);
+  });
 addPipelineCommands(program, process.env);
 addModelCommands(program);
 

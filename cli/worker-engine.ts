@@ -80,9 +80,9 @@ async function loadTensorRt(
   { config, trtexec, works, log, env }: WorkerEngineOptions,
   gpu: { deviceId: number; batchSize: number; sessions: number },
 ): Promise<GpuEngine> {
-  const { precision } = config;
+  const { precision, builderFlags } = config;
   const batch = { min: 1, opt: gpu.batchSize, max: gpu.batchSize };
-  const recipe = await recipeHere(model, { precision, batch, deviceId: gpu.deviceId, builderFlags: [] }, env);
+  const recipe = await recipeHere(model, { precision, batch, deviceId: gpu.deviceId, builderFlags }, env);
   const cacheFolder = env['SLUICE_ENGINE_CACHE'] ?? join(homedir(), '.cache', 'sluice', 'engines');
   const built = await obtainEngine(new EngineStore(works), {
     recipe,

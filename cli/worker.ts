@@ -1,7 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { jsonLog } from '#adapters/json-log.ts';
 import { loadModel } from '#adapters/model-folder.ts';
+import { ONNX_PROVIDERS } from '#adapters/onnx-engine.ts';
 import { openPipeline } from '#adapters/pipeline.ts';
+import { SluiceError } from '#core/error.ts';
 import { PipelineConfig } from '#core/pipeline-config.ts';
 import { runWorkerProcess } from '#workers/worker-process.ts';
 import { EXIT } from './exit-codes.ts';
@@ -39,10 +41,7 @@ export async function worker(
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
-  const config = PipelineConfig.shape.worker.parse({
-    ...pipeline.config.worker,
-    ...(flags.provider !== undefined && { providers: flags.provider.split(',') }),
-  });
+  const config = { ...pipeline.config.worker, ...providersOf(flags.provider) };
   await using engine = await loadWorkerEngine(model, {
     config,
     threads: flags.threads === undefined ? availableParallelism() : Number(flags.threads),
@@ -65,4 +64,14 @@ export async function worker(
     stop: stop.signal,
   });
   return EXIT.ok;
+}
+
+function providersOf(list: string | undefined): Pick<PipelineConfig['worker'], 'providers'> | undefined {
+  if (list === undefined) return undefined;
+  const parsed = PipelineConfig.shape.worker.safeParse({ providers: list.split(',') });
+  if (parsed.success) return { providers: parsed.data.providers };
+  throw new SluiceError(
+    'config-invalid',
+    `--provider expects some of ${ONNX_PROVIDERS.join(', ')}, in the order in which they are tried; got "${list}"`,
+  );
 }

@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { shortHashOf } from './canonical-json.ts';
 
-export const PRECISIONS = ['fp32', 'fp16'] as const;
 /** What a model computes in. */
-export const Precision = z.enum(PRECISIONS);
+export const Precision = z.enum(['fp32', 'fp16']);
 export type Precision = z.infer<typeof Precision>;
 
 /** Batch sizes that a TensorRT engine takes (`min` to `max`) and is tuned for (`opt`). */

@@ -82,14 +82,14 @@ export function encodePack(pack: Pack): { header: Buffer; body: Buffer } {
  * @param checksum of the file, where it was computed while the file was read.
  * @throws SluiceError `pack-damaged` when a single bit of the file is not as it was written.
  */
-export function decodePack(file: Buffer, checksum: PackChecksum = PackChecksum.of(file)): Pack {
+export function decodePack(file: Buffer, checksum = PackChecksum.of(file).hex): Pack {
   const { tensorName, shape, metadata, tensor } = decodeSafetensors(file);
   const [count, heightPx, widthPx, channels] = shape;
   if (tensorName !== TENSOR || shape.length !== 4 || channels !== 3) {
     throw damaged(`expected tensor "${TENSOR}" [N, H, W, 3], got "${tensorName}" [${shape}]`);
   }
   const expected = metadata['checksum'];
-  if (expected !== checksum.hex) throw damaged('its checksum does not match its bytes');
+  if (expected !== checksum) throw damaged('its checksum does not match its bytes');
   const header = parseHeader(metadata['sluice']);
   if (header.items.length !== count)
     throw damaged(`it holds ${count} images and describes ${header.items.length}`);

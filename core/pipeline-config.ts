@@ -108,6 +108,10 @@ export const PipelineConfig = z
           .default(['cpu']),
         /** What TensorRT engines compute in. CUDA and the CPU run the model as it is. */
         precision: Precision.default('fp16'),
+        /** What else TensorRT's builder is told, such as "--noTF32". */
+        builderFlags: z.array(z.string().startsWith('--')).default([]),
+        /** Threads that read packs; by default none of its own beside the CPU, two beside a GPU. */
+        fetchThreads: z.int().min(0).max(16).optional(),
         /** Sessions that take turns on one GPU: with two, one copies while the other computes. */
         sessions: z.int().min(1).max(4).default(2),
       })

@@ -17,6 +17,7 @@ import { inferByHalves, inferPacks, type Scores, sliceOf } from './infer-packs.t
 import { type BatchOptions, LaneBatches } from './lane-batches.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import { checkModelFits } from './model-batch.ts';
+import { type PackFiles, storedPackFiles } from './pack-files.ts';
 import { type LoadedPack, PackLane } from './pack-lane.ts';
 import { RecycledMemory } from './recycled-memory.ts';
 
@@ -33,6 +34,8 @@ export interface InferenceWorkerPorts {
   readonly live?: MessageQueue;
   readonly bulk: MessageQueue;
   readonly engine: Engine;
+  /** Reads packs on other threads; left out, they are read on this one. */
+  fetchThreads?(memory: RecycledMemory): PackFiles & AsyncDisposable;
   /** The policy that a job's images are judged by. */
   policyOf(job: string): Promise<Policy>;
   /** Asks for a pack again that is gone or damaged. */
@@ -45,7 +48,8 @@ export interface InferenceWorkerPorts {
   onFailedDelivery?(message: PackMessage | undefined, reason: string): void;
 }
 
-const COMMITS_IN_FLIGHT = 4;
+/** Each waits for the store and the queue three times in turn: fewer would keep a fast GPU waiting. */
+const COMMITS_IN_FLIGHT = 16;
 const MAX_REMAKES = 3;
 
 /**
@@ -84,9 +88,12 @@ export class InferenceWorker {
     const engineDied = new AbortController();
     const halt = AbortSignal.any([stop, engineDied.signal]);
     using keeper = new LeaseKeeper(this.#shortestVisibilityMs());
+    const { live, bulk, works, fetchThreads } = this.#ports;
+    await using threads = fetchThreads?.(this.#memory);
+    const files = threads ?? storedPackFiles(works, this.#memory);
     const lanes = [
-      ...(this.#ports.live === undefined ? [] : [this.#lane('live', this.#ports.live, keeper)]),
-      this.#lane('bulk', this.#ports.bulk, keeper),
+      ...(live === undefined ? [] : [this.#lane('live', live, files, keeper)]),
+      this.#lane('bulk', bulk, files, keeper),
     ];
     await Promise.all(
       lanes.flatMap((lane) => [lane.run(halt), this.#work(lane, halt, (error) => engineDied.abort(error))]),
@@ -128,7 +135,7 @@ export class InferenceWorker {
     return Math.min(bulk.visibilityMs, live?.visibilityMs ?? Number.POSITIVE_INFINITY);
   }
 
-  #lane(name: 'live' | 'bulk', packs: MessageQueue, keeper: LeaseKeeper): PackLane {
+  #lane(name: 'live' | 'bulk', packs: MessageQueue, files: PackFiles, keeper: LeaseKeeper): PackLane {
     const { works, remake, onFailedDelivery } = this.#ports;
     const { manifest, prefetchPacks } = this.#options;
     return new PackLane(
@@ -143,6 +150,7 @@ export class InferenceWorker {
         works,
         packs,
         keeper,
+        files,
         memory: this.#memory,
         ...(remake && { remake }),
         ...(onFailedDelivery && { onFailedDelivery }),

@@ -5,9 +5,9 @@ import { PackMessage, parseMessage } from '#core/messages.ts';
 import { decodePack, type Pack } from '#core/pack.ts';
 import type { Lease, MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
-import { fetchPack } from './fetch-pack.ts';
 import { Handoff } from './handoff.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
+import type { PackFiles } from './pack-files.ts';
 import type { RecycledMemory } from './recycled-memory.ts';
 
 /** A pack that is ready to be inferred, and the delivery that it came by. */
@@ -33,7 +33,8 @@ export interface PackLanePorts {
   readonly works: ObjectStore;
   readonly packs: MessageQueue;
   readonly keeper: LeaseKeeper;
-  /** What packs are read into. */
+  readonly files: PackFiles;
+  /** What packs are read into that come with their message. */
   readonly memory: RecycledMemory;
   /** Asks for the pack again; left out, a lost pack is a failed delivery. */
   remake?(message: PackMessage): Promise<void>;
@@ -213,13 +214,14 @@ export class PackLane {
   }
 
   async #read(message: PackMessage): Promise<Pack> {
-    const { works, memory } = this.#ports;
+    const { files, memory } = this.#ports;
     if ('inline' in message.pack) {
       const base64 = message.pack.inline;
       const bytes = memory.take(Buffer.byteLength(base64, 'base64'));
       return decodePack(bytes.subarray(0, bytes.write(base64, 'base64')));
     }
-    return fetchPack(works, packKey(message), message.pack.bytes, memory);
+    const { file, checksum } = await files.read(packKey(message), message.pack.bytes);
+    return decodePack(file, checksum);
   }
 }
 

@@ -10,6 +10,7 @@ import { messageOf } from '#core/error.ts';
 import { workerStatusKey } from '#core/job-layout.ts';
 import type { Engine } from '#core/ports/engine.ts';
 import type { WorkerStatus } from '#core/worker-status.ts';
+import { FetchThreads } from './fetch-threads.ts';
 import { InferenceWorker } from './inference-worker.ts';
 import { JobPolicies } from './job-policies.ts';
 import { remakePack } from './remake-pack.ts';
@@ -33,6 +34,7 @@ export interface WorkerProcessOptions {
 }
 
 const STATUS_EVERY_SECONDS = 15;
+const GPU_FETCH_THREADS = 2;
 /** A worker that has not come through its loop for so long hangs. */
 const HEALTHY_WITHIN_MS = 300_000;
 
@@ -45,6 +47,8 @@ export async function runWorkerProcess(pipeline: Pipeline, options: WorkerProces
   const { model, engine, log } = options;
   const { manifest } = model;
   const { batchSize, maxWaitMs, prefetchPacks } = config.worker;
+  // One thread reads faster than a model runs on a processor; a GPU takes more.
+  const fetchThreads = config.worker.fetchThreads ?? (engine.provider === 'cpu' ? 0 : GPU_FETCH_THREADS);
   const [live, bulk, shards, events] = await Promise.all([
     pipeline.queue('live'),
     pipeline.queue('bulk'),
@@ -65,6 +69,9 @@ export async function runWorkerProcess(pipeline: Pipeline, options: WorkerProces
       live,
       bulk,
       engine,
+      ...(fetchThreads > 0 && {
+        fetchThreads: (memory) => new FetchThreads(pipeline.workLocation, fetchThreads, memory),
+      }),
       policyOf: (job) => policies.of(job),
       remake: (message) => remakePack(message, { shards, events }),
       act: (message, records) =>

@@ -8,6 +8,7 @@ import type { PackMessage } from '#core/messages.ts';
 import { encodePack } from '#core/pack.ts';
 import { preprocessHash } from '#core/preprocess-spec.ts';
 import { EngineStore } from '#workers/engine/engine-store.ts';
+import { median } from '../support/bench.ts';
 import { LocalCloud } from '../support/local-cloud.ts';
 import { GpuUsage } from './gpu-usage.ts';
 import { SIDE_PX } from './models.ts';
@@ -22,6 +23,7 @@ export interface FedWorkerOptions {
   readonly built?: BuiltEngine;
   readonly provider: OnnxProvider;
   readonly precision: 'fp16' | 'fp32';
+  readonly builderFlags: readonly string[];
   readonly packs: number;
   readonly batchSize: number;
   readonly prefetchPacks: number;
@@ -37,7 +39,11 @@ export interface FedWorker {
   /** From the start of the process to its first answer. */
   readonly secondsToFirstPart: number;
   readonly lines: readonly string[];
+  /** What the model's time went into, in percent. */
+  readonly feed: Readonly<Record<string, number>>;
 }
+
+const FEEDS = ['FeedRun', 'FeedWaitFetch', 'FeedWaitMessage', 'FeedWaitCommit'];
 
 /** `sluice worker` on packs that lie in an S3 on loopback: images a second while it is busy, by what is left in the queue. */
 export async function fedWorker(options: FedWorkerOptions): Promise<FedWorker> {
@@ -46,7 +52,15 @@ export async function fedWorker(options: FedWorkerOptions): Promise<FedWorker> {
     cores: options.otherCores,
     config: {
       model: options.modelFolder,
-      worker: { providers: [provider], precision, batchSize, sessions, prefetchPacks, maxWaitMs: 200 },
+      worker: {
+        providers: [provider],
+        precision,
+        builderFlags: options.builderFlags,
+        batchSize,
+        sessions,
+        prefetchPacks,
+        maxWaitMs: 200,
+      },
     },
   });
   const { works } = cloud.pipeline;
@@ -96,12 +110,15 @@ export async function fedWorker(options: FedWorkerOptions): Promise<FedWorker> {
 
   using usage = new GpuUsage();
   const lines: string[] = [];
+  const feeds: Record<string, number>[] = [];
   const startedMs = performance.now();
   const process = cloud.worker({
     flags: ['--threads', '4'],
     cores: options.cores,
-    // Metrics come every second.
-    onLine: (line) => void (line.includes('_aws') || lines.push(line)),
+    onLine: (line) => {
+      if (!line.includes('_aws')) lines.push(line);
+      else feeds.push(JSON.parse(line) as Record<string, number>);
+    },
   });
   const left: { atMs: number; packs: number }[] = [];
   for (let rest = packs; rest > 0; ) {
@@ -122,5 +139,8 @@ export async function fedWorker(options: FedWorkerOptions): Promise<FedWorker> {
     gpuPercent: usage.between(from.atMs, to.atMs),
     secondsToFirstPart: (first - startedMs) / 1000,
     lines,
+    feed: Object.fromEntries(
+      FEEDS.map((name) => [name, median(feeds.slice(1, -1).map((feed) => feed[name] ?? 0))]),
+    ),
   };
 }

@@ -3,20 +3,21 @@ import { join } from 'node:path';
 import { type LoadedModel, loadModel } from '#adapters/model-folder.ts';
 import { sha256Hex } from '#core/canonical-json.ts';
 import { ModelManifest } from '#core/model-manifest.ts';
-import { resnet50 } from './resnet50.ts';
+import { type Depth, resnet } from './resnet.ts';
 
 export const SIDE_PX = 224;
 
-/** ResNet-50 as an imported model: a folder with its ONNX file and its manifest. */
-export async function writeResNet50(folder: string): Promise<LoadedModel> {
-  const bytes = resnet50();
+/** A ResNet as an imported model: a folder with its ONNX file and its manifest. */
+export async function writeResNet(folder: string, depth: Depth): Promise<LoadedModel> {
+  const name = `resnet${depth}`;
+  const bytes = resnet(depth);
   const manifest = ModelManifest.parse({
     schema: 1,
-    name: 'resnet50',
-    description: 'ResNet-50 with seeded weights: how fast it runs does not depend on their values',
+    name,
+    description: 'a ResNet with seeded weights: how fast it runs does not depend on their values',
     license: 'Apache-2.0',
-    source: 'bench/gpu/resnet50.ts',
-    file: 'resnet50.onnx',
+    source: 'bench/gpu/resnet.ts',
+    file: `${name}.onnx`,
     sha256: sha256Hex(bytes),
     preprocess: {
       widthPx: SIDE_PX,

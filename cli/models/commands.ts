@@ -3,6 +3,7 @@ import { PreprocessSpec } from '#core/preprocess-spec.ts';
 import { PRESETS } from '#models/import/presets.ts';
 import { DECODES } from '#models/import/wishes.ts';
 import { DEFAULT_TOLERANCES } from '#models/verify/verify-model.ts';
+import { type BuildEngineFlags, buildEngineCommand } from './build-engine.ts';
 import { importCommand } from './import.ts';
 import { verifyCommand } from './verify.ts';
 
@@ -13,6 +14,7 @@ export function addModelCommands(program: Command): void {
     .description('take models in, and check that they score as they should');
   addImport(models);
   addVerify(models);
+  addBuildEngine(models);
 }
 
 function addImport(models: Command): void {
@@ -131,4 +133,24 @@ Examples:
   sluice models verify ./models/resnet50        # again, against what was stored
 `,
     );
+}
+
+function addBuildEngine(models: Command): void {
+  models
+    .command('build-engine')
+    .description("build a TensorRT engine for this machine's GPU, which workers then load in seconds")
+    .argument('<name|folder>', 'the model')
+    .requiredOption(
+      '-o, --out <place>',
+      'where workers look: the work store of a pipeline (s3://bucket/prefix), or a folder',
+    )
+    .option('--precision <precision>', 'what it computes in: fp16 or fp32', 'fp16')
+    .option('--batch <sizes>', 'the batch size, or smallest:usual:largest', '256')
+    .option('--device <n>', 'which GPU', '0')
+    .option('--flag <flag...>', "what else TensorRT's builder is told, such as --flag=--noTF32")
+    .option('--trtexec <command>', "TensorRT's command", 'trtexec')
+    .option('--verbose', 'print what the builder says')
+    .action(async (nameOrFolder: string, flags: BuildEngineFlags) => {
+      process.exitCode = await buildEngineCommand(nameOrFolder, flags, process.env);
+    });
 }

@@ -21,11 +21,11 @@ export function addScores(outputs: Outputs, output: ScoresOutput, into: readonly
   const row = new Float64Array(labels.length);
   for (const [i, scores] of into.entries()) {
     row.set(data.subarray(i * labels.length, (i + 1) * labels.length));
-    const bad = row.findIndex((value) => !Number.isFinite(value));
+    const bad = firstNonFinite(row);
     if (bad >= 0) throw unusable(`score "${labels[bad]}" of image ${i} in the batch is ${row[bad]}`);
     if (decode === 'softmax') softmax(row);
     else if (decode === 'sigmoid') for (let j = 0; j < row.length; j++) row[j] = sigmoid(row[j] as number);
-    const least = topK < labels.length ? (row.toSorted().at(-topK) as number) : -Infinity;
+    const least = topK < labels.length ? kthLargest(row, topK) : -Infinity;
     let kept = 0;
     for (let j = 0; j < row.length && kept < topK; j++) {
       const value = row[j] as number;
@@ -34,6 +34,19 @@ export function addScores(outputs: Outputs, output: ScoresOutput, into: readonly
       kept++;
     }
   }
+}
+
+/** The k-th largest value. One pass with k values in hand: sorting a thousand classes would cost more than all else. */
+function kthLargest(row: Float64Array, k: number): number {
+  const largest = new Float64Array(k).fill(-Infinity);
+  for (const value of row) {
+    if (value <= (largest[0] as number)) continue;
+    // In ascending order, the smallest one first: it is the one that goes.
+    let at = 0;
+    for (; at + 1 < k && (largest[at + 1] as number) < value; at++) largest[at] = largest[at + 1] as number;
+    largest[at] = value;
+  }
+  return largest[0] as number;
 }
 
 /** Turns logits into probabilities that add up to 1, in place; shifted by the maximum, so nothing overflows. */
@@ -47,6 +60,11 @@ export function softmax(row: Float64Array): void {
     sum += e;
   }
   for (let i = 0; i < row.length; i++) row[i] = (row[i] as number) / sum;
+}
+
+function firstNonFinite(row: Float64Array): number {
+  for (let i = 0; i < row.length; i++) if (!Number.isFinite(row[i] as number)) return i;
+  return -1;
 }
 
 /** 1 / (1 + e^−x). */

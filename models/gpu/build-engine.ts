@@ -77,7 +77,7 @@ export async function buildEngine(options: BuildEngineOptions): Promise<BuiltEng
 }
 
 /** The graph that TensorRT gets: constants folded, in the precision of the recipe, uint8 at its ends only. */
-export async function networkOf(
+async function networkOf(
   modelPath: string,
   precision: EngineRecipe['precision'],
   foldedPath: string,

@@ -48,7 +48,10 @@ export class EngineStore {
   /** The manifest is written last: who sees it sees the rest. */
   async publish({ manifest, engine, wrapper }: BuiltEngine): Promise<void> {
     const folder = engineFolder(manifest.recipe);
-    await this.#store.put(`${folder}${manifest.engine.file}`, engine);
+    // In parts: engines of large models pass what services take in one request.
+    const writer = await this.#store.createWriter(`${folder}${manifest.engine.file}`);
+    await writer.write(engine);
+    await writer.commit();
     await this.#store.put(`${folder}${manifest.wrapper.file}`, wrapper);
     await this.#store.put(`${folder}${MANIFEST}`, Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`));
     await this.release(manifest.recipe);

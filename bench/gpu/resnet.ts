@@ -1,22 +1,25 @@
 import { GraphBuilder, type Value } from '#models/onnx/graph-builder.ts';
 
 const CLASSES = 1000;
-/** Blocks, channels and stride of the four stages (He et al., "Deep Residual Learning", table 1). */
+/** Blocks of the four stages by depth (He et al., "Deep Residual Learning", table 1). */
+const BLOCKS = { 50: [3, 4, 6, 3], 152: [3, 8, 36, 3] } as const;
+export type Depth = keyof typeof BLOCKS;
+/** Channels and strides of the stages. */
 const STAGES = [
-  { blocks: 3, width: 64, stride: 1 },
-  { blocks: 4, width: 128, stride: 2 },
-  { blocks: 6, width: 256, stride: 2 },
-  { blocks: 3, width: 512, stride: 2 },
+  { width: 64, stride: 1 },
+  { width: 128, stride: 2 },
+  { width: 256, stride: 2 },
+  { width: 512, stride: 2 },
 ] as const;
 const EXPANSION = 4;
 
 /**
- * ResNet-50 (v1.5: the stride is in the 3 × 3 convolutions) with batch normalization folded away and seeded weights: how
+ * ResNet-50 or -152 (v1.5: the stride is in the 3 × 3 convolutions) with batch normalization folded away and seeded weights: how
  * fast a model runs does not depend on their values. Input `pixels` uint8 `[N, 224, 224, 3]`, output `logits` float32
  * `[N, 1000]`.
  */
-export function resnet50(seed = 1): Uint8Array {
-  const g = new GraphBuilder('resnet50', 17);
+export function resnet(depth: Depth, seed = 1): Uint8Array {
+  const g = new GraphBuilder(`resnet${depth}`, 17);
   const next = generator(seed);
   const pixels = g.input('pixels', 'uint8', ['N', 224, 224, 3]);
   const floats = g.node('Cast', [pixels], { to: 1 });
@@ -40,9 +43,9 @@ export function resnet50(seed = 1): Uint8Array {
   let x = relu(conv(input, 3, 64, 7, 2));
   x = g.node('MaxPool', [x], { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] });
   let channels = 64;
-  for (const { blocks, width, stride } of STAGES) {
+  for (const [stage, { width, stride }] of STAGES.entries()) {
     const out = width * EXPANSION;
-    for (let block = 0; block < blocks; block++) {
+    for (let block = 0; block < (BLOCKS[depth][stage] as number); block++) {
       const step = block === 0 ? stride : 1;
       const shortcut = block === 0 ? conv(x, channels, out, 1, step) : x;
       const branch = conv(

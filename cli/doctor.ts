@@ -1,0 +1,145 @@
+import { resolve } from 'node:path';
+import {
+  findLibrary,
+  gpus,
+  onnxruntimeFolder,
+  onnxruntimeVersion,
+  tensorrtVersion,
+} from '#adapters/gpu-machine.ts';
+import { loadModel } from '#adapters/model-folder.ts';
+import { ONNX_PROVIDERS, OnnxEngine, type OnnxProvider } from '#adapters/onnx-engine.ts';
+import { openPipeline } from '#adapters/pipeline.ts';
+import { messageOf } from '#core/error.ts';
+import { EXIT } from './exit-codes.ts';
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+interface Finding {
+  readonly what: string;
+  /** `undefined`: not needed for what was asked. */
+  readonly ok: boolean | undefined;
+  readonly detail: string;
+}
+
+/** The libraries that ONNX Runtime's GPU providers load, and what brings them. */
+const LIBRARIES: readonly (readonly [file: string, from: string])[] = [
+  ['libonnxruntime_providers_shared.so', 'ONNX Runtime for GPUs, beside its own library (docs/gpu.md)'],
+  ['libonnxruntime_providers_cuda.so', 'ONNX Runtime for GPUs, beside its own library (docs/gpu.md)'],
+  ['libonnxruntime_providers_tensorrt.so', 'ONNX Runtime for GPUs, beside its own library (docs/gpu.md)'],
+  ['libcudart.so.13', 'CUDA 13 (package cuda-cudart-13-0)'],
+  ['libcublas.so.13', 'CUDA 13 (package libcublas-13-0)'],
+  ['libcublasLt.so.13', 'CUDA 13 (package libcublas-13-0)'],
+  ['libcurand.so.10', 'CUDA 13 (package libcurand-13-0)'],
+  ['libcudnn.so.9', 'cuDNN 9 for CUDA 13'],
+  ['libnvinfer.so.10', 'TensorRT 10'],
+  ['libnvonnxparser.so.10', 'TensorRT 10'],
+];
+
+/**
+ * `sluice doctor`: what of this machine and this pipeline is there, what is missing, and what to do about it.
+ *
+ * @returns 0 where all that was asked for works, else 1.
+ */
+export async function doctor(
+  flags: { pipeline?: string; provider: string[]; json?: boolean },
+  env: Env,
+): Promise<number> {
+  const wanted = flags.provider as OnnxProvider[];
+  const findings: Finding[] = [
+    { what: 'Node', ok: true, detail: process.versions.node },
+    { what: 'ONNX Runtime', ok: true, detail: await onnxruntimeVersion() },
+    ...(await gpuFindings(wanted, env)),
+    ...(await Promise.all(ONNX_PROVIDERS.map((provider) => tryProvider(provider, wanted)))),
+    ...(flags.pipeline === undefined && env['SLUICE_PIPELINE'] === undefined
+      ? []
+      : await pipelineFindings(flags.pipeline, env)),
+  ];
+  if (flags.json === true) process.stdout.write(`${JSON.stringify({ findings })}\n`);
+  else for (const finding of findings) process.stdout.write(line(finding));
+  return findings.every(({ ok }) => ok !== false) ? EXIT.ok : EXIT.error;
+}
+
+function line({ what, ok, detail }: Finding): string {
+  const mark = ok === undefined ? '-' : ok ? 'ok' : 'MISSING';
+  return `  ${mark.padEnd(8)} ${what.padEnd(24)} ${detail}\n`;
+}
+
+async function gpuFindings(wanted: readonly OnnxProvider[], env: Env): Promise<Finding[]> {
+  const needsGpu = wanted.some((provider) => provider !== 'cpu');
+  const missing = needsGpu ? false : undefined;
+  const told = async (what: string, tell: () => Promise<string>): Promise<Finding> => {
+    try {
+      return { what, ok: true, detail: await tell() };
+    } catch (error) {
+      return { what, ok: missing, detail: messageOf(error) };
+    }
+  };
+  return [
+    await told('GPU', async () =>
+      (await gpus())
+        .map(
+          (gpu) =>
+            `${gpu.name}, compute capability ${gpu.computeCapability}, driver ${gpu.driver}, CUDA up to ${gpu.cuda}`,
+        )
+        .join('; '),
+    ),
+    ...(await Promise.all(
+      LIBRARIES.map(async ([file, from]): Promise<Finding> => {
+        const path = await findLibrary(file, env, [onnxruntimeFolder()]);
+        if (path !== undefined) return { what: file, ok: true, detail: path };
+        const isNeeded = wanted.includes('tensorrt') || (needsGpu && !/nvinfer|nvonnx|tensorrt/.test(file));
+        const detail = `not found: install ${from}, or add its folder to LD_LIBRARY_PATH`;
+        return { what: file, ok: isNeeded ? false : undefined, detail };
+      }),
+    )),
+    ...(wanted.includes('tensorrt') ? [await told('TensorRT version', () => tensorrtVersion(env))] : []),
+  ];
+}
+
+/** A timed inference of the built-in model. TensorRT needs an engine first: `sluice models build-engine` makes one. */
+async function tryProvider(provider: OnnxProvider, wanted: readonly OnnxProvider[]): Promise<Finding> {
+  const what = `inference on ${provider}`;
+  if (!wanted.includes(provider)) return { what, ok: undefined, detail: 'not asked for (--provider)' };
+  if (provider === 'tensorrt')
+    return { what, ok: undefined, detail: 'runs engines: build one with "sluice models build-engine"' };
+  try {
+    const { modelPath, manifest } = await loadModel('quality');
+    await using engine = await OnnxEngine.load({ modelPath, provider, threads: 1, maxBatch: 1 });
+    const { widthPx, heightPx } = manifest.preprocess;
+    const startedMs = performance.now();
+    await engine.run({
+      images: {
+        dtype: 'uint8',
+        shape: [1, heightPx, widthPx, 3],
+        data: new Uint8Array(heightPx * widthPx * 3),
+      },
+      content_size: { dtype: 'int32', shape: [1, 2], data: Int32Array.of(heightPx, widthPx) },
+    });
+    const ms = (performance.now() - startedMs).toFixed(1);
+    const placed = Object.entries(engine.placement ?? {}).map(([name, nodes]) => `${nodes} nodes on ${name}`);
+    return { what, ok: true, detail: [`one image in ${ms} ms`, ...placed].join(', ') };
+  } catch (error) {
+    return { what, ok: false, detail: messageOf(error).split('\n')[0] as string };
+  }
+}
+
+async function pipelineFindings(file: string | undefined, env: Env): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const check = async (what: string, work: () => Promise<unknown>): Promise<void> => {
+    try {
+      await work();
+      findings.push({ what, ok: true, detail: 'reachable, and set up as it should be' });
+    } catch (error) {
+      findings.push({ what, ok: false, detail: messageOf(error) });
+    }
+  };
+  try {
+    const pipeline = await openPipeline(file === undefined ? undefined : resolve(file), env);
+    await check(`work store ${pipeline.config.work}`, () => pipeline.works.list({ prefix: 'jobs/' }));
+    for (const name of Object.keys(pipeline.config.queues) as Parameters<typeof pipeline.queue>[0][])
+      await check(`queue ${name}`, () => pipeline.queue(name));
+  } catch (error) {
+    findings.push({ what: 'pipeline', ok: false, detail: messageOf(error) });
+  }
+  return findings;
+}

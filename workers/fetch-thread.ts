@@ -1,0 +1,32 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { openStore } from '#adapters/open-store.ts';
+import { messageOf, SluiceError } from '#core/error.ts';
+import type { StoreLocation } from '#core/store-location.ts';
+import type { FetchReply, FetchRequest } from './fetch-threads.ts';
+import { readPackFile } from './pack-files.ts';
+
+// The thread's side of FetchThreads: reads packs, several at a time, into memory that it is handed and hands back.
+const port = parentPort;
+if (port === null) throw new Error('this file runs in a worker thread only');
+const works = await openStore(workerData as StoreLocation);
+
+port.on('message', async ({ id, key, maxBytes, memory }: FetchRequest) => {
+  const allocate = (bytes: number): Buffer =>
+    memory.byteLength >= bytes ? Buffer.from(memory, 0, bytes) : Buffer.allocUnsafeSlow(bytes);
+  try {
+    const { file, checksum } = await readPackFile(works, key, maxBytes, allocate);
+    const filled = file.buffer as ArrayBuffer;
+    reply({ id, kind: 'read', memory: filled, bytes: file.length, checksum }, [filled]);
+  } catch (error) {
+    const failure =
+      error instanceof SluiceError
+        ? error
+        : new SluiceError('internal', messageOf(error), { retryable: true });
+    const { code, message, retryable } = failure;
+    reply({ id, kind: 'failed', code, message, retryable }, []);
+  }
+});
+
+function reply(message: FetchReply, transfer: readonly ArrayBuffer[]): void {
+  port?.postMessage(message, transfer);
+}

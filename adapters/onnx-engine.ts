@@ -22,6 +22,8 @@ export interface OnnxEngineOptions {
   readonly threads: number;
   /** At most so many images go through the model at once; larger batches run in slices. Bounds memory. */
   readonly maxBatch: number;
+  /** Every run has `maxBatch` images, with zeros behind the last ones. By default so with CUDA, and only there. */
+  readonly padBatches?: boolean;
 }
 
 /** What the thread is asked, and what it answers; `id` pairs them. */

@@ -37,7 +37,7 @@ export async function openOnnxSession(options: OnnxEngineOptions): Promise<OnnxS
   const open = (more: ort.InferenceSession.SessionOptions = {}): Promise<ort.InferenceSession> =>
     ort.InferenceSession.create(options.modelPath, { ...settings, ...more });
   // The CUDA provider plans anew for every batch size that it has not just seen: it always gets the same.
-  const pad = provider === 'cuda';
+  const pad = options.padBatches ?? provider === 'cuda';
   if (provider === 'cpu') return described(await open(), maxBatch, pad);
   const warmUp = (session: ort.InferenceSession): Promise<unknown> =>
     session.run(zeros(infos(session.inputMetadata), maxBatch));

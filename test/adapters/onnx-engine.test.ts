@@ -23,6 +23,18 @@ function batch(): EngineBatch {
   };
 }
 
+describe('an engine whose batches are padded', () => {
+  it('gives what it gives without, for every image and no other', async () => {
+    await using plain = await OnnxEngine.load(options);
+    await using padded = await OnnxEngine.load({ ...options, padBatches: true });
+    const [expected, got] = await Promise.all([plain.run(batch()), padded.run(batch())]);
+    for (const [name, { shape, data }] of Object.entries(expected)) {
+      expect(got[name]?.shape).toEqual(shape);
+      expect([...(got[name]?.data as Float32Array)]).toEqual([...(data as Float32Array)]);
+    }
+  });
+});
+
 describe.each(ENGINES)('an engine %s', (_, load) => {
   it('gives the memory of a batch back, whether the model takes the batch or not', async () => {
     await using engine = await load();

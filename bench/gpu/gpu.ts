@@ -12,20 +12,23 @@ import { EngineStore } from '#workers/engine/engine-store.ts';
 import { obtainEngine } from '#workers/engine/obtain-engine.ts';
 import { atLeast, atMost, type BenchResult, table } from '../support/bench.ts';
 import { bareLoop } from './bare-loop.ts';
+import { coupledService } from './coupled.ts';
 import { fedWorker } from './fed-worker.ts';
 import { SIDE_PX, writeResNet } from './models.ts';
 import type { Depth } from './resnet.ts';
 
 const BATCH = 256;
 const BARE_SECONDS = 5;
+/** One computes, one copies its input, one is being filled. */
+const SESSIONS = 3;
 /** What g4dn.xlarge has. */
 const WORKER_CORES = 4;
 /** The best rate that is published for a T4 with ResNet-50, in INT8: above it, feeding is nobody's limit. */
 const T4_IMAGES_PER_SECOND = 6000;
 
 /**
- * The worker, fed with packs over S3 and SQS on loopback, beside a loop that runs the same engine on batches in memory. On
- * the processor cores of a g4dn.xlarge. Needs an NVIDIA GPU, and TensorRT with its `trtexec`.
+ * The worker, fed with packs over S3 and SQS on loopback, beside a loop that runs the same engine on batches in memory, and
+ * beside a service that decodes and infers in one process. On the processor cores of a g4dn.xlarge. Needs an NVIDIA GPU, and TensorRT with its `trtexec`.
  */
 export async function gpuBench(): Promise<BenchResult[]> {
   try {
@@ -98,7 +101,7 @@ async function measure(one: Case, folder: string, engines: EngineStore): Promise
   const results: BenchResult[] = [];
   const options = { modelPath, provider, threads: WORKER_CORES, maxBatch: BATCH } as const;
   let best = 0;
-  for (const sessions of [1, 2]) {
+  for (const sessions of [1, 2, 3]) {
     const bare = await bareLoop(options, BATCH, sessions, BARE_SECONDS);
     best = Math.max(best, bare.imagesPerSecond);
     const of = `${name}, bare loop, ${sessions} session${sessions > 1 ? 's' : ''}`;
@@ -115,7 +118,7 @@ async function measure(one: Case, folder: string, engines: EngineStore): Promise
     ...(built && { built }),
     batchSize: BATCH,
     prefetchPacks: 16,
-    sessions: 2,
+    sessions: SESSIONS,
     cores: `0-${WORKER_CORES - 1}`,
     otherCores: `${WORKER_CORES}-${cpus().length - 1}`,
   });
@@ -143,6 +146,21 @@ async function measure(one: Case, folder: string, engines: EngineStore): Promise
       unit: '%',
     })),
     atMost(`${name}, start of the process to its first part`, fed.secondsToFirstPart, 10, 's'),
+  );
+  const coupled = await coupledService({
+    modelFolder,
+    onnxPath: modelPath,
+    provider,
+    cores: `0-${WORKER_CORES - 1}`,
+  });
+  results.push(
+    {
+      metric: `${name}, coupled service, batches of up to ${coupled.batch}`,
+      value: coupled.imagesPerSecond,
+      unit: 'images/s',
+    },
+    { metric: `${name}, coupled service: GPU busy`, value: coupled.gpuPercent, unit: '%' },
+    atLeast(`${name}, worker / coupled service`, fed.imagesPerSecond / coupled.imagesPerSecond, 3),
   );
   return results;
 }

@@ -30,7 +30,7 @@ describe('an engine whose batches are padded', () => {
     const [expected, got] = await Promise.all([plain.run(batch()), padded.run(batch())]);
     for (const [name, { shape, data }] of Object.entries(expected)) {
       expect(got[name]?.shape).toEqual(shape);
-      expect([...(got[name]?.data as Float32Array)]).toEqual([...(data as Float32Array)]);
+      expect([...(got[name]!.data as Float32Array)]).toEqual([...(data as Float32Array)]);
     }
   });
 });

@@ -58,7 +58,7 @@ async function scoresOf(modelPath: string): Promise<number[]> {
   await using engine = await OnnxEngine.load({ modelPath, provider: 'cpu', threads: 1, maxBatch: 4 });
   const data = Uint8Array.from({ length: 2 * 48 }, (_, i) => (i * 11) % 256);
   const { scores } = await engine.run({ pixels: { dtype: 'uint8', shape: [2, 4, 4, 3], data } });
-  return [...(scores?.data as Float32Array)];
+  return [...(scores!.data as Float32Array)];
 }
 
 describe('building an engine', () => {

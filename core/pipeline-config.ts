@@ -112,8 +112,8 @@ export const PipelineConfig = z
         builderFlags: z.array(z.string().startsWith('--')).default([]),
         /** Threads that read packs; by default none of its own beside the CPU, two beside a GPU. */
         fetchThreads: z.int().min(0).max(16).optional(),
-        /** Sessions that take turns on one GPU: with two, one copies while the other computes. */
-        sessions: z.int().min(1).max(4).default(2),
+        /** Sessions that take turns on one GPU: one computes, one copies its input, one is being filled. */
+        sessions: z.int().min(1).max(8).default(3),
       })
       .prefault({}),
     actions: z.array(VerdictAction).default([]),

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import { EnginePool } from '#adapters/engine-pool.ts';
@@ -12,7 +12,7 @@ export interface GpuEngineOptions {
   readonly deviceId: number;
   /** Images in one run. */
   readonly batchSize: number;
-  /** Sessions that take turns on the GPU: with two, one copies while the other computes. */
+  /** Sessions that take turns on the GPU: one computes, one copies its input, one is being filled. */
   readonly sessions: number;
 }
 
@@ -38,8 +38,8 @@ export async function loadTensorRtEngine(
   const folder = join(cacheFolder, basename(engineFolder(built.manifest.recipe)));
   await mkdir(folder, { recursive: true });
   const { engine, wrapper } = built.manifest;
-  await writeFile(join(folder, engine.file), built.engine);
-  await writeFile(join(folder, wrapper.file), built.wrapper);
+  await writeWhole(join(folder, engine.file), built.engine);
+  await writeWhole(join(folder, wrapper.file), built.wrapper);
   return loadSessions(join(folder, wrapper.file), 'tensorrt', {
     ...options,
     batchSize: Math.min(options.batchSize, built.manifest.recipe.batch.max),
@@ -61,8 +61,20 @@ async function loadSessions(
   // One after the other: two that warm up at the same time would measure each other.
   const first = await load();
   const others: OnnxEngine[] = [];
-  for (let i = 1; i < sessions; i++) others.push(await load());
+  try {
+    for (let i = 1; i < sessions; i++) others.push(await load());
+  } catch (error) {
+    await Promise.all([first, ...others].map((engine) => engine[Symbol.asyncDispose]()));
+    throw error;
+  }
   return { engine: new EnginePool([first, ...others]), placement: first.placement ?? {} };
+}
+
+/** Another worker of this machine may be reading the same file. */
+async function writeWhole(path: string, bytes: Buffer): Promise<void> {
+  const unfinished = `${path}.${process.pid}`;
+  await writeFile(unfinished, bytes);
+  await rename(unfinished, path);
 }
 
 /** ONNX Runtime binds a name that an engine does not have to the engine's first tensor, and says nothing. */

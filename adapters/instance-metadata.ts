@@ -44,6 +44,13 @@ export class InstanceMetadata {
     return rebalance && { kind: 'rebalance', at: rebalance.noticeTime };
   }
 
+  /** Such as "i-0123456789abcdef0". Throws where there is no metadata service, or it does not answer. */
+  async instanceId(signal?: AbortSignal): Promise<string> {
+    const response = await this.#get('instance-id', signal);
+    if (!response.ok) throw new Error(`instance-id: HTTP ${response.status}`);
+    return response.text();
+  }
+
   async #json<T>(path: string, schema: z.ZodType<T>, signal?: AbortSignal): Promise<T | undefined> {
     let response = await this.#get(path, signal);
     // The token ran out: one more try, with a new one.

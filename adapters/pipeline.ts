@@ -4,6 +4,7 @@ import { messageOf, SluiceError } from '#core/error.ts';
 import type { ModelManifest } from '#core/model-manifest.ts';
 import { PipelineConfig } from '#core/pipeline-config.ts';
 import { parseS3Url, type StoreLocation } from '#core/store-location.ts';
+import { AutoScalingGroup } from './auto-scaling-group.ts';
 import { type AwsClients, sharedAwsClients } from './aws-clients.ts';
 import { loadManifest } from './model-folder.ts';
 import { S3ObjectStore } from './s3-store.ts';
@@ -20,6 +21,8 @@ export class Pipeline {
   readonly clients: AwsClients;
   readonly workLocation: StoreLocation & { kind: 's3' };
   readonly works: S3ObjectStore;
+  /** Where the workers run; left out, wherever somebody has started them. */
+  readonly fleet: AutoScalingGroup | undefined;
   readonly #buckets = new Map<string, S3ObjectStore>();
   readonly #queues = new Map<QueueName, Promise<SqsMessageQueue>>();
   #manifest: Promise<ModelManifest> | undefined;
@@ -34,6 +37,7 @@ export class Pipeline {
       prefix: prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/`,
     };
     this.works = new S3ObjectStore({ ...this.workLocation, client: clients.s3 });
+    this.fleet = config.fleet && new AutoScalingGroup(config.fleet.autoScalingGroup);
   }
 
   /** A whole bucket, by full keys. */

@@ -117,6 +117,8 @@ export const PipelineConfig = z
       })
       .prefault({}),
     actions: z.array(VerdictAction).default([]),
+    /** Workers in an auto scaling group that may be empty: who sends work wakes it, who has work in hand is kept. */
+    fleet: z.strictObject({ autoScalingGroup: z.string().min(1) }).optional(),
   })
   .refine((config) => config.packSize <= config.shardSize, {
     path: ['packSize'],

@@ -9,6 +9,14 @@ interface Second {
   readonly failures: number;
 }
 
+/** What the metrics are told apart by. */
+export interface MetricDimensions {
+  /** The place of its work, without `s3://`: what no two pipelines have in common. */
+  readonly Pipeline: string;
+  readonly Model: string;
+  readonly Provider: string;
+}
+
 const KEPT_SECONDS = 60;
 const NAMESPACE = 'Sluice';
 
@@ -19,7 +27,7 @@ const NAMESPACE = 'Sluice';
  */
 export class WorkerMetrics {
   readonly #meter: FeedMeter;
-  readonly #dimensions: { readonly Model: string; readonly Provider: string };
+  readonly #dimensions: MetricDimensions;
   readonly #batchSize: number;
   #seconds: Second[] = [];
   #images = 0;
@@ -28,7 +36,7 @@ export class WorkerMetrics {
   #failures = 0;
   #idle = false;
 
-  constructor(meter: FeedMeter, dimensions: { Model: string; Provider: string }, batchSize: number) {
+  constructor(meter: FeedMeter, dimensions: MetricDimensions, batchSize: number) {
     this.#meter = meter;
     this.#dimensions = dimensions;
     this.#batchSize = batchSize;
@@ -102,7 +110,8 @@ export class WorkerMetrics {
         CloudWatchMetrics: [
           {
             Namespace: NAMESPACE,
-            Dimensions: [['Model', 'Provider']],
+            // By pipeline for its alarms and dashboard, by model and provider to compare them.
+            Dimensions: [['Pipeline'], ['Model', 'Provider']],
             Metrics: present.map(([Name, [, Unit]]) => ({ Name, Unit, StorageResolution: 1 })),
           },
         ],

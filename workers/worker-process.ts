@@ -14,6 +14,7 @@ import { FetchThreads } from './fetch-threads.ts';
 import { InferenceWorker } from './inference-worker.ts';
 import { JobPolicies } from './job-policies.ts';
 import { remakePack } from './remake-pack.ts';
+import { ScaleInProtection } from './scale-in-protection.ts';
 import { runActions } from './verdict-actions.ts';
 import { WorkerMetrics } from './worker-metrics.ts';
 
@@ -91,7 +92,7 @@ export async function runWorkerProcess(pipeline: Pipeline, options: WorkerProces
   );
   const metrics = new WorkerMetrics(
     worker.meter,
-    { Model: manifest.name, Provider: engine.provider },
+    { Pipeline: pipelineName(pipeline), Model: manifest.name, Provider: engine.provider },
     batchSize,
   );
   const id = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
@@ -107,10 +108,17 @@ export async function runWorkerProcess(pipeline: Pipeline, options: WorkerProces
     // A status is for looking at; that it could not be written must not stop the work.
     await works.put(workerStatusKey(id), Buffer.from(JSON.stringify(status))).catch(() => undefined);
   };
+  const endpoint = options.metadataEndpoint;
+  const metadata = new InstanceMetadata(endpoint === undefined ? {} : { endpoint });
+  const { fleet } = pipeline;
+  const protection =
+    fleet &&
+    new ScaleInProtection(async (isProtected) => fleet.protect(await metadata.instanceId(), isProtected));
   let seconds = 0;
   const ticking = setInterval(() => {
     const line = metrics.tick();
     if (line !== undefined) options.emit(line);
+    protection?.tick(!worker.meter.isWaiting);
     if (++seconds % STATUS_EVERY_SECONDS === 1) void writeStatus();
   }, 1000);
 
@@ -127,8 +135,7 @@ export async function runWorkerProcess(pipeline: Pipeline, options: WorkerProces
             ...metrics.status(),
           }),
         });
-  const endpoint = options.metadataEndpoint;
-  const watching = watchInterruption(new InstanceMetadata(endpoint === undefined ? {} : { endpoint }), {
+  const watching = watchInterruption(metadata, {
     everyMs: options.metadataEveryMs,
     stop: AbortSignal.any([options.stop, done.signal]),
   }).then((notice) => {
@@ -156,6 +163,10 @@ export async function runWorkerProcess(pipeline: Pipeline, options: WorkerProces
     await watching;
     await works.delete([workerStatusKey(id)]).catch(() => undefined);
   }
+}
+
+function pipelineName({ workLocation: { bucket, prefix } }: Pipeline): string {
+  return `${bucket}/${prefix}`.replace(/\/$/, '');
 }
 
 /** A worker that waits for messages is well for as long as it may wait; one that has packs must get on with them. */

@@ -7,6 +7,7 @@ import { parseS3Event } from '#core/s3-event.ts';
 import { ingestImage } from '../live/ingest-image.ts';
 import { inlinePackBytes } from '../preprocessing/pack-announcer.ts';
 import type { PackProcesses } from '../preprocessing/pack-processes.ts';
+import { wakeFleet } from '../wake-fleet.ts';
 import { sqsHandler, type TimedContext } from './sqs-handler.ts';
 
 const MIN_TIME_LEFT_MS = 15_000;
@@ -31,11 +32,14 @@ export async function ingestHandler(
     minTimeLeftMs: MIN_TIME_LEFT_MS,
     parse: imagesOf,
     handle: async (image) => {
-      const outcome = await ingestImage(
-        image,
-        { stage, inlineUpToBytes },
-        { works, livePacks, openBucket: pipeline.bucket, build: (request) => processes.build(request) },
-      );
+      const [outcome] = await Promise.all([
+        ingestImage(
+          image,
+          { stage, inlineUpToBytes },
+          { works, livePacks, openBucket: pipeline.bucket, build: (request) => processes.build(request) },
+        ),
+        wakeFleet(pipeline, log),
+      ]);
       log.info('image', { bucket: image.bucket, key: image.ref.key, outcome });
     },
   });

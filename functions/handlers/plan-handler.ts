@@ -10,6 +10,7 @@ import { readJson, writeJson } from '../json-object.ts';
 import { dispatchShards } from '../planning/dispatch-shards.ts';
 import { planRequest } from '../planning/planner.ts';
 import { submitScheduled } from '../planning/submit-job.ts';
+import { wakeFleet } from '../wake-fleet.ts';
 import { sqsHandler, type TimedContext } from './sqs-handler.ts';
 
 const MIN_TIME_LEFT_MS = 30_000;
@@ -40,6 +41,8 @@ export async function planHandler(
       { stage, shardSize, packSize, timeLeftMs },
       { works, openBucket: pipeline.bucket },
     );
+    // An instance takes minutes to start, about as long as the first packs take.
+    if (plan !== undefined && plan.images > 0) await wakeFleet(pipeline, log);
     const done = plan !== undefined && (await dispatchShards(plan, { works, shards, timeLeftMs }));
     log.info(done ? 'planned' : 'planning goes on in another invocation', { job, images: plan?.images });
     if (!done) await queue.send([JSON.stringify({ v: 1, type: 'plan', job } satisfies PlanMessage)]);

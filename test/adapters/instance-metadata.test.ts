@@ -18,6 +18,12 @@ describe('the instance metadata service', () => {
     expect(fake.tokensGiven).toBe(1);
   });
 
+  it('tells which instance it is', async () => {
+    await using fake = await FakeInstanceMetadata.start();
+    fake.answers.set('instance-id', 'i-0123456789abcdef0');
+    expect(await new InstanceMetadata(fake).instanceId()).toBe('i-0123456789abcdef0');
+  });
+
   it('gets a new token when the old one has run out', async () => {
     await using fake = await FakeInstanceMetadata.start();
     const metadata = new InstanceMetadata(fake);

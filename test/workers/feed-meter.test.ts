@@ -27,7 +27,7 @@ describe('the metrics of a worker', () => {
   it('are a line of embedded metric format for every second in which something happens', () => {
     let nowMs = 0;
     const meter = new FeedMeter(() => nowMs);
-    const metrics = new WorkerMetrics(meter, { Model: 'm', Provider: 'cpu' }, 256);
+    const metrics = new WorkerMetrics(meter, { Pipeline: 'work', Model: 'm', Provider: 'cpu' }, 256);
     const tick = (): Record<string, unknown> | undefined => {
       nowMs += 1000;
       const line = metrics.tick();
@@ -37,8 +37,14 @@ describe('the metrics of a worker', () => {
     metrics.batch({ images: 64, waitedMs: [100, 300] });
     const line = tick();
     expect(line).toMatchObject({ Model: 'm', Images: 64, BatchFill: 25, QueueWait: 300, FeedRun: 100 });
-    const directives = line?.['_aws'] as { CloudWatchMetrics: { Metrics: { Name: string }[] }[] } | undefined;
-    const named = directives?.CloudWatchMetrics[0]?.Metrics ?? [];
+    const directives = line?.['_aws'] as
+      | { CloudWatchMetrics: { Dimensions: string[][]; Metrics: { Name: string }[] }[] }
+      | undefined;
+    const [directive] = directives?.CloudWatchMetrics ?? [];
+    const named = directive?.Metrics ?? [];
+    for (const dimension of directive?.Dimensions.flat() ?? [])
+      expect(typeof line?.[dimension]).toBe('string');
+    expect(directive?.Dimensions).toContainEqual(['Pipeline']);
     expect(named.length).toBeGreaterThan(5);
     for (const { Name } of named) expect(typeof line?.[Name]).toBe('number');
     meter.enter('bulk', 'message');

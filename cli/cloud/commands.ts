@@ -63,7 +63,8 @@ Examples:
     .description("send a job's dead letters again, and say why they died")
     .argument('<job>')
     .option(...PIPELINE)
-    .action(async (job: string, flags: { pipeline?: string }) => {
+    .option('--dry-run', 'say why they died, and leave them where they are')
+    .action(async (job: string, flags: { pipeline?: string; dryRun?: boolean }) => {
       const { redrive } = await import('./redrive.ts');
       process.exitCode = await redrive(job, flags, env);
     });

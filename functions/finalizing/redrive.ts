@@ -10,25 +10,45 @@ export interface DeathCause {
   readonly letters: number;
 }
 
-/** Sends a job's dead letters again, and opens the job anew, so that it is completed with what comes of them. */
+/** Why the letters of a job died, the most frequent cause first. */
+export async function deathCauses(job: string, works: ObjectStore): Promise<DeathCause[]> {
+  const causes = new DeathCauses();
+  for await (const { letter } of deadLetters(job, works)) causes.add(letter);
+  return causes.sorted;
+}
+
+/**
+ * Sends a job's dead letters again, and opens the job anew, so that it is completed with what comes of them.
+ *
+ * @returns why they had died.
+ */
 export async function redriveJob(
   job: string,
   ports: { works: ObjectStore; queue(name: LetterQueue): Promise<MessageQueue> },
 ): Promise<DeathCause[]> {
-  const causes = new Map<string, DeathCause>();
-  let sent = false;
+  const causes = new DeathCauses();
   for await (const { key, letter } of deadLetters(job, ports.works)) {
-    sent = true;
     await (await ports.queue(letter.queue)).send([letter.body], { group: job });
     await ports.works.delete([key]);
-    const id = `${letter.queue} ${letter.reason}`;
-    const { queue, reason } = letter;
-    causes.set(id, { queue, reason, letters: (causes.get(id)?.letters ?? 0) + 1 });
+    causes.add(letter);
   }
   // Last of all: until the first letter is sent, a job that is open would be completed once more as it was.
-  if (sent) {
+  if (causes.sorted.length > 0) {
     await ports.works.delete([completionKey(job)]);
     await ports.works.put(openKey(job), Buffer.from(''));
   }
-  return [...causes.values()].sort((a, b) => b.letters - a.letters);
+  return causes.sorted;
+}
+
+class DeathCauses {
+  readonly #causes = new Map<string, DeathCause>();
+
+  add({ queue, reason }: { queue: LetterQueue; reason: string }): void {
+    const id = `${queue} ${reason}`;
+    this.#causes.set(id, { queue, reason, letters: (this.#causes.get(id)?.letters ?? 0) + 1 });
+  }
+
+  get sorted(): DeathCause[] {
+    return [...this.#causes.values()].sort((a, b) => b.letters - a.letters);
+  }
 }

@@ -6,7 +6,7 @@ import { plannedStage } from '#core/plan.ts';
 import type { Engine } from '#core/ports/engine.ts';
 import { completeJob } from '#functions/finalizing/complete-job.ts';
 import { liveDay } from '#functions/finalizing/live-day.ts';
-import { redriveJob } from '#functions/finalizing/redrive.ts';
+import { deathCauses, redriveJob } from '#functions/finalizing/redrive.ts';
 import { verifyJob } from '#functions/finalizing/verify-job.ts';
 import { auditRecord } from '#test/support/audit-record.ts';
 import { RunningPipeline } from '#test/support/running-pipeline.ts';
@@ -49,8 +49,12 @@ describe('dead letters', () => {
 
     await stopBroken();
     await running.startWorkerHere();
+    const told = await deathCauses('job', works);
     const causes = await redriveJob('job', { works, queue: (name) => running.pipeline.queue(name) });
     expect(causes).toEqual([{ queue: 'bulk', reason: 'the model is out of order', letters: 4 }]);
+    // To ask why sends nothing.
+    expect(told).toEqual(causes);
+    expect(await deathCauses('job', works)).toEqual([]);
     const again = await running.reached('job', 'complete');
     expect(again.completion).toMatchObject({ planned: IMAGES, audited: IMAGES, failed: 0 });
     expect((await verifyJob('job', works)).problems).toEqual([]);

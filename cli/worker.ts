@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { HealthServer } from '#adapters/health-server.ts';
 import { jsonLog } from '#adapters/json-log.ts';
 import { loadModel } from '#adapters/model-folder.ts';
 import { ONNX_PROVIDERS } from '#adapters/onnx-engine.ts';
@@ -42,15 +43,17 @@ export async function worker(
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
   const config = { ...pipeline.config.worker, ...providersOf(flags.provider) };
-  await using engine = await loadWorkerEngine(model, {
-    config,
-    threads: flags.threads === undefined ? availableParallelism() : Number(flags.threads),
-    deviceId: Number(flags.device),
-    trtexec: flags.trtexec,
-    works: pipeline.works,
-    log,
-    env,
-  });
+  await using engine = await wellMeanwhile(flags, () =>
+    loadWorkerEngine(model, {
+      config,
+      threads: flags.threads === undefined ? availableParallelism() : Number(flags.threads),
+      deviceId: Number(flags.device),
+      trtexec: flags.trtexec,
+      works: pipeline.works,
+      log,
+      env,
+    }),
+  );
   const endpoint = env['AWS_EC2_METADATA_SERVICE_ENDPOINT'];
   await runWorkerProcess(pipeline, {
     model,
@@ -64,6 +67,17 @@ export async function worker(
     stop: stop.signal,
   });
   return EXIT.ok;
+}
+
+/** An engine that has to be built takes minutes: whoever watches the worker must not take it for dead meanwhile. */
+async function wellMeanwhile<T>(
+  { healthPort, healthHost }: WorkerFlags,
+  start: () => Promise<T>,
+): Promise<T> {
+  if (healthPort === undefined) return start();
+  const health = () => ({ healthy: true, starting: true });
+  await using _ = await HealthServer.start({ port: Number(healthPort), host: healthHost, health });
+  return await start();
 }
 
 function providersOf(list: string | undefined): Pick<PipelineConfig['worker'], 'providers'> | undefined {

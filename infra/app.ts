@@ -6,7 +6,7 @@ import { App } from 'aws-cdk-lib';
 import { AuditStack } from './audit-stack.ts';
 import { readEnvironment } from './environment.ts';
 import { buildLayer } from './packages/build-layer.ts';
-import { bundleFunctions } from './packages/bundle-functions.ts';
+import { bundleFunctions, packagedModel } from './packages/bundle-functions.ts';
 
 // The CDK app. `npm run synth` runs it by itself; `cdk deploy` runs it by cdk.json.
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
@@ -19,7 +19,8 @@ if (command === 'package') {
 } else {
   const environment = await readEnvironment(join(ROOT, 'infra/environments', `${name}.json`));
   const functionCode = join(DIST, 'functions');
-  await bundleFunctions(functionCode);
+  const { model } = environment.pipeline as { model?: string };
+  await bundleFunctions(functionCode, packagedModel(model));
   const app = new App({ outdir: process.env['CDK_OUTDIR'] ?? join(DIST, 'cdk.out') });
   new AuditStack(app, environment, { functionCode, decoderLayer: await decoderLayer() });
   app.synth();

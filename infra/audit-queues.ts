@@ -1,21 +1,25 @@
-import { Duration } from 'aws-cdk-lib';
-import { Alarm, ComparisonOperator, type IAlarmAction, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
-import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
+import { Duration, Names, Stack } from 'aws-cdk-lib';
+import type { IGrantable } from 'aws-cdk-lib/aws-iam';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
+import { Queue, QueueEncryption, RedrivePermission } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import type { AuditAlarms } from './alarms.ts';
 
 /** A function's time-out and its queue's visibility time-out: AWS asks for six times as much. */
 const VISIBILITY_FACTOR = 6;
 const MAX_DELIVERIES = 5;
 /** SQS's longest: a dead letter waits for `finalize`, or for whoever mends it. */
 const DEAD_LETTERS_KEPT = Duration.days(14);
-/** Of a lane that somebody waits for, and of one that may take the night. */
-const OLDEST_LIVE = Duration.minutes(5);
-const OLDEST_BULK = Duration.hours(6);
+const ONE_MINUTE = Duration.minutes(1);
 
 export interface AuditQueuesProps {
   /** How long each consumer may take for what it receives at once. */
   readonly timeouts: Readonly<Record<'jobs' | 'shards' | 'events' | 'packs', Duration>>;
-  readonly alarmAction?: IAlarmAction;
+  /** How old a message may become before its lane's alarm goes off. */
+  readonly oldest: Readonly<Record<'live' | 'bulk', Duration>>;
+  /** @default SQS's own key: it costs nothing */
+  readonly encryptionKey?: IKey;
+  readonly alarms: AuditAlarms;
 }
 
 /** A queue with its dead letters, and an alarm on each: dead letters at all, and the age of the oldest message. */
@@ -34,18 +38,18 @@ export class AuditQueues extends Construct {
   readonly bulk: Queue;
   readonly verdicts: Queue;
   /** By the queue they belong to. */
-  readonly deadLetters = new Map<Queue, Queue>();
+  readonly #deadLetters = new Map<Queue, Queue>();
   readonly #props: AuditQueuesProps;
 
   constructor(scope: Construct, id: string, props: AuditQueuesProps) {
     super(scope, id);
     this.#props = props;
-    const { timeouts } = props;
+    const { timeouts, oldest } = props;
     this.jobs = this.#queue({ name: 'Jobs', timeout: timeouts.jobs, oldest: Duration.hours(1) });
-    this.shards = this.#queue({ name: 'Shards', timeout: timeouts.shards, oldest: OLDEST_BULK });
-    this.events = this.#queue({ name: 'Events', timeout: timeouts.events, oldest: OLDEST_LIVE });
-    this.live = this.#queue({ name: 'Live', timeout: timeouts.packs, oldest: OLDEST_LIVE });
-    this.bulk = this.#queue({ name: 'Bulk', timeout: timeouts.packs, oldest: OLDEST_BULK });
+    this.shards = this.#queue({ name: 'Shards', timeout: timeouts.shards, oldest: oldest.bulk });
+    this.events = this.#queue({ name: 'Events', timeout: timeouts.events, oldest: oldest.live });
+    this.live = this.#queue({ name: 'Live', timeout: timeouts.packs, oldest: oldest.live });
+    this.bulk = this.#queue({ name: 'Bulk', timeout: timeouts.packs, oldest: oldest.bulk });
     this.verdicts = this.#queue({
       name: 'Verdicts',
       timeout: Duration.seconds(30),
@@ -54,47 +58,62 @@ export class AuditQueues extends Construct {
   }
 
   #queue({ name, timeout, oldest }: WatchedQueue): Queue {
-    const common = { encryption: QueueEncryption.SQS_MANAGED, enforceSSL: true };
-    const deadLetters = new Queue(this, `${name}Dead`, { ...common, retentionPeriod: DEAD_LETTERS_KEPT });
+    const { encryptionKey, alarms } = this.#props;
+    const common = {
+      enforceSSL: true,
+      ...(encryptionKey === undefined
+        ? { encryption: QueueEncryption.SQS_MANAGED }
+        : { encryption: QueueEncryption.KMS, encryptionMasterKey: encryptionKey }),
+    };
+    // Each of the two names the other; a name that is known beforehand breaks the circle.
+    const queueName = `${Names.uniqueResourceName(this, { maxLength: 60, separator: '-' })}-${name}`;
+    const queueArn = Stack.of(this).formatArn({ service: 'sqs', resource: queueName });
+    const deadLetters = new Queue(this, `${name}Dead`, {
+      ...common,
+      retentionPeriod: DEAD_LETTERS_KEPT,
+      redriveAllowPolicy: {
+        redrivePermission: RedrivePermission.BY_QUEUE,
+        sourceQueues: [Queue.fromQueueArn(this, `${name}Arn`, queueArn)],
+      },
+    });
     const queue = new Queue(this, name, {
       ...common,
+      queueName,
       visibilityTimeout: Duration.seconds(timeout.toSeconds() * VISIBILITY_FACTOR),
       retentionPeriod: DEAD_LETTERS_KEPT,
       deadLetterQueue: { queue: deadLetters, maxReceiveCount: MAX_DELIVERIES },
     });
-    this.deadLetters.set(queue, deadLetters);
-    this.#alarm(
-      `${name}DeadAlarm`,
-      deadLetters.metricApproximateNumberOfMessagesVisible({
-        period: Duration.minutes(1),
+    this.#deadLetters.set(queue, deadLetters);
+    alarms.watch(`${name}Dead`, {
+      metric: deadLetters.metricApproximateNumberOfMessagesVisible({
+        period: ONE_MINUTE,
         statistic: 'Maximum',
       }),
-      1,
-      `Messages of ${name} were given up. sluice redrive <job> says why, and sends them again. Runbook: docs/aws.md, "What goes wrong".`,
-    );
-    this.#alarm(
-      `${name}OldestAlarm`,
-      queue.metricApproximateAgeOfOldestMessage({ period: Duration.minutes(1), statistic: 'Maximum' }),
-      oldest.toSeconds(),
-      `The oldest message of ${name} waits longer than ${oldest.toHumanString()}: its consumer lags behind, or stands still. Runbook: docs/aws.md, "What goes wrong".`,
-    );
+      threshold: 1,
+      meaning: `Messages of ${name} were given up.`,
+      runbook: 'dead-letters',
+    });
+    alarms.watch(`${name}Oldest`, {
+      metric: queue.metricApproximateAgeOfOldestMessage({ period: ONE_MINUTE, statistic: 'Maximum' }),
+      threshold: oldest.toSeconds(),
+      meaning: `The oldest message of ${name} has waited for ${oldest.toHumanString()}: its consumer lags behind, or stands still.`,
+      runbook: 'old-messages',
+    });
     return queue;
   }
 
-  #alarm(
-    id: string,
-    metric: ReturnType<Queue['metricApproximateAgeOfOldestMessage']>,
-    threshold: number,
-    alarmDescription: string,
-  ): void {
-    const alarm = new Alarm(this, id, {
-      metric,
-      threshold,
-      alarmDescription,
-      evaluationPeriods: 1,
-      comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-      treatMissingData: TreatMissingData.NOT_BREACHING,
-    });
-    if (this.#props.alarmAction !== undefined) alarm.addAlarmAction(this.#props.alarmAction);
+  /** With their names. */
+  get all(): readonly (readonly [string, Queue])[] {
+    return [...this.#deadLetters.keys()].map((queue) => [queue.node.id.toLowerCase(), queue]);
+  }
+
+  deadLettersOf(queue: Queue): Queue {
+    return this.#deadLetters.get(queue) as Queue;
+  }
+
+  /** To receive, and to give messages up with a reason. */
+  mayReceive(who: IGrantable, queue: Queue): void {
+    queue.grantConsumeMessages(who);
+    this.deadLettersOf(queue).grantSendMessages(who);
   }
 }

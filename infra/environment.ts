@@ -1,8 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { SourceFilter } from '#core/job-request.ts';
+import { ObjectEvents } from './audit-functions.ts';
+import { FleetSubnets } from './fleet-network.ts';
+import { WorkerInstance } from './worker-fleet.ts';
 
 const BucketName = z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "expected a bucket's name");
+
+const Minutes = z.int().min(1).max(20_160);
 
 /** One deployment: what is audited, and when. `infra/environments/<name>.json` */
 export const Environment = z.strictObject({
@@ -21,8 +26,11 @@ export const Environment = z.strictObject({
     .array(
       z.strictObject({
         bucket: BucketName,
-        /** Audit new objects as their events come. The bucket must send its events to EventBridge. */
-        live: z.boolean().default(false),
+        /**
+         * Audit new objects as their events come: by EventBridge, which the bucket must send its events to, or by a
+         * notification of the bucket's, which this stack then sets.
+         */
+        events: z.enum(ObjectEvents).optional(),
         /** Regular backfills of this bucket. */
         backfills: z
           .array(
@@ -33,6 +41,8 @@ export const Environment = z.strictObject({
               /** An EventBridge Scheduler expression, e.g. "cron(0 1 * * ? *)". */
               schedule: z.string().regex(/^(cron|rate)\(.+\)$/, 'expected cron(…) or rate(…)'),
               timeZone: z.string().default('UTC'),
+              /** The job begins within so many minutes. */
+              flexibleMinutes: z.int().min(1).max(1440).optional(),
               incremental: z.boolean().default(true),
             }),
           )
@@ -42,8 +52,43 @@ export const Environment = z.strictObject({
     .min(1),
   /** Settings of the pipeline: see core/pipeline-config.ts. Its place and queues are the stack's own. */
   pipeline: z.record(z.string(), z.unknown()).default({}),
+  lanes: z
+    .strictObject({
+      live: z
+        .strictObject({
+          oldestMinutes: Minutes.optional(),
+          gatherSeconds: z.int().min(0).max(300).optional(),
+          concurrency: z.int().min(2).max(1000).optional(),
+        })
+        .prefault({}),
+      bulk: z
+        .strictObject({ oldestMinutes: Minutes.optional(), drainWithinMinutes: Minutes.optional() })
+        .prefault({}),
+    })
+    .prefault({}),
+  /** GPU workers. Left out, workers run wherever somebody starts `sluice worker`. */
+  fleet: z
+    .strictObject({
+      /** An image in a registry, or a Dockerfile of this repository that `cdk deploy` builds. */
+      image: z.union([
+        z.strictObject({ uri: z.string().min(1) }),
+        z.strictObject({ dockerfile: z.string().min(1) }),
+      ]),
+      instances: z.array(z.enum(WorkerInstance)).min(1).optional(),
+      maxWorkers: z.int().min(1).max(1000).optional(),
+      minWorkers: z.int().min(0).optional(),
+      onDemandWorkers: z.int().min(0).optional(),
+      subnets: z.enum(FleetSubnets).optional(),
+      buildsEngines: z.boolean().optional(),
+    })
+    .optional(),
+  /** Copy rejected images into a bucket of its own. */
+  quarantine: z.boolean().default(false),
+  /** The ARN of a KMS key for buckets and queues, instead of the keys of S3 and SQS. */
+  keyArn: z.string().startsWith('arn:').optional(),
   /** Alarms are sent here. */
   alarmEmail: z.email().optional(),
+  budget: z.strictObject({ monthlyUsd: z.number().positive(), email: z.email() }).optional(),
 });
 export type Environment = z.infer<typeof Environment>;
 

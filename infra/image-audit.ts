@@ -1,5 +1,7 @@
-import { Duration, Stack, TimeZone } from 'aws-cdk-lib';
+import { Duration, Stack, Tags, TimeZone } from 'aws-cdk-lib';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
+import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { Bucket, IBucket } from 'aws-cdk-lib/aws-s3';
 import {
   ContextAttribute,
@@ -13,9 +15,17 @@ import { Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Construct } from 'constructs';
 import { PipelineConfig } from '#core/pipeline-config.ts';
-import { AuditFunctions, FUNCTION_TIMEOUTS } from './audit-functions.ts';
+import { acknowledge } from './acknowledge.ts';
+import { AuditAlarms } from './alarms.ts';
+import { AuditBudget } from './audit-budget.ts';
+import { AuditDashboard } from './audit-dashboard.ts';
+import { AuditFunctions, FUNCTION_TIMEOUTS, type ObjectEvents } from './audit-functions.ts';
 import { AuditQueues } from './audit-queues.ts';
 import { AuditStorage } from './audit-storage.ts';
+import { AuditWatch } from './audit-watch.ts';
+import { FleetScaling } from './fleet-scaling.ts';
+import { WorkerFleet, type WorkerFleetProps } from './worker-fleet.ts';
+import { allowWorker } from './worker-permissions.ts';
 
 /** A regular backfill of a bucket. */
 export interface RegularBackfill {
@@ -23,16 +33,42 @@ export interface RegularBackfill {
   readonly name: string;
   readonly prefix?: string;
   readonly filter?: object;
+  /** With its time zone: `ScheduleExpression.cron({ hour: '1', minute: '0', timeZone: TimeZone.EUROPE_BERLIN })`. */
   readonly schedule: ScheduleExpression;
-  /** Only what is new or changed. @default true */
+  /** The job begins within this time. @default 15 minutes: backfills need no exact minute, and spread out they make no peak */
+  readonly flexibleWindow?: Duration;
+  /** Only what is new or changed. @default true: the rows of the last job are taken over, which costs nothing */
   readonly incremental?: boolean;
 }
 
 export interface AuditSource {
   readonly bucket: IBucket;
-  /** Audit new objects as their events come; the bucket must send its events to EventBridge. @default false */
-  readonly live?: boolean;
+  /** Audit new objects as their events come. @default none: backfills only */
+  readonly events?: ObjectEvents;
   readonly backfills?: readonly RegularBackfill[];
+}
+
+export interface AuditLanes {
+  readonly live?: {
+    /** Age of a message at which the alarm goes off. @default 5 minutes: about what a worker takes to start */
+    readonly oldest?: Duration;
+    /** How long events are gathered for one invocation. @default 0: somebody waits for the verdict */
+    readonly gatherFor?: Duration;
+    /** Invocations at the same time. @default 50: some 200 photos a second */
+    readonly concurrency?: number;
+  };
+  readonly bulk?: {
+    /** The same. @default 6 hours: a lane that may take the night */
+    readonly oldest?: Duration;
+    /** How long a backfill may have left to go before an alarm goes off. @default 12 hours: ready by the next night */
+    readonly drainWithin?: Duration;
+  };
+}
+
+export interface AuditBudgetSettings {
+  readonly monthlyUsd: number;
+  /** Who hears of it at 80 % and 100 % spent, and when the month is reckoned to come to more. */
+  readonly email: string;
 }
 
 export interface ImageAuditProps {
@@ -41,40 +77,77 @@ export interface ImageAuditProps {
   readonly functionCode: string;
   /** The folder of the layer with the decoders. */
   readonly decoderLayer: string;
-  /** Settings of the pipeline but its place and queues. @default those of core/pipeline-config.ts */
+  /** Settings of the pipeline but its place, queues and fleet. @default those of core/pipeline-config.ts */
   readonly pipeline?: Readonly<Record<string, unknown>>;
+  readonly lanes?: AuditLanes;
+  /** GPU workers. @default none: `sluice worker` runs wherever somebody starts it */
+  readonly fleet?: WorkerFleetProps & {
+    /** Whether workers may build TensorRT engines that are missing. @default true: no further step is needed */
+    readonly buildsEngines?: boolean;
+  };
+  /** Copy rejected images into a bucket of its own. @default false */
+  readonly quarantine?: boolean;
+  /** For buckets and queues. @default the keys of S3 and SQS: they cost nothing */
+  readonly encryptionKey?: IKey;
   /** Where alarms are sent. @default nowhere: they are shown only */
   readonly alarmEmail?: string;
+  /** @default none */
+  readonly budget?: AuditBudgetSettings;
 }
 
 /** A worker has as long for one delivery; its heartbeats extend it. */
 const PACK_TIMEOUT = Duration.seconds(30);
-/** Backfills need not begin on the minute: spread over a while they cost AWS, and so nobody, a peak. */
-const FLEXIBLE_WINDOW = Duration.minutes(15);
+const DEFAULT_WINDOW = Duration.minutes(15);
+const DEFAULT_LIVE = { oldest: Duration.minutes(5), gatherFor: Duration.seconds(0), concurrency: 50 };
+const DEFAULT_BULK = { oldest: Duration.hours(6), drainWithin: Duration.hours(12) };
 const PLACEHOLDER_QUEUE = 'https://sqs.invalid/queue';
+/** By this tag a pipeline's costs are told apart. */
+const COST_TAG = 'sluice:pipeline';
+/** On a GPU the first that works; a pipeline may ask for others. */
+const GPU_PROVIDERS = ['tensorrt', 'cuda'];
 
 /**
- * A pipeline of Sluice in an AWS account, as far as it is made of functions: work bucket, queues with their dead letters
- * and alarms, the four functions, regular backfills, the wiring of S3 events. Workers are not part of it.
+ * A pipeline of Sluice in an AWS account: work bucket, queues with their dead letters, the four functions, GPU workers,
+ * regular backfills, the wiring of S3 events, dashboard, alarms, and a budget.
  *
  * @example
  * new ImageAudit(this, 'Audit', {
- *   sources: [{ bucket: photos, live: true }],
+ *   sources: [{ bucket: photos, events: ObjectEvents.EVENT_BRIDGE }],
  *   functionCode: 'dist/functions',
  *   decoderLayer: 'dist/decoder-layer',
+ *   fleet: { image: { dockerfile: 'workers/Dockerfile' }, maxWorkers: 8 },
  * });
  */
 export class ImageAudit extends Construct {
   readonly work: Bucket;
+  readonly quarantine: Bucket | undefined;
   readonly queues: AuditQueues;
+  readonly alarms: AuditAlarms;
   /** What workers and the command line read as `sluice.pipeline.json`. */
   readonly pipelineJson: string;
+  readonly #scheduler: Role;
 
   constructor(scope: Construct, id: string, props: ImageAuditProps) {
     super(scope, id);
-    const settings = checkedSettings(props.pipeline ?? {});
-    const alarmAction = props.alarmEmail === undefined ? undefined : this.#alarmAction(props.alarmEmail);
-    this.work = new AuditStorage(this, 'Storage').work;
+    const { fleet, encryptionKey, budget } = props;
+    const live = { ...DEFAULT_LIVE, ...props.lanes?.live };
+    const bulk = { ...DEFAULT_BULK, ...props.lanes?.bulk };
+    const key = encryptionKey === undefined ? {} : { encryptionKey };
+    if (encryptionKey !== undefined) {
+      for (const action of ['kms:ReEncrypt*', 'kms:GenerateDataKey*'])
+        acknowledge(
+          this,
+          `IAM5[Action::${action}]`,
+          'Two names of one permission, for one key: as KMS documents it.',
+        );
+    }
+    this.#scheduler = new Role(this, 'Scheduler', {
+      assumedBy: new ServicePrincipal('scheduler.amazonaws.com'),
+    });
+    this.alarms = new AuditAlarms(this, 'Alarms', this.#alarmAction(props.alarmEmail));
+    const storage = new AuditStorage(this, 'Storage', { quarantine: props.quarantine ?? false, ...key });
+    this.work = storage.work;
+    this.quarantine = storage.quarantine;
     this.queues = new AuditQueues(this, 'Queues', {
       timeouts: {
         jobs: FUNCTION_TIMEOUTS.plan,
@@ -82,11 +155,82 @@ export class ImageAudit extends Construct {
         events: FUNCTION_TIMEOUTS.ingest,
         packs: PACK_TIMEOUT,
       },
-      ...(alarmAction && { alarmAction }),
+      oldest: { live: live.oldest, bulk: bulk.oldest },
+      alarms: this.alarms,
+      ...key,
     });
+    const workers = fleet && new WorkerFleet(this, 'Fleet', fleet);
+    const settings = checkedSettings(props.pipeline ?? {});
+    this.pipelineJson = this.#describePipeline(props, workers);
+    const sources = props.sources.map(({ bucket }) => bucket);
+    const functions = new AuditFunctions(this, 'Functions', {
+      code: props.functionCode,
+      layer: props.decoderLayer,
+      work: this.work,
+      queues: this.queues,
+      sources,
+      pipeline: this.pipelineJson,
+      preprocessConcurrency: settings.preprocess.concurrency,
+      ingestConcurrency: live.concurrency,
+      ingestWindow: live.gatherFor,
+      alarms: this.alarms,
+    });
+    if (workers !== undefined) {
+      const buildsEngines = fleet?.buildsEngines ?? true;
+      allowWorker(workers.taskRole, {
+        storage,
+        queues: this.queues,
+        sources,
+        actions: settings.actions,
+        buildsEngines,
+      });
+      functions.mayWake(workers.group.autoScalingGroupArn);
+      workers.run({ pipeline: this.pipelineJson });
+    }
+    for (const { bucket, events, backfills = [] } of props.sources) {
+      if (events !== undefined) functions.listenTo(bucket, events);
+      for (const backfill of backfills) this.#backfillRegularly(bucket, backfill);
+    }
+    const watch = new AuditWatch(this, 'Watch', {
+      alarms: this.alarms,
+      queues: this.queues,
+      pipelineName: this.work.bucketName,
+      imagesPerShard: settings.shardSize,
+      imagesPerPack: settings.packSize,
+      drainWithin: bulk.drainWithin,
+    });
+    const scaling =
+      workers && new FleetScaling(this, 'Scaling', { group: workers.group, queues: this.queues });
+    new AuditDashboard(this, 'Overview', {
+      queues: this.queues,
+      functions,
+      alarms: this.alarms,
+      watch,
+      ...(workers && scaling && { fleet: { workers, scaling } }),
+    });
+    const tag = { key: COST_TAG, value: Stack.of(this).stackName };
+    Tags.of(this).add(tag.key, tag.value);
+    if (budget !== undefined)
+      new AuditBudget(this, 'Budget', { usd: budget.monthlyUsd, email: budget.email, tag });
+  }
+
+  #describePipeline({ pipeline = {} }: ImageAuditProps, workers: WorkerFleet | undefined): string {
     const { jobs, shards, events, live, bulk, verdicts } = this.queues;
-    this.pipelineJson = Stack.of(this).toJsonString({
-      ...props.pipeline,
+    const actions = [...((pipeline['actions'] as object[] | undefined) ?? [])];
+    if (this.quarantine !== undefined) {
+      actions.push({
+        on: ['reject'],
+        lanes: ['live', 'bulk'],
+        quarantine: `s3://${this.quarantine.bucketName}/`,
+      });
+    }
+    return Stack.of(this).toJsonString({
+      ...pipeline,
+      ...(workers && {
+        worker: { providers: GPU_PROVIDERS, ...(pipeline['worker'] as object | undefined) },
+        fleet: { autoScalingGroup: workers.group.autoScalingGroupName },
+      }),
+      actions,
       work: `s3://${this.work.bucketName}/`,
       queues: {
         jobs: jobs.queueUrl,
@@ -97,19 +241,6 @@ export class ImageAudit extends Construct {
         verdicts: verdicts.queueUrl,
       },
     });
-    const functions = new AuditFunctions(this, 'Functions', {
-      code: props.functionCode,
-      layer: props.decoderLayer,
-      work: this.work,
-      queues: this.queues,
-      sources: props.sources.map(({ bucket }) => bucket),
-      pipeline: this.pipelineJson,
-      preprocessConcurrency: settings.preprocess.concurrency,
-    });
-    for (const { bucket, live: isLive, backfills = [] } of props.sources) {
-      if (isLive === true) functions.listenTo(bucket, events);
-      for (const backfill of backfills) this.#backfillRegularly(bucket, backfill);
-    }
   }
 
   #backfillRegularly(bucket: IBucket, backfill: RegularBackfill): void {
@@ -125,15 +256,25 @@ export class ImageAudit extends Construct {
     };
     new Schedule(this, `Backfill-${backfill.name}`, {
       schedule: backfill.schedule,
-      timeWindow: TimeWindow.flexible(FLEXIBLE_WINDOW),
-      target: new SqsSendMessage(this.queues.jobs, { input: ScheduleTargetInput.fromObject(message) }),
+      timeWindow: TimeWindow.flexible(backfill.flexibleWindow ?? DEFAULT_WINDOW),
+      target: new SqsSendMessage(this.queues.jobs, {
+        input: ScheduleTargetInput.fromObject(message),
+        role: this.#scheduler,
+      }),
       description: `Audits s3://${bucket.bucketName}/${backfill.prefix ?? ''}`,
     });
   }
 
-  #alarmAction(email: string): SnsAction {
-    const topic = new Topic(this, 'Alarms', { enforceSSL: true });
+  #alarmAction(email: string | undefined): SnsAction | undefined {
+    if (email === undefined) return undefined;
+    const topic = new Topic(this, 'AlarmTopic', { enforceSSL: true });
     topic.addSubscription(new EmailSubscription(email));
+    // A topic with a policy of its own is closed to alarms until it says otherwise.
+    topic.grantPublish(
+      new ServicePrincipal('cloudwatch.amazonaws.com', {
+        conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
+      }),
+    );
     return new SnsAction(topic);
   }
 }

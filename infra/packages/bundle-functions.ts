@@ -25,15 +25,25 @@ export const LAYER_PACKAGES = ['sharp', 'libheif-js'] as const;
 const LEFT_OUT = ['onnxruntime-node'];
 
 /**
+ * The folder of a pipeline's model. It lies in `models/`, where the workers' image takes it from too.
+ *
+ * @throws Error for a model that lies elsewhere.
+ */
+export function packagedModel(nameOrFolder = 'quality'): string {
+  const [, name] = /^(?:\.\/)?(?:models\/)?([^/\\.][^/\\]*)\/?$/.exec(nameOrFolder) ?? [];
+  if (name !== undefined) return join(ROOT, 'models', name);
+  throw new Error(
+    `model "${nameOrFolder}" cannot be deployed: expected a folder in models/, from which functions and the workers' image are made; got another place`,
+  );
+}
+
+/**
  * Writes the package that all functions share: `functions/<name>.mjs` with `handler`, the manifest of the model, and
  * what says its version. The layout below is that of the sources, one folder deep, so paths between files hold.
  *
  * @param model the folder of a model's manifest; its ONNX file stays behind.
  */
-export async function bundleFunctions(
-  outFolder: string,
-  model = join(ROOT, 'models/quality'),
-): Promise<void> {
+export async function bundleFunctions(outFolder: string, model = packagedModel()): Promise<void> {
   await build({
     absWorkingDir: ROOT,
     entryPoints: Object.fromEntries(ENTRIES.map((entry) => [basename(entry, '.ts'), entry])),

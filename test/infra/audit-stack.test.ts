@@ -1,146 +1,234 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { App, Validations } from 'aws-cdk-lib';
-import { Match, Template } from 'aws-cdk-lib/assertions';
+import { Match } from 'aws-cdk-lib/assertions';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { AuditStack } from '#infra/audit-stack.ts';
-import { Environment } from '#infra/environment.ts';
+import { SynthesizedStack } from '#test/support/synthesized-stack.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 
-interface Resource {
-  readonly Type: string;
-  readonly Properties: Record<string, unknown>;
-  readonly DeletionPolicy?: string;
-}
-
-const environment = Environment.parse({
+const environment = {
   name: 'Sluice',
   sources: [
     {
       bucket: 'photos-of-ours',
-      live: true,
+      events: 'event-bridge',
       backfills: [
         { name: 'nightly', prefix: '2026/', schedule: 'cron(0 1 * * ? *)', timeZone: 'Europe/Berlin' },
       ],
     },
   ],
-  pipeline: { packSize: 32 },
+  pipeline: { packSize: 32, actions: [{ on: ['reject'], tag: true, send: true }] },
+  fleet: { image: { dockerfile: 'workers/Dockerfile' } },
   alarmEmail: 'somebody@example.com',
-});
+  budget: { monthlyUsd: 200, email: 'somebody@example.com' },
+};
+
+/** Everything that can be chosen, chosen otherwise. */
+const customized = {
+  ...environment,
+  sources: [{ ...environment.sources[0], events: 'notification' }],
+  lanes: { live: { gatherSeconds: 5, concurrency: 9 }, bulk: { drainWithinMinutes: 60 } },
+  fleet: {
+    image: { uri: '123456789012.dkr.ecr.eu-west-1.amazonaws.com/workers:7' },
+    subnets: 'private',
+    instances: ['g5.xlarge'],
+    maxWorkers: 9,
+    minWorkers: 1,
+    onDemandWorkers: 1,
+    buildsEngines: false,
+  },
+  quarantine: true,
+  keyArn: 'arn:aws:kms:eu-west-1:123456789012:key/1b2c3d4e-0000-4000-8000-123456789abc',
+};
 
 describe('the stack', () => {
-  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
-  let template: Template;
-  let resources: Record<string, Resource>;
-  let text: string;
-
-  const synthesize = (): Template => {
-    const packages = { functionCode: join(folder.path, 'code'), decoderLayer: join(folder.path, 'layer') };
-    return Template.fromStack(new AuditStack(new App(), environment, packages));
-  };
-  const ofType = (type: string): [string, Resource][] =>
-    Object.entries(resources).filter(([, resource]) => resource.Type === type);
+  let stack: SynthesizedStack;
+  let other: SynthesizedStack;
 
   beforeAll(async () => {
-    folder = await temporaryFolder();
-    for (const name of ['code', 'layer']) {
-      await mkdir(join(folder.path, name));
-      await writeFile(join(folder.path, name, 'file'), name);
-    }
-    template = synthesize();
-    resources = template.toJSON()['Resources'] as Record<string, Resource>;
-    text = JSON.stringify(template.toJSON());
+    stack = await SynthesizedStack.of(environment);
+    other = await SynthesizedStack.of(customized);
   });
-  afterAll(() => folder[Symbol.asyncDispose]());
-
-  it('is the same when it is made again', () => {
-    expect(synthesize().toJSON()).toEqual(template.toJSON());
+  afterAll(async () => {
+    await stack[Symbol.asyncDispose]();
+    await other[Symbol.asyncDispose]();
   });
 
-  it('gives every queue a dead-letter queue, and an alarm on it', () => {
-    const queues = ofType('AWS::SQS::Queue');
+  it('is the same when it is made again', async () => {
+    await using again = await SynthesizedStack.of(environment);
+    // The folders of the packages have other names; their content names them in the template.
+    expect(again.template.toJSON()).toEqual(stack.template.toJSON());
+  });
+
+  it('gives every queue a dead-letter queue that takes its letters alone, and an alarm on it', () => {
+    const queues = stack.ofType('AWS::SQS::Queue');
+    expect(queues).toHaveLength(12);
+    const alarms = JSON.stringify(
+      stack.ofType('AWS::CloudWatch::Alarm').map(([, { Properties }]) => Properties['Dimensions']),
+    );
     const dead = new Set<string>();
     for (const [, { Properties }] of queues) {
       const policy = Properties['RedrivePolicy'] as
         | { deadLetterTargetArn: { 'Fn::GetAtt': [string] } }
         | undefined;
-      if (policy !== undefined) dead.add(policy.deadLetterTargetArn['Fn::GetAtt'][0]);
+      if (policy === undefined) continue;
+      const id = policy.deadLetterTargetArn['Fn::GetAtt'][0];
+      dead.add(id);
+      expect(alarms).toContain(id);
+      const allowed = stack.resources[id]?.Properties['RedriveAllowPolicy'] as {
+        redrivePermission: string;
+        sourceQueueArns: object[];
+      };
+      expect(allowed.redrivePermission).toBe('byQueue');
+      expect(JSON.stringify(allowed.sourceQueueArns)).toContain(`:${String(Properties['QueueName'])}"`);
     }
     expect(dead.size).toBe(6);
-    expect(queues).toHaveLength(12);
-    const alarms = JSON.stringify(
-      ofType('AWS::CloudWatch::Alarm').map(([, { Properties }]) => Properties['Dimensions']),
-    );
-    for (const [id] of queues) if (dead.has(id)) expect(alarms).toContain(id);
   });
 
   it('keeps messages invisible for at least six times as long as their function may take', () => {
     const timeouts = new Map(
-      ofType('AWS::Lambda::Function').map(([id, { Properties }]) => [id, Number(Properties['Timeout'])]),
+      stack
+        .ofType('AWS::Lambda::Function')
+        .map(([id, { Properties }]) => [id, Number(Properties['Timeout'])]),
     );
-    const mappings = ofType('AWS::Lambda::EventSourceMapping');
+    const mappings = stack.ofType('AWS::Lambda::EventSourceMapping');
     expect(mappings).toHaveLength(3);
     for (const [, { Properties }] of mappings) {
       const [queue] = (Properties['EventSourceArn'] as { 'Fn::GetAtt': [string] })['Fn::GetAtt'];
       const { Ref: fn } = Properties['FunctionName'] as { Ref: string };
-      const visibility = Number(resources[queue]?.Properties['VisibilityTimeout']);
+      const visibility = Number(stack.resources[queue]?.Properties['VisibilityTimeout']);
       expect(visibility).toBeGreaterThanOrEqual(6 * (timeouts.get(fn) ?? Number.NaN));
-      expect(Properties['FunctionResponseTypes']).toEqual(['ReportBatchItemFailures']);
     }
   });
 
-  it('encrypts every bucket, queue and topic, and refuses what is not TLS', () => {
-    template.allResourcesProperties('AWS::S3::Bucket', { BucketEncryption: Match.anyValue() });
-    template.allResourcesProperties('AWS::SQS::Queue', { SqsManagedSseEnabled: true });
-    const secured = [...ofType('AWS::S3::BucketPolicy'), ...ofType('AWS::SQS::QueuePolicy')];
-    expect(secured).toHaveLength(13);
-    for (const [, { Properties }] of secured) {
+  it('invokes functions with partial batch responses, and never more of them than it is told', () => {
+    for (const { template } of [stack, other])
+      template.allResourcesProperties('AWS::Lambda::EventSourceMapping', {
+        FunctionResponseTypes: ['ReportBatchItemFailures'],
+        ScalingConfig: { MaximumConcurrency: Match.anyValue() },
+      });
+    other.template.hasResourceProperties('AWS::Lambda::EventSourceMapping', {
+      MaximumBatchingWindowInSeconds: 5,
+      ScalingConfig: { MaximumConcurrency: 9 },
+    });
+  });
+
+  it('encrypts every bucket, queue, topic and disk, and refuses what is not TLS', () => {
+    stack.template.allResourcesProperties('AWS::S3::Bucket', { BucketEncryption: Match.anyValue() });
+    stack.template.allResourcesProperties('AWS::SQS::Queue', { SqsManagedSseEnabled: true });
+    stack.template.allResourcesProperties('AWS::EC2::LaunchTemplate', {
+      LaunchTemplateData: { BlockDeviceMappings: [{ Ebs: { Encrypted: true } }] },
+    });
+    const secured = ['AWS::S3::BucketPolicy', 'AWS::SQS::QueuePolicy', 'AWS::SNS::TopicPolicy'].flatMap(
+      (type) => stack.ofType(type),
+    );
+    expect(secured).toHaveLength(14);
+    for (const [, { Properties }] of secured)
       expect(JSON.stringify(Properties['PolicyDocument'])).toContain('"aws:SecureTransport":"false"');
-    }
+  });
+
+  it('encrypts with a key of the account where there is one, which everybody who needs it may use', () => {
+    other.template.allResourcesProperties('AWS::SQS::Queue', { KmsMasterKeyId: customized.keyArn });
+    for (const [, { Properties }] of other.ofType('AWS::S3::Bucket'))
+      expect(JSON.stringify(Properties['BucketEncryption'])).toContain(customized.keyArn);
+    const mayUse = other
+      .statements()
+      .filter(({ Resource }) => Resource === customized.keyArn)
+      .map(({ policy }) => policy)
+      .join();
+    for (const who of ['Plan', 'Preprocess', 'Ingest', 'Finalize', 'FleetTaskRole', 'Scheduler'])
+      expect(mayUse).toContain(who);
   });
 
   it('makes nothing public', () => {
-    template.allResourcesProperties('AWS::S3::Bucket', {
-      PublicAccessBlockConfiguration: {
-        BlockPublicAcls: true,
-        BlockPublicPolicy: true,
-        IgnorePublicAcls: true,
-        RestrictPublicBuckets: true,
-      },
-    });
-    expect(ofType('AWS::Lambda::Url')).toEqual([]);
+    for (const { template, ofType, text } of [stack, other].map((one) => ({
+      template: one.template,
+      ofType: (type: string) => one.ofType(type),
+      text: one.text,
+    }))) {
+      template.allResourcesProperties('AWS::S3::Bucket', {
+        PublicAccessBlockConfiguration: {
+          BlockPublicAcls: true,
+          BlockPublicPolicy: true,
+          IgnorePublicAcls: true,
+          RestrictPublicBuckets: true,
+        },
+      });
+      expect(ofType('AWS::Lambda::Url')).toEqual([]);
+      // Nobody can connect to a worker: the one rule that lets something in is that of the endpoints, for the workers.
+      for (const [, { Properties }] of ofType('AWS::EC2::SecurityGroup'))
+        expect(Properties['SecurityGroupIngress']).toBeUndefined();
+      expect(text).not.toMatch(/"Effect":"Allow","Principal":("\*"|\{"AWS":"\*"\})/);
+    }
   });
 
   it('keeps the results when it is deleted', () => {
-    for (const [, { DeletionPolicy }] of ofType('AWS::S3::Bucket')) expect(DeletionPolicy).toBe('Retain');
+    const buckets = other.ofType('AWS::S3::Bucket');
+    expect(buckets).toHaveLength(2);
+    for (const [, { DeletionPolicy }] of buckets) expect(DeletionPolicy).toBe('Retain');
   });
 
-  it('allows no "*" action, and no resource but its own and the sources', () => {
-    for (const [, { Properties }] of ofType('AWS::IAM::Policy')) {
-      const { Statement } = Properties['PolicyDocument'] as {
-        Statement: { Action: unknown; Resource: unknown }[];
-      };
-      for (const { Action, Resource } of Statement) {
-        expect([Action].flat()).not.toContain('*');
-        expect([Resource].flat()).not.toContain('*');
+  it('lets packs expire after a day and shards after a week', () => {
+    stack.template.hasResourceProperties('AWS::S3::Bucket', {
+      LifecycleConfiguration: {
+        Rules: Match.arrayWith([
+          Match.objectLike({ Prefix: 'packs/', ExpirationInDays: 1 }),
+          Match.objectLike({ Prefix: 'shards/', ExpirationInDays: 7 }),
+        ]),
+      },
+    });
+  });
+
+  it('allows no "*" action, and all resources only for what AWS knows no others', () => {
+    const withoutResources = [
+      'autoscaling:DescribeAutoScalingGroups',
+      'ecr:GetAuthorizationToken',
+      'ecs:DiscoverPollEndpoint',
+      // What the capacity provider gives the agent: the first two only in its own cluster.
+      'ecs:Poll',
+      'ecs:StartTelemetrySession',
+      'logs:CreateLogStream',
+      'logs:PutLogEvents',
+    ];
+    for (const { Action, Resource } of [...stack.statements(), ...other.statements()]) {
+      for (const action of [Action].flat()) {
+        expect(action).not.toBe('*');
+        expect(action).not.toMatch(/^(s3|sqs|iam|kms|ec2|autoscaling|lambda):\*$/);
+        if ([Resource].flat().includes('*')) expect(withoutResources).toContain(action);
       }
     }
-    expect(text).not.toMatch(/"Action":"(s3|sqs|iam|kms):\*"[^}]*"Effect":"Allow"/);
+  });
+
+  it('lets each function write where it works and nowhere else', () => {
+    const writes = (name: string): string =>
+      JSON.stringify(
+        stack
+          .statements()
+          .filter(({ policy, Action }) => policy.includes(name) && [Action].flat().includes('s3:PutObject'))
+          .map(({ Resource }) => Resource),
+      );
+    expect(writes('FunctionsPreprocess')).not.toMatch(/results|engines|dead/);
+    expect(writes('FunctionsIngest')).not.toMatch(/results|engines|dead|jobs/);
+    expect(writes('FunctionsFinalize')).not.toMatch(/packs|engines/);
+    expect(writes('FleetTaskRole')).not.toMatch(/results|jobs|shards/);
+    for (const { Action, Resource } of stack.statements())
+      if (JSON.stringify(Resource ?? '').includes('photos-of-ours'))
+        expect([Action].flat()).not.toContain('s3:PutObject');
   });
 
   it('runs the functions on arm64, with the pipeline in their environment and their logs kept a month', () => {
-    template.allResourcesProperties('AWS::Lambda::Function', {
+    stack.template.allResourcesProperties('AWS::Lambda::Function', {
       Architectures: ['arm64'],
       Runtime: 'nodejs24.x',
       Environment: { Variables: { SLUICE_PIPELINE: Match.anyValue() } },
     });
-    template.allResourcesProperties('AWS::Logs::LogGroup', { RetentionInDays: 30 });
-    expect(text).toContain('\\"packSize\\":32');
+    stack.template.allResourcesProperties('AWS::Logs::LogGroup', { RetentionInDays: 30 });
+    expect(stack.text).toContain('\\"packSize\\":32');
   });
 
   it('submits the nightly backfill as the plan function reads it', () => {
-    template.hasResourceProperties('AWS::Scheduler::Schedule', {
+    stack.template.hasResourceProperties('AWS::Scheduler::Schedule', {
       ScheduleExpression: 'cron(0 1 * * ? *)',
       ScheduleExpressionTimezone: 'Europe/Berlin',
       FlexibleTimeWindow: { Mode: 'FLEXIBLE', MaximumWindowInMinutes: 15 },
@@ -150,23 +238,69 @@ describe('the stack', () => {
     });
   });
 
-  it('sends new objects of a live bucket to the queue of events', () => {
-    template.hasResourceProperties('AWS::Events::Rule', {
+  it('sends new objects of a bucket to the queue of events, by EventBridge or by the bucket itself', () => {
+    stack.template.hasResourceProperties('AWS::Events::Rule', {
       EventPattern: Match.objectLike({ source: ['aws.s3'], 'detail-type': ['Object Created'] }),
+    });
+    other.template.hasResourceProperties('Custom::S3BucketNotifications', {
+      BucketName: 'photos-of-ours',
+      NotificationConfiguration: {
+        QueueConfigurations: [Match.objectLike({ Events: ['s3:ObjectCreated:*'] })],
+      },
     });
   });
 
-  it('has no finding of cdk-nag that is not acknowledged with its reason', async () => {
-    const packages = { functionCode: join(folder.path, 'code'), decoderLayer: join(folder.path, 'layer') };
-    const app = new App({ outdir: join(folder.path, 'cdk.out') });
-    Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
-    new AuditStack(app, environment, packages);
-    expect(() => app.synth()).not.toThrow();
+  it('copies what was rejected into a bucket of its own, where that is asked for', () => {
+    expect(other.text).toContain('\\"quarantine\\":\\"s3://');
+    expect(stack.text).not.toContain('\\"quarantine\\":\\"s3://');
   });
 
-  it('is refused with settings that the pipeline does not know', () => {
-    const wrong = { ...environment, pipeline: { packSize: 0 } };
-    const packages = { functionCode: folder.path, decoderLayer: folder.path };
-    expect(() => new AuditStack(new App(), wrong, packages)).toThrow(/packSize/);
+  it('tells of a month that costs more than it should', () => {
+    stack.template.hasResourceProperties('AWS::Budgets::Budget', {
+      Budget: { BudgetLimit: { Amount: 200 }, CostFilters: { TagKeyValue: ['user:sluice:pipeline$Sluice'] } },
+      NotificationsWithSubscribers: Match.arrayWith([
+        Match.objectLike({ Notification: Match.objectLike({ NotificationType: 'FORECASTED' }) }),
+      ]),
+    });
+  });
+
+  it('leads from every alarm to the section of the runbook that says what to do', async () => {
+    const runbook = await readFile('docs/runbook.md', 'utf8');
+    const anchors = [...runbook.matchAll(/^## (.+)$/gm)].map(([, heading = '']) =>
+      heading
+        .toLowerCase()
+        .replace(/[^a-z0-9 -]/g, '')
+        .replaceAll(' ', '-'),
+    );
+    for (const [id, { Properties }] of stack.ofType('AWS::CloudWatch::Alarm')) {
+      const description = String(Properties['AlarmDescription']);
+      if (description.startsWith('Scaling, no fault.')) continue;
+      const [, anchor] = /docs\/runbook\.md#([a-z-]+)$/.exec(description) ?? [];
+      expect(anchors, `${id}: ${description}`).toContain(anchor);
+      expect(Properties['AlarmActions']).toHaveLength(1);
+    }
+  });
+
+  it('shows the flow on a dashboard, from left to right', () => {
+    const text = JSON.stringify(stack.ofType('AWS::CloudWatch::Dashboard'));
+    const places = ['1. Found', '2. Decoded', '3. Inferred', '4. Stored'].map((title) => text.indexOf(title));
+    expect(places.every((place, i) => place > (places[i - 1] ?? 0))).toBe(true);
+  });
+
+  it.each(['the example', 'everything chosen otherwise'])(
+    'has no finding of cdk-nag that is not acknowledged with its reason: %s',
+    async (name) => {
+      await using out = await temporaryFolder();
+      const app = new App({ outdir: join(out.path, 'cdk.out') });
+      Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
+      (name === 'the example' ? stack : other).create(app);
+      expect(() => app.synth()).not.toThrow();
+    },
+  );
+
+  it('is refused with settings that the pipeline does not know', async () => {
+    await expect(SynthesizedStack.of({ ...environment, pipeline: { packSize: 0 } })).rejects.toThrow(
+      /packSize/,
+    );
   });
 });

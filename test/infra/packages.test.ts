@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { partPrefix } from '#core/job-layout.ts';
 import { liveJob } from '#functions/live/ingest-image.ts';
 import { submitJob } from '#functions/planning/submit-job.ts';
-import { bundleFunctions, LAYER_PACKAGES } from '#infra/packages/bundle-functions.ts';
+import { bundleFunctions, LAYER_PACKAGES, packagedModel } from '#infra/packages/bundle-functions.ts';
 import { RunningPipeline } from '#test/support/running-pipeline.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 
@@ -89,6 +89,13 @@ describe('the packages of the functions', () => {
   it('are small enough, and leave the model runtime out', async () => {
     expect(await bytesOf(root)).toBeLessThan(LIMIT_BYTES);
     expect(await readdir(join(root, 'node_modules'))).not.toContain('onnxruntime-node');
+  });
+
+  it('hold the manifest of any model in models/, and refuse one from elsewhere', () => {
+    for (const name of ['nsfw', './models/nsfw', 'models/nsfw/'])
+      expect(packagedModel(name)).toBe(join(process.cwd(), 'models/nsfw'));
+    for (const name of ['../nsfw', '/opt/nsfw', './nsfw/v2'])
+      expect(() => packagedModel(name)).toThrow('expected a folder in models/');
   });
 
   it('plan and preprocess a job in a bare directory', async () => {

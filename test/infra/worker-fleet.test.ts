@@ -1,0 +1,177 @@
+import { Match } from 'aws-cdk-lib/assertions';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SynthesizedStack } from '#test/support/synthesized-stack.ts';
+
+const environment = {
+  name: 'Sluice',
+  sources: [{ bucket: 'photos-of-ours', events: 'event-bridge' }],
+  fleet: { image: { dockerfile: 'workers/Dockerfile' } },
+};
+
+interface ScalingAlarm {
+  readonly Metrics?: { readonly Expression?: string; readonly MetricStat?: unknown }[];
+  readonly AlarmActions: { readonly Ref: string }[];
+  readonly AlarmDescription: string;
+  readonly TreatMissingData: string;
+  readonly EvaluationPeriods: number;
+}
+
+describe('the fleet of workers', () => {
+  let stack: SynthesizedStack;
+  let hidden: SynthesizedStack;
+
+  beforeAll(async () => {
+    stack = await SynthesizedStack.of(environment);
+    hidden = await SynthesizedStack.of({
+      ...environment,
+      fleet: {
+        image: { uri: '123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/workers:7' },
+        subnets: 'private',
+      },
+    });
+  });
+  afterAll(async () => {
+    await stack[Symbol.asyncDispose]();
+    await hidden[Symbol.asyncDispose]();
+  });
+
+  /** The alarm that sets a scaling policy off, and the policy. */
+  function scaling(name: string): { alarm: ScalingAlarm; policy: Record<string, unknown> } {
+    const found = stack
+      .ofType('AWS::AutoScaling::ScalingPolicy')
+      .find(([id]) => id.includes(`Scaling${name}`));
+    const [id, { Properties: policy }] = found as [string, { Properties: Record<string, unknown> }];
+    const [, { Properties }] = stack
+      .ofType('AWS::CloudWatch::Alarm')
+      .find(([, alarm]) => JSON.stringify(alarm.Properties['AlarmActions'] ?? []).includes(`"${id}"`)) as [
+      string,
+      { Properties: unknown },
+    ];
+    return { alarm: Properties as ScalingAlarm, policy };
+  }
+
+  it('has no instance as long as there is nothing to do', () => {
+    stack.template.hasResourceProperties('AWS::AutoScaling::AutoScalingGroup', {
+      MinSize: '0',
+      DesiredCapacity: Match.absent(),
+    });
+  });
+
+  it('reaches zero: five minutes after the last work, also when queues have fallen silent', () => {
+    const { alarm, policy } = scaling('End');
+    expect(policy).toMatchObject({
+      AdjustmentType: 'PercentChangeInCapacity',
+      StepAdjustments: [{ ScalingAdjustment: -100, MetricIntervalUpperBound: 0 }],
+    });
+    expect(alarm).toMatchObject({
+      EvaluationPeriods: 5,
+      Threshold: 0,
+      ComparisonOperator: 'LessThanOrEqualToThreshold',
+      TreatMissingData: 'breaching',
+    });
+    // What is in hand counts as work, and so do shards whose packs do not exist yet.
+    const text = JSON.stringify(alarm);
+    for (const queue of ['QueuesLive', 'QueuesBulk', 'QueuesShards', 'QueuesEvents'])
+      expect(text).toContain(queue);
+    expect(text).toContain('ApproximateNumberOfMessagesNotVisible');
+  });
+
+  it('wakes from zero: by the functions that find work, and by its alarm', () => {
+    expect(scaling('Wake').policy).toMatchObject({
+      AdjustmentType: 'ChangeInCapacity',
+      StepAdjustments: [{ ScalingAdjustment: 1, MetricIntervalLowerBound: 0 }],
+    });
+    const mayWake = stack
+      .statements()
+      .filter(({ Action }) => Action === 'autoscaling:SetDesiredCapacity')
+      .map(({ policy }) => policy.replace(/.*Functions(\w+?)Service.*/, '$1'));
+    expect(mayWake.sort()).toEqual(['Ingest', 'Plan']);
+    expect(stack.text).toContain('\\"fleet\\":{\\"autoScalingGroup\\":\\"');
+  });
+
+  it('grows fast and lets go slowly', () => {
+    expect(scaling('Grow').policy).toMatchObject({
+      AdjustmentType: 'PercentChangeInCapacity',
+      MinAdjustmentMagnitude: 1,
+      StepAdjustments: [{ ScalingAdjustment: 50 }, { ScalingAdjustment: 100 }],
+    });
+    expect(scaling('Grow').alarm.EvaluationPeriods).toBe(2);
+    expect(scaling('Shrink').policy).toMatchObject({ StepAdjustments: [{ ScalingAdjustment: -25 }] });
+    expect(scaling('Shrink').alarm.EvaluationPeriods).toBe(10);
+    expect(scaling('GrowForLive').policy).toMatchObject({ StepAdjustments: [{ ScalingAdjustment: 1 }] });
+  });
+
+  it('scales by expressions that CloudWatch takes: at most ten metrics in an alarm', () => {
+    for (const [, { Properties }] of stack.ofType('AWS::CloudWatch::Alarm')) {
+      const { Metrics = [] } = Properties as unknown as ScalingAlarm;
+      expect(Metrics.filter(({ MetricStat }) => MetricStat !== undefined).length).toBeLessThanOrEqual(10);
+    }
+  });
+
+  it('keeps an instance whose worker has packs in hand, and drains it when it must go', () => {
+    const statement = stack.statements().find(({ Action }) => Action === 'autoscaling:SetInstanceProtection');
+    expect(statement?.policy).toContain('TaskRole');
+    stack.template.hasResourceProperties('AWS::ECS::CapacityProvider', {
+      AutoScalingGroupProvider: { ManagedDraining: 'ENABLED', ManagedScaling: Match.absent() },
+    });
+    expect(stack.text).toContain('ECS_ENABLE_SPOT_INSTANCE_DRAINING=true');
+    stack.template.hasResourceProperties('AWS::ECS::TaskDefinition', {
+      ContainerDefinitions: [Match.objectLike({ StopTimeout: 120 })],
+    });
+  });
+
+  it('buys Spot instances of several kinds, and replaces them before they are taken', () => {
+    stack.template.hasResourceProperties('AWS::AutoScaling::AutoScalingGroup', {
+      CapacityRebalance: true,
+      MixedInstancesPolicy: {
+        InstancesDistribution: { OnDemandBaseCapacity: 0, OnDemandPercentageAboveBaseCapacity: 0 },
+        LaunchTemplate: {
+          Overrides: ['g4dn.xlarge', 'g4dn.2xlarge', 'g6.xlarge', 'g5.xlarge'].map((InstanceType) => ({
+            InstanceType,
+          })),
+        },
+      },
+    });
+  });
+
+  it('runs one task for the GPU of each instance', () => {
+    stack.template.hasResourceProperties('AWS::ECS::Service', { SchedulingStrategy: 'DAEMON' });
+    stack.template.hasResourceProperties('AWS::ECS::TaskDefinition', {
+      ContainerDefinitions: [
+        Match.objectLike({
+          ResourceRequirements: [{ Type: 'GPU', Value: '1' }],
+          HealthCheck: Match.objectLike({ Command: Match.arrayWith(['CMD', 'node']) }),
+        }),
+      ],
+    });
+    stack.template.hasParameter('*', { Default: Match.stringLikeRegexp('amazon-linux-2023/gpu') });
+  });
+
+  it('lets nothing in, has no NAT gateway, and reaches S3 without the internet', () => {
+    for (const { template } of [stack, hidden]) {
+      template.resourceCountIs('AWS::EC2::NatGateway', 0);
+      template.hasResourceProperties('AWS::EC2::VPCEndpoint', { VpcEndpointType: 'Gateway' });
+      template.hasResourceProperties('AWS::EC2::LaunchTemplate', {
+        LaunchTemplateData: { MetadataOptions: { HttpTokens: 'required', HttpPutResponseHopLimit: 1 } },
+      });
+    }
+  });
+
+  it('has endpoints for what it speaks to only where it has no way to the internet', () => {
+    const interfaces = (one: SynthesizedStack): number =>
+      one
+        .ofType('AWS::EC2::VPCEndpoint')
+        .filter(([, { Properties }]) => Properties['VpcEndpointType'] === 'Interface').length;
+    expect(interfaces(stack)).toBe(0);
+    expect(interfaces(hidden)).toBe(8);
+    hidden.template.resourceCountIs('AWS::EC2::InternetGateway', 0);
+  });
+
+  it('may pull its image from the repository that it names, and from no other', () => {
+    const pulls = hidden.statements().filter(({ Action }) => [Action].flat().includes('ecr:BatchGetImage'));
+    expect(JSON.stringify(pulls.map(({ Resource }) => Resource))).toContain(
+      ':ecr:eu-west-1:123456789012:repository/team/workers',
+    );
+    expect(pulls).toHaveLength(1);
+  });
+});

@@ -94,7 +94,12 @@ export type Environment = z.infer<typeof Environment>;
 
 /** @throws Error that lists every bad value. */
 export async function readEnvironment(path: string): Promise<Environment> {
-  const parsed = Environment.safeParse(JSON.parse(await readFile(path, 'utf8')));
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new Error(`there is no environment ${path}: infra/environments/example.json is one to begin with`, {
+      cause,
+    });
+  });
+  const parsed = Environment.safeParse(JSON.parse(text));
   if (parsed.success) return parsed.data;
   throw new Error(`${path} does not describe an environment:\n${z.prettifyError(parsed.error)}`);
 }

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { preprocessImage } from '#adapters/image/preprocess-image.ts';
 import { loadModel } from '#adapters/model-folder.ts';
 import { OnnxEngine, type OnnxProvider } from '#adapters/onnx-engine.ts';
+import { readOutputs } from '#core/decode/read-outputs.ts';
 import { ImageLimits } from '#core/limits.ts';
 
 // The baseline: one service that decodes and infers what it is sent. Requests that come at about the same time share a
@@ -21,6 +22,7 @@ const MAX_WAIT_MS = 5;
 const maxBatch = Number(values.batch);
 const { manifest } = await loadModel(values.model);
 const spec = manifest.preprocess;
+const input = manifest.inputs[0]?.name as string;
 const rowBytes = spec.widthPx * spec.heightPx * 3;
 const limits = ImageLimits.parse({});
 const provider = values.provider as OnnxProvider;
@@ -31,7 +33,8 @@ const sessions = await Promise.all(
 
 interface Waiting {
   readonly row: Uint8Array;
-  answer(best: number): void;
+  readonly source: { widthPx: number; heightPx: number };
+  answer(result: string): void;
 }
 const waiting: Waiting[] = [];
 let timer: NodeJS.Timeout | undefined;
@@ -45,15 +48,15 @@ async function runWaiting(): Promise<void> {
   const data = Buffer.allocUnsafeSlow(batch.length * rowBytes);
   for (const [i, { row }] of batch.entries()) data.set(row, i * rowBytes);
   const engine = sessions[next++ % sessions.length] as OnnxEngine;
-  const { logits } = await engine.run({
-    pixels: { dtype: 'uint8', shape: [batch.length, spec.heightPx, spec.widthPx, 3], data },
+  const outputs = await engine.run({
+    [input]: { dtype: 'uint8', shape: [batch.length, spec.heightPx, spec.widthPx, 3], data },
   });
-  const scores = logits?.data as Float32Array;
-  const classes = scores.length / batch.length;
-  for (const [i, { answer }] of batch.entries()) {
-    const own = scores.subarray(i * classes, (i + 1) * classes);
-    answer(own.indexOf(Math.max(...own)));
-  }
+  const results = readOutputs(
+    outputs,
+    manifest,
+    batch.map(({ source }) => source),
+  );
+  for (const [i, { answer }] of batch.entries()) answer(JSON.stringify(results[i]));
 }
 
 const server = createServer(async (request, response) => {
@@ -65,7 +68,7 @@ const server = createServer(async (request, response) => {
     response.writeHead(422).end();
     return;
   }
-  waiting.push({ row, answer: (best) => void response.end(String(best)) });
+  waiting.push({ row, source: outcome.image, answer: (result) => void response.end(result) });
   if (waiting.length >= maxBatch) void runWaiting();
   else timer ??= setTimeout(() => void runWaiting(), MAX_WAIT_MS);
 });

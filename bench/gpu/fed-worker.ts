@@ -2,7 +2,7 @@ import { randomFillSync } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LoadedModel } from '#adapters/model-folder.ts';
 import type { OnnxProvider } from '#adapters/onnx-engine.ts';
-import type { BuiltEngine } from '#core/engine-artifact.ts';
+import type { BuiltEngine, Precision } from '#core/engine-artifact.ts';
 import { packIdText, packKey, rangeName } from '#core/job-layout.ts';
 import type { PackMessage } from '#core/messages.ts';
 import { encodePack } from '#core/pack.ts';
@@ -11,7 +11,6 @@ import { EngineStore } from '#workers/engine/engine-store.ts';
 import { median } from '../support/bench.ts';
 import { LocalCloud } from '../support/local-cloud.ts';
 import { GpuUsage } from './gpu-usage.ts';
-import { SIDE_PX } from './models.ts';
 
 const IMAGES_PER_PACK = 64;
 const PUTS_AT_A_TIME = 8;
@@ -22,7 +21,7 @@ export interface FedWorkerOptions {
   /** Published before the worker starts, so that it builds nothing. */
   readonly built?: BuiltEngine;
   readonly provider: OnnxProvider;
-  readonly precision: 'fp16' | 'fp32';
+  readonly precision: Precision;
   readonly builderFlags: readonly string[];
   readonly packs: number;
   readonly batchSize: number;
@@ -66,7 +65,8 @@ export async function fedWorker(options: FedWorkerOptions): Promise<FedWorker> {
   const { works } = cloud.pipeline;
   if (options.built !== undefined) await new EngineStore(works).publish(options.built);
   const bulk = await cloud.pipeline.queue('bulk');
-  const images = randomFillSync(Buffer.allocUnsafe(IMAGES_PER_PACK * SIDE_PX * SIDE_PX * 3));
+  const { widthPx, heightPx } = model.manifest.preprocess;
+  const images = randomFillSync(Buffer.allocUnsafe(IMAGES_PER_PACK * widthPx * heightPx * 3));
   const messages: PackMessage[] = [];
   const todo = Array.from({ length: packs }, (_, range) => range);
   await Promise.all(
@@ -91,8 +91,8 @@ export async function fedWorker(options: FedWorkerOptions): Promise<FedWorker> {
             })),
             refused: [],
           },
-          heightPx: SIDE_PX,
-          widthPx: SIDE_PX,
+          heightPx,
+          widthPx,
           images,
         });
         await works.put(packKey(id), [header, body]);

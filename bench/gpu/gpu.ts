@@ -1,9 +1,9 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { FolderStore } from '#adapters/folder-store.ts';
 import { gpus } from '#adapters/gpu-machine.ts';
-import type { LoadedModel } from '#adapters/model-folder.ts';
+import { type LoadedModel, loadModel } from '#adapters/model-folder.ts';
 import { recipeHere } from '#cli/engine-recipe.ts';
 import type { BuiltEngine, Precision } from '#core/engine-artifact.ts';
 import { messageOf } from '#core/error.ts';
@@ -14,11 +14,13 @@ import { atLeast, atMost, type BenchResult, table } from '../support/bench.ts';
 import { bareLoop } from './bare-loop.ts';
 import { coupledService } from './coupled.ts';
 import { fedWorker } from './fed-worker.ts';
-import { SIDE_PX, writeResNet } from './models.ts';
-import type { Depth } from './resnet.ts';
+import { writeResNet } from './models.ts';
+import { pythonPeer } from './python-peer.ts';
 
 const BATCH = 256;
 const BARE_SECONDS = 5;
+const SMALLER_BATCHES = [1, 16, 64];
+const SHORT_SECONDS = 2;
 /** One computes, one copies its input, one is being filled. */
 const SESSIONS = 3;
 /** What g4dn.xlarge has. */
@@ -43,12 +45,12 @@ export async function gpuBench(): Promise<BenchResult[]> {
   const engines = new EngineStore(new FolderStore(process.env['SLUICE_ENGINES'] ?? join(folder, 'engines')));
   try {
     const results: BenchResult[] = [];
-    for (const one of CASES) {
+    for (const one of [...CASES, ...(await ownModels(process.env['SLUICE_BENCH_MODELS']))]) {
       const measured = await measure(one, folder, engines);
       console.error(table(one.name, measured));
       results.push(...measured);
     }
-    return results;
+    return [...results, ...(await pythonPeer(`0-${WORKER_CORES - 1}`))];
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -56,7 +58,8 @@ export async function gpuBench(): Promise<BenchResult[]> {
 
 interface Case {
   readonly name: string;
-  readonly depth: Depth;
+  /** Writes the model below a folder, or has it already. */
+  readonly model: (folder: string) => Promise<LoadedModel>;
   readonly provider: 'tensorrt' | 'cuda';
   readonly precision: Precision;
   readonly builderFlags: string[];
@@ -67,7 +70,7 @@ interface Case {
 const CASES: readonly Case[] = [
   {
     name: 'ResNet-50, TensorRT fp16',
-    depth: 50,
+    model: (folder) => writeResNet(folder, 50),
     provider: 'tensorrt',
     precision: 'fp16',
     builderFlags: [],
@@ -75,7 +78,7 @@ const CASES: readonly Case[] = [
   },
   {
     name: 'ResNet-152, TensorRT fp32',
-    depth: 152,
+    model: (folder) => writeResNet(folder, 152),
     provider: 'tensorrt',
     precision: 'fp32',
     builderFlags: ['--noTF32'],
@@ -83,7 +86,7 @@ const CASES: readonly Case[] = [
   },
   {
     name: 'ResNet-50, CUDA fp32',
-    depth: 50,
+    model: (folder) => writeResNet(folder, 50),
     provider: 'cuda',
     precision: 'fp32',
     builderFlags: [],
@@ -91,13 +94,30 @@ const CASES: readonly Case[] = [
   },
 ];
 
+/** Imported models, each in its folder. One with quantized weights says itself what it computes in. */
+async function ownModels(folder: string | undefined): Promise<Case[]> {
+  if (folder === undefined) return [];
+  return (await readdir(folder)).sort().map((name) => {
+    const precision = name.endsWith('-int8') ? 'fp32' : 'fp16';
+    return {
+      name: `${name}, TensorRT${precision === 'fp16' ? ' fp16' : ''}`,
+      model: () => loadModel(join(folder, name)),
+      provider: 'tensorrt',
+      precision,
+      builderFlags: [],
+      packs: 400,
+    };
+  });
+}
+
 async function measure(one: Case, folder: string, engines: EngineStore): Promise<BenchResult[]> {
-  const { name, depth, provider, precision, builderFlags, packs } = one;
-  const modelFolder = join(folder, `resnet${depth}`);
-  const model = await writeResNet(modelFolder, depth);
+  const { name, provider, precision, builderFlags, packs } = one;
+  const model = await one.model(folder);
+  const modelFolder = dirname(model.modelPath);
+  const { widthPx, heightPx } = model.manifest.preprocess;
   const built = provider === 'cuda' ? undefined : await engineOf(model, engines, { precision, builderFlags });
   const modelPath =
-    built === undefined ? model.modelPath : await unpacked(built, join(folder, `engine-${depth}`));
+    built === undefined ? model.modelPath : await unpacked(built, join(folder, `engine of ${name}`));
   const results: BenchResult[] = [];
   const options = { modelPath, provider, threads: WORKER_CORES, maxBatch: BATCH } as const;
   let best = 0;
@@ -107,6 +127,17 @@ async function measure(one: Case, folder: string, engines: EngineStore): Promise
     const of = `${name}, bare loop, ${sessions} session${sessions > 1 ? 's' : ''}`;
     results.push({ metric: of, value: bare.imagesPerSecond, unit: 'images/s' });
     results.push({ metric: `${of}: GPU busy`, value: bare.gpuPercent, unit: '%' });
+  }
+  if (provider === 'tensorrt') {
+    // The engine is tuned for the largest batch; how it does with others.
+    for (const batch of SMALLER_BATCHES) {
+      const { imagesPerSecond } = await bareLoop(options, batch, 1, SHORT_SECONDS);
+      results.push({
+        metric: `${name}, bare loop, batches of ${batch}`,
+        value: imagesPerSecond,
+        unit: 'images/s',
+      });
+    }
   }
   const fed = await fedWorker({
     model,
@@ -131,7 +162,7 @@ async function measure(one: Case, folder: string, engines: EngineStore): Promise
     { metric: `${name}, worker`, value: fed.imagesPerSecond, unit: 'images/s' },
     {
       metric: `${name}, worker: pixels`,
-      value: (fed.imagesPerSecond * SIDE_PX * SIDE_PX * 3) / 1e9,
+      value: (fed.imagesPerSecond * widthPx * heightPx * 3) / 1e9,
       unit: 'GB/s',
     },
     ...(best <= T4_IMAGES_PER_SECOND

@@ -5,11 +5,12 @@ import { sha256Hex } from '#core/canonical-json.ts';
 import { ModelManifest } from '#core/model-manifest.ts';
 import { type Depth, resnet } from './resnet.ts';
 
-export const SIDE_PX = 224;
+const SIDE_PX = 224;
 
-/** A ResNet as an imported model: a folder with its ONNX file and its manifest. */
-export async function writeResNet(folder: string, depth: Depth): Promise<LoadedModel> {
+/** A ResNet as an imported model: a folder of its own, with its ONNX file and its manifest. */
+export async function writeResNet(models: string, depth: Depth): Promise<LoadedModel> {
   const name = `resnet${depth}`;
+  const folder = join(models, name);
   const bytes = resnet(depth);
   const manifest = ModelManifest.parse({
     schema: 1,

@@ -9,6 +9,7 @@ import {
 import { loadModel } from '#adapters/model-folder.ts';
 import { ONNX_PROVIDERS, OnnxEngine, type OnnxProvider } from '#adapters/onnx-engine.ts';
 import { openPipeline } from '#adapters/pipeline.ts';
+import { checkPermissions, type PipelineRole } from '#adapters/pipeline-permissions.ts';
 import { messageOf } from '#core/error.ts';
 import { EXIT } from './exit-codes.ts';
 
@@ -41,7 +42,7 @@ const LIBRARIES: readonly (readonly [file: string, from: string])[] = [
  * @returns 0 where all that was asked for works, else 1.
  */
 export async function doctor(
-  flags: { pipeline?: string; provider: string[]; json?: boolean },
+  flags: { pipeline?: string; provider: string[]; as: string[]; json?: boolean },
   env: Env,
 ): Promise<number> {
   const wanted = flags.provider as OnnxProvider[];
@@ -52,7 +53,7 @@ export async function doctor(
     ...(await Promise.all(ONNX_PROVIDERS.map((provider) => tryProvider(provider, wanted)))),
     ...(flags.pipeline === undefined && env['SLUICE_PIPELINE'] === undefined
       ? []
-      : await pipelineFindings(flags.pipeline, env)),
+      : await pipelineFindings(flags.pipeline, flags.as as PipelineRole[], env)),
   ];
   if (flags.json === true) process.stdout.write(`${JSON.stringify({ findings })}\n`);
   else for (const finding of findings) process.stdout.write(line(finding));
@@ -61,7 +62,7 @@ export async function doctor(
 
 function line({ what, ok, detail }: Finding): string {
   const mark = ok === undefined ? '-' : ok ? 'ok' : 'MISSING';
-  return `  ${mark.padEnd(8)} ${what.padEnd(24)} ${detail}\n`;
+  return `  ${mark.padEnd(8)} ${what.padEnd(32)} ${detail}\n`;
 }
 
 async function gpuFindings(wanted: readonly OnnxProvider[], env: Env): Promise<Finding[]> {
@@ -123,23 +124,20 @@ async function tryProvider(provider: OnnxProvider, wanted: readonly OnnxProvider
   }
 }
 
-async function pipelineFindings(file: string | undefined, env: Env): Promise<Finding[]> {
-  const findings: Finding[] = [];
-  const check = async (what: string, work: () => Promise<unknown>): Promise<void> => {
-    try {
-      await work();
-      findings.push({ what, ok: true, detail: 'reachable, and set up as it should be' });
-    } catch (error) {
-      findings.push({ what, ok: false, detail: messageOf(error) });
-    }
-  };
+async function pipelineFindings(
+  file: string | undefined,
+  roles: readonly PipelineRole[],
+  env: Env,
+): Promise<Finding[]> {
   try {
     const pipeline = await openPipeline(file === undefined ? undefined : resolve(file), env);
-    await check(`work store ${pipeline.config.work}`, () => pipeline.works.list({ prefix: 'jobs/' }));
-    for (const name of Object.keys(pipeline.config.queues) as Parameters<typeof pipeline.queue>[0][])
-      await check(`queue ${name}`, () => pipeline.queue(name));
+    const findings = await checkPermissions(pipeline, roles);
+    return findings.map(({ action, resource, ok, detail }) => ({
+      what: `${action} ${resource}`,
+      ok,
+      detail,
+    }));
   } catch (error) {
-    findings.push({ what: 'pipeline', ok: false, detail: messageOf(error) });
+    return [{ what: 'pipeline', ok: false, detail: messageOf(error) }];
   }
-  return findings;
 }

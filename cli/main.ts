@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { ONNX_PROVIDERS } from '#adapters/onnx-engine.ts';
+import { PIPELINE_ROLES } from '#adapters/pipeline-permissions.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
 import { addPipelineCommands } from './cloud/commands.ts';
@@ -81,7 +82,12 @@ program
   .description(
     'what of this machine works, what is missing, and what to do about it; exits with 1 where something is',
   )
-  .option('--pipeline <file>', 'check the buckets and queues of this pipeline as well')
+  .option('--pipeline <file>', 'ask for each permission on the bucket and queues of this pipeline as well')
+  .addOption(
+    new Option('--as <role...>', 'whose permissions these are to be')
+      .choices(PIPELINE_ROLES)
+      .default(PIPELINE_ROLES, 'all of them'),
+  )
   .addOption(
     new Option('--provider <provider...>', 'what is wanted of this machine')
       .choices(ONNX_PROVIDERS)

@@ -3,7 +3,7 @@ import { localStores, type PutObject, type S3Memory } from './object-store.ts';
 import { createQueueCommand } from './queues.ts';
 
 /** What a request meets instead of an answer. */
-export type Fault = 'slow-down' | 'internal-error' | 'throttled' | 'reset' | 'stall' | undefined;
+export type Fault = 'slow-down' | 'internal-error' | 'throttled' | 'denied' | 'reset' | 'stall' | undefined;
 
 /** What is known of a request when its fate is decided. */
 export interface FaultRequest {
@@ -82,6 +82,14 @@ export async function startLocalAws(options: LocalAwsOptions = {}): Promise<Loca
           .header('x-amzn-errortype', 'ThrottlingException')
           .header('content-type', 'application/x-amz-json-1.0')
           .send(JSON.stringify({ __type: 'com.amazonaws.sqs#ThrottlingException', message: 'slow down' }));
+      case 'denied':
+        return service === 's3'
+          ? void reply.status(403).header('content-type', 'application/xml').send(xmlError('AccessDenied'))
+          : void reply
+              .status(400)
+              .header('x-amzn-errortype', 'AccessDeniedException')
+              .header('content-type', 'application/x-amz-json-1.0')
+              .send(JSON.stringify({ __type: 'com.amazon.coral.service#AccessDeniedException' }));
       case 'slow-down':
         return void reply.status(503).header('content-type', 'application/xml').send(xmlError('SlowDown'));
       case 'internal-error':

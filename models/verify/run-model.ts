@@ -9,7 +9,7 @@ import { readOutputs } from '#core/decode/read-outputs.ts';
 import { SluiceError } from '#core/error.ts';
 import { placementOf, type Size } from '#core/geometry.ts';
 import type { ModelManifest } from '#core/model-manifest.ts';
-import type { Tensor } from '#core/ports/engine.ts';
+import type { EngineBatch, Tensor } from '#core/ports/engine.ts';
 import { readOnnx } from '#models/import/read-onnx.ts';
 import { toInput } from './input-tensor.ts';
 import { originalGraph } from './original-graph.ts';
@@ -23,9 +23,14 @@ export async function scoresOfPrepared(
   images: readonly ReferenceImage[],
 ): Promise<Scores[]> {
   await using engine = await engineOf(modelPath, manifest.maxBatch ?? 8);
+  return scoresIn(await engine.run(batchOf(manifest, images)), manifest, images);
+}
+
+/** What a model is fed with for these images. */
+export function batchOf(manifest: ModelManifest, images: readonly ReferenceImage[]): EngineBatch {
   const { widthPx, heightPx } = manifest.preprocess;
   const sizes = images.map(({ source }) => placementOf(source, manifest.preprocess).crop);
-  const batch = Object.fromEntries(
+  return Object.fromEntries(
     manifest.inputs.map(({ name, from }): [string, Tensor] => [
       name,
       from === 'pixels'
@@ -41,7 +46,6 @@ export async function scoresOfPrepared(
           },
     ]),
   );
-  return scoresIn(await engine.run(batch), manifest, images);
 }
 
 /**

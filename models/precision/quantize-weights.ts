@@ -1,0 +1,46 @@
+import type { TensorProto } from '#models/onnx/generated/onnx_pb.js';
+import { floatsOf } from './tensor-values.ts';
+
+/** A channel of zeros may have any scale. */
+const SCALE_OF_ZEROS = 1 / 127;
+
+/** Biases stay this far from the ends of int32, so that the sum of products they are added to fits as well. */
+const LARGEST_BIAS = 2 ** 30;
+
+/**
+ * Weights as integers from −127 to 127, symmetric, with a scale for each output channel: max|w| / 127.
+ *
+ * @param bias where it is to become int32 at the scale of the product: a channel of tiny weights with a large bias, as
+ * folding BatchNormalization makes them, gets a scale that is coarse enough for the bias.
+ */
+export function quantizeWeights(
+  weights: TensorProto,
+  axis: number,
+  bias?: { readonly values: Float32Array; readonly inputScale: number },
+): { values: Int8Array<ArrayBuffer>; scales: Float32Array<ArrayBuffer> } {
+  const floats = floatsOf(weights);
+  const dims = weights.dims.map(Number);
+  const channels = dims[axis] as number;
+  const inner = dims.slice(axis + 1).reduce((a, b) => a * b, 1);
+  const channelOf = (i: number): number => Math.floor(i / inner) % channels;
+  const largest = new Float32Array(channels);
+  for (const [i, value] of floats.entries()) {
+    const channel = channelOf(i);
+    largest[channel] = Math.max(largest[channel] as number, Math.abs(value));
+  }
+  const scales = largest.map((max, channel) => {
+    const least =
+      bias === undefined ? 0 : Math.abs(bias.values[channel] as number) / bias.inputScale / LARGEST_BIAS;
+    return Math.max(max === 0 ? SCALE_OF_ZEROS : max / 127, least);
+  });
+  const values = Int8Array.from(floats, (value, i) => {
+    const integer = Math.round(value / (scales[channelOf(i)] as number));
+    return Math.max(-127, Math.min(127, integer));
+  });
+  return { values, scales };
+}
+
+/** Biases as int32 at the scales of their channels. */
+export function quantizeBias(bias: Float32Array, scales: Float32Array): Int32Array<ArrayBuffer> {
+  return Int32Array.from(bias, (value, channel) => Math.round(value / (scales[channel] as number)));
+}

@@ -36,7 +36,7 @@ export interface QuantizationPlan {
  *
  * Not chosen: what no layer comes after (Softmax, decoding, the last logits) or before (the scaling of pixels).
  *
- * @param keepFloat names of nodes that stay as they are.
+ * @param keepFloat layers that stay as they are, by the name of the value they give: nodes need no name of their own.
  */
 export function planQuantization(
   graph: GraphProto,
@@ -45,7 +45,7 @@ export function planQuantization(
 ): QuantizationPlan {
   const constants = constantsOf(graph);
   const layers = graph.node.flatMap((node): Layer[] => {
-    const layer = keepFloat.has(node.name) ? undefined : layerOf(node, constants);
+    const layer = keepFloat.has(node.output[0] as string) ? undefined : layerOf(node, constants);
     return layer === undefined ? [] : [layer];
   });
   const layerNodes = new Set(layers.map(({ node }) => node));

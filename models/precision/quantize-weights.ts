@@ -28,10 +28,13 @@ export function quantizeWeights(
     const channel = channelOf(i);
     largest[channel] = Math.max(largest[channel] as number, Math.abs(value));
   }
+  const step = gridStep(floats);
   const scales = largest.map((max, channel) => {
+    // Weights that were integers before get those integers back, and lose nothing.
+    const isOnGrid = step !== undefined && max <= 127.5 * step;
     const least =
       bias === undefined ? 0 : Math.abs(bias.values[channel] as number) / bias.inputScale / LARGEST_BIAS;
-    return Math.max(max === 0 ? SCALE_OF_ZEROS : max / 127, least);
+    return Math.max(max === 0 ? SCALE_OF_ZEROS : isOnGrid ? (step as number) : max / 127, least);
   });
   const values = Int8Array.from(floats, (value, i) => {
     const integer = Math.round(value / (scales[channelOf(i)] as number));
@@ -43,4 +46,27 @@ export function quantizeWeights(
 /** Biases as int32 at the scales of their channels. */
 export function quantizeBias(bias: Float32Array, scales: Float32Array): Int32Array<ArrayBuffer> {
   return Int32Array.from(bias, (value, channel) => Math.round(value / (scales[channel] as number)));
+}
+
+/** Integers of 8 bits have at most so many differences from each other. */
+const MOST_LEVELS = 512;
+
+/**
+ * The step of a grid that all these weights lie on, as those do that were dequantized; `undefined` where they lie on none
+ * that is coarse enough to have been one.
+ */
+function gridStep(weights: Float32Array): number | undefined {
+  const magnitudes = [...new Set(weights.map(Math.abs))].sort((a, b) => a - b);
+  if (magnitudes.length > MOST_LEVELS) return undefined;
+  const largest = magnitudes.at(-1) as number;
+  let step = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < magnitudes.length; i++) {
+    const gap = (magnitudes[i] as number) - (magnitudes[i - 1] ?? 0);
+    if (gap > largest / MOST_LEVELS) step = Math.min(step, gap);
+  }
+  if (!Number.isFinite(step)) return undefined;
+  // The largest one, many steps away, tells the step best.
+  step = largest / Math.round(largest / step);
+  const isOnGrid = magnitudes.every((value) => Math.abs(value / step - Math.round(value / step)) < 0.02);
+  return isOnGrid ? step : undefined;
 }

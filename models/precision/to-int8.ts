@@ -21,7 +21,7 @@ export interface Int8Options {
   readonly target: Target;
   /** Of every activation that `planQuantization` names. */
   readonly ranges: ReadonlyMap<string, Quantization>;
-  /** Names of nodes that stay float. */
+  /** Layers that stay float, by the name of the value they give. */
   readonly keepFloat?: ReadonlySet<string>;
 }
 

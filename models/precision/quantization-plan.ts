@@ -14,6 +14,8 @@ export interface Layer {
   readonly weights: TensorProto;
   /** The axis of the weights that counts the output channels. */
   readonly axis: number;
+  /** Whether its input is float: only its weights are stored as integers. */
+  readonly isWeightOnly: boolean;
 }
 
 /** What of a graph is to be computed on integers. */
@@ -34,7 +36,8 @@ export interface QuantizationPlan {
  * - `cpu`: also what layers give, behind their activation, and sums: ONNX Runtime's integer kernels have integers at both
  *   ends (QLinearConv, QLinearAdd).
  *
- * Not chosen: what no layer comes after (Softmax, decoding, the last logits) or before (the scaling of pixels).
+ * Not chosen: what no layer comes after (Softmax, decoding, the last logits) or before (the scaling of pixels). Of the last
+ * layers only the weights are stored as integers.
  *
  * @param keepFloat layers that stay as they are, by the name of the value they give: nodes need no name of their own.
  */
@@ -44,19 +47,21 @@ export function planQuantization(
   keepFloat: ReadonlySet<string> = new Set(),
 ): QuantizationPlan {
   const constants = constantsOf(graph);
-  const layers = graph.node.flatMap((node): Layer[] => {
-    const layer = keepFloat.has(node.output[0] as string) ? undefined : layerOf(node, constants);
-    return layer === undefined ? [] : [layer];
-  });
-  const layerNodes = new Set(layers.map(({ node }) => node));
+  const all = graph.node.flatMap((node) => layerOf(node, constants) ?? []);
+  const allNodes = new Set(all.map(({ node }) => node));
+  const last = lastOf(graph, allNodes);
+  const layers = all
+    .filter(({ node }) => !keepFloat.has(node.output[0] as string))
+    .map((layer) => ({ ...layer, isWeightOnly: last.has(layer.node) }));
+  const layerNodes = new Set(layers.filter((layer) => !layer.isWeightOnly).map(({ node }) => node));
   const readers = leadingTo(graph, layerNodes);
   const computed = computedFrom(graph, layerNodes);
   const consumers = consumersOf(graph);
-  const chosen = new Set(layers.map(({ node }) => node.input[0] as string));
+  const chosen = new Set([...layerNodes].map(({ input }) => input[0] as string));
   for (const node of graph.node) {
     if (!readers.has(node)) continue;
     if (node.opType === 'Add' && node.input.every((name) => computed.has(name)))
-      for (const name of summands(node, target, layerNodes, consumers, graph)) chosen.add(name);
+      for (const name of summands(node, target, allNodes, consumers, graph)) chosen.add(name);
     if (target === 'cpu' && layerNodes.has(node)) {
       const value = behindActivation(node, consumers, constants);
       if (consumers.get(value)?.some((reader) => readers.has(reader))) chosen.add(value);
@@ -85,7 +90,10 @@ function summands(
 }
 
 /** A node with its weights; `undefined` where it has none, or does more than multiply and add. */
-function layerOf(node: NodeProto, constants: ReadonlyMap<string, TensorProto>): Layer | undefined {
+function layerOf(
+  node: NodeProto,
+  constants: ReadonlyMap<string, TensorProto>,
+): Omit<Layer, 'isWeightOnly'> | undefined {
   const weights = constants.get(node.input[1] ?? '');
   if (weights?.dataType !== TensorProto_DataType.FLOAT || constants.has(node.input[0] ?? ''))
     return undefined;
@@ -135,6 +143,18 @@ function leadingTo(graph: GraphProto, layers: ReadonlySet<NodeProto>): ReadonlyS
     for (const name of readsOf(node)) wanted.add(name);
   }
   return leading;
+}
+
+/** The layers that no other comes after: the heads, whose logits small steps would blur. */
+function lastOf(graph: GraphProto, layers: ReadonlySet<NodeProto>): ReadonlySet<NodeProto> {
+  const wanted = new Set<string>();
+  const last = new Set<NodeProto>();
+  for (const node of graph.node.toReversed()) {
+    const leadsOn = node.output.some((name) => wanted.has(name));
+    if (layers.has(node) && !leadsOn) last.add(node);
+    if (layers.has(node) || leadsOn) for (const name of readsOf(node)) wanted.add(name);
+  }
+  return last;
 }
 
 /** The values that depend on a layer. */

@@ -19,11 +19,8 @@ export function quantizeWeights(
   bias?: { readonly values: Float32Array; readonly inputScale: number },
 ): { values: Int8Array<ArrayBuffer>; scales: Float32Array<ArrayBuffer> } {
   const floats = floatsOf(weights);
-  const dims = weights.dims.map(Number);
-  const channels = dims[axis] as number;
-  const inner = dims.slice(axis + 1).reduce((a, b) => a * b, 1);
-  const channelOf = (i: number): number => Math.floor(i / inner) % channels;
-  const largest = new Float32Array(channels);
+  const channelOf = channelIn(weights, axis);
+  const largest = new Float32Array(Number(weights.dims[axis]));
   for (const [i, value] of floats.entries()) {
     const channel = channelOf(i);
     largest[channel] = Math.max(largest[channel] as number, Math.abs(value));
@@ -43,9 +40,30 @@ export function quantizeWeights(
   return { values, scales };
 }
 
+/** The weights that integers stand for. */
+export function dequantize(
+  values: Int8Array,
+  scales: Float32Array,
+  weights: TensorProto,
+  axis: number,
+): Float32Array {
+  const channelOf = channelIn(weights, axis);
+  return Float32Array.from(values, (value, i) => value * (scales[channelOf(i)] as number));
+}
+
+/** The output channel that the weight at an index belongs to. */
+function channelIn({ dims }: TensorProto, axis: number): (i: number) => number {
+  const channels = Number(dims[axis]);
+  const inner = dims.slice(axis + 1).reduce((a, b) => a * Number(b), 1);
+  return (i) => Math.floor(i / inner) % channels;
+}
+
 /** Biases as int32 at the scales of their channels. */
 export function quantizeBias(bias: Float32Array, scales: Float32Array): Int32Array<ArrayBuffer> {
-  return Int32Array.from(bias, (value, channel) => Math.round(value / (scales[channel] as number)));
+  return Int32Array.from(bias, (value, channel) => {
+    const integer = Math.round(value / (scales[channel] as number));
+    return Math.max(-LARGEST_BIAS, Math.min(LARGEST_BIAS, integer));
+  });
 }
 
 /** Integers of 8 bits have at most so many differences from each other. */

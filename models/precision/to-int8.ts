@@ -10,9 +10,11 @@ import {
   TensorProto_DataType,
   TensorProtoSchema,
 } from '#models/onnx/generated/onnx_pb.js';
+import type { ChannelMeans } from './calibration/channel-means.ts';
 import type { Quantization, Target } from './calibration/quantization.ts';
+import { expectedShift } from './expected-shift.ts';
 import { type Layer, planQuantization } from './quantization-plan.ts';
-import { quantizeBias, quantizeWeights } from './quantize-weights.ts';
+import { dequantize, quantizeBias, quantizeWeights } from './quantize-weights.ts';
 import { floatsOf } from './tensor-values.ts';
 
 const { FLOAT, INT8, INT32, UINT8 } = TensorProto_DataType;
@@ -21,6 +23,8 @@ export interface Int8Options {
   readonly target: Target;
   /** Of every activation that `planQuantization` names. */
   readonly ranges: ReadonlyMap<string, Quantization>;
+  /** Of the inputs of layers: biases are corrected by them. */
+  readonly channels?: ReadonlyMap<string, ChannelMeans>;
   /** Layers that stay float, by the name of the value they give. */
   readonly keepFloat?: ReadonlySet<string>;
 }
@@ -33,13 +37,12 @@ export interface Int8Options {
  * Biases are float32 for a GPU, where TensorRT adds them so, and int32 with the scale of the product for a CPU, where ONNX
  * Runtime takes no other into QLinearConv.
  */
-export function toInt8(model: ModelProto, { target, ranges, keepFloat }: Int8Options): ModelProto {
+export function toInt8(model: ModelProto, options: Int8Options): ModelProto {
+  const { target, ranges, keepFloat } = options;
   const quantized = clone(ModelProtoSchema, model);
   const graph = quantized.graph as GraphProto;
   const plan = planQuantization(graph, target, keepFloat);
-  const weightNodes = plan.layers.flatMap((layer) =>
-    quantizedLayer(graph, layer, target, ranges.get(layer.node.input[0] as string) as Quantization),
-  );
+  const weightNodes = plan.layers.flatMap((layer) => quantizedLayer(graph, layer, options));
   const pairs = new Map(
     plan.activations.map((name) => [name, pairFor(graph, name, ranges.get(name) as Quantization)]),
   );
@@ -106,60 +109,72 @@ function limitsOf(
 }
 
 /** Puts a layer's weights, and its bias where the target wants it, behind DequantizeLinear. @returns those nodes. */
-function quantizedLayer(
-  graph: GraphProto,
-  { node, weights, axis }: Layer,
-  target: Target,
-  input: Quantization,
-): NodeProto[] {
-  const biasName = node.input[2] ?? '';
-  const bias = target === 'cpu' ? graph.initializer.find(({ name }) => name === biasName) : undefined;
-  const biases =
-    bias?.dataType === FLOAT && bias.dims.length === 1 && node.opType !== 'MatMul'
-      ? floatsOf(bias)
-      : undefined;
+function quantizedLayer(graph: GraphProto, layer: Layer, options: Int8Options): NodeProto[] {
+  const { node, weights, axis } = layer;
+  const { ranges, channels, target } = options;
+  const input = layer.isWeightOnly ? undefined : ranges.get(node.input[0] as string);
+  const bias = biasOf(graph, layer);
+  const isIntegerBias = target === 'cpu' && bias !== undefined && input !== undefined;
   const { values, scales } = quantizeWeights(
     weights,
     axis,
-    biases && { values: biases, inputScale: input.scale },
+    isIntegerBias ? { values: bias, inputScale: input.scale } : undefined,
   );
-  const base = weights.name;
-  node.input[1] = freeName(graph, `${base}_${node.output[0]}_dequantized`);
+  const base = `${weights.name}_${node.output[0]}`;
   const nodes = [
-    newNode(
-      'DequantizeLinear',
-      [
-        add(graph, `${base}_int8`, INT8, weights.dims, new Uint8Array(values.buffer)),
-        add(graph, `${base}_scale`, FLOAT, [BigInt(scales.length)], new Uint8Array(scales.buffer)),
-        add(graph, `${base}_zero`, INT8, [BigInt(scales.length)], new Uint8Array(scales.length)),
-      ],
-      node.input[1],
-      { axis },
-    ),
+    dequantizing(graph, base, axis, scales, {
+      name: add(graph, `${base}_int8`, INT8, weights.dims, new Uint8Array(values.buffer)),
+      dataType: INT8,
+    }),
   ];
-  if (biases === undefined || bias === undefined) return nodes;
+  const means = channels?.get(node.input[0] as string);
+  node.input[1] = nodes[0]?.output[0] as string;
+  if (bias === undefined) return nodes;
+  const shift = means && expectedShift(layer, dequantize(values, scales, weights, axis), means);
+  const corrected = bias.map((value, i) => value - (shift?.[i] ?? 0));
+  const dims = [BigInt(bias.length)];
+  if (!isIntegerBias) {
+    node.input[2] = add(graph, `${base}_bias`, FLOAT, dims, new Uint8Array(corrected.buffer));
+    return nodes;
+  }
   const product = scales.map((scale) => scale * input.scale);
+  const integers = quantizeBias(corrected, product);
+  const biasNode = dequantizing(graph, `${base}_bias`, 0, product, {
+    name: add(graph, `${base}_bias_int32`, INT32, dims, new Uint8Array(integers.buffer)),
+    dataType: INT32,
+  });
+  node.input[2] = biasNode.output[0] as string;
+  return [...nodes, biasNode];
+}
+
+/**
+ * The float32 bias of a Conv or Gemm, one number for each channel, zeros where it has none; `undefined` where it is of
+ * another kind, or the node takes none.
+ */
+function biasOf(graph: GraphProto, { node, weights, axis }: Layer): Float32Array<ArrayBuffer> | undefined {
+  const channels = Number(weights.dims[axis]);
+  if (node.opType === 'MatMul') return undefined;
+  if ((node.input[2] ?? '') === '') return new Float32Array(channels);
+  const bias = constantsOf(graph).get(node.input[2] as string);
+  if (bias?.dataType !== FLOAT || bias.dims.length !== 1 || Number(bias.dims[0]) !== channels)
+    return undefined;
+  return Float32Array.from(floatsOf(bias));
+}
+
+/** Floats of symmetric integers with a scale for each length of an axis. */
+function dequantizing(
+  graph: GraphProto,
+  base: string,
+  axis: number,
+  scales: Float32Array<ArrayBuffer>,
+  integers: { readonly name: string; readonly dataType: TensorProto_DataType },
+): NodeProto {
   const channels = [BigInt(scales.length)];
-  node.input[2] = freeName(graph, `${biasName}_${node.output[0]}_dequantized`);
-  nodes.push(
-    newNode(
-      'DequantizeLinear',
-      [
-        add(
-          graph,
-          `${biasName}_int32`,
-          INT32,
-          channels,
-          new Uint8Array(quantizeBias(biases, product).buffer),
-        ),
-        add(graph, `${biasName}_scale`, FLOAT, channels, new Uint8Array(product.buffer)),
-        add(graph, `${biasName}_zero`, INT32, channels, new Uint8Array(4 * scales.length)),
-      ],
-      node.input[2],
-      { axis: 0 },
-    ),
-  );
-  return nodes;
+  const bytes = (integers.dataType === INT8 ? 1 : 4) * scales.length;
+  const scale = add(graph, `${base}_scale`, FLOAT, channels, new Uint8Array(scales.buffer));
+  const zero = add(graph, `${base}_zero`, integers.dataType, channels, new Uint8Array(bytes));
+  const result = freeName(graph, `${base}_dequantized`);
+  return newNode('DequantizeLinear', [integers.name, scale, zero], result, { axis });
 }
 
 /** The pair of nodes that makes integers of a value and floats of those again. */

@@ -16,6 +16,8 @@ import { originalGraph } from './original-graph.ts';
 import type { ReferenceImage } from './references.ts';
 
 const MAX_SECONDS_PER_RUN = 120;
+/** Pixels are copied into the process of the model: so many images at once bound the memory. */
+const IMAGES_AT_ONCE = 64;
 
 /** The scores of images as the pipeline gives them; all of them, also where only the highest are kept otherwise. */
 export async function scoresOfPrepared(
@@ -23,7 +25,12 @@ export async function scoresOfPrepared(
   images: readonly ReferenceImage[],
 ): Promise<Scores[]> {
   await using engine = await engineOf(modelPath, manifest.maxBatch ?? 8);
-  return scoresIn(await engine.run(batchOf(manifest, images)), manifest, images);
+  const scores: Scores[] = [];
+  for (let from = 0; from < images.length; from += IMAGES_AT_ONCE) {
+    const some = images.slice(from, from + IMAGES_AT_ONCE);
+    scores.push(...scoresIn(await engine.run(batchOf(manifest, some)), manifest, some));
+  }
+  return scores;
 }
 
 /** What a model is fed with for these images. */

@@ -1,9 +1,8 @@
 import { basename } from 'node:path';
-import type { LoadedModel } from '#adapters/model-folder.ts';
 import type { Scores } from '#core/decode/classification.ts';
 import { imageMeasures } from '#core/measures.ts';
+import type { ModelManifest } from '#core/model-manifest.ts';
 import { decide } from '#core/policy.ts';
-import { scoresOfPrepared } from '#models/verify/run-model.ts';
 import type { SampledImage } from './sample-images.ts';
 
 /** An image whose best label or verdict is another one. */
@@ -45,23 +44,9 @@ export const CLEAR_LEAD = 0.1;
 /** Where a model gives no label at all: a detector that finds nothing. */
 const NO_LABEL = 'none';
 
-/** Runs both models over the images. */
-export async function compareModels(
-  float: LoadedModel,
-  derived: LoadedModel,
-  images: readonly SampledImage[],
-): Promise<Agreement> {
-  return agreementOf(
-    float,
-    images,
-    await scoresOfPrepared(float, images),
-    await scoresOfPrepared(derived, images),
-  );
-}
-
 /** The agreement of scores of the same images, in their order. */
 export function agreementOf(
-  { manifest }: LoadedModel,
+  { policy }: Pick<ModelManifest, 'policy'>,
   images: readonly Pick<SampledImage, 'path' | 'source' | 'bytes'>[],
   expected: readonly Scores[],
   got: readonly Scores[],
@@ -83,7 +68,7 @@ export function agreementOf(
       if (isSame) clear.agreed++;
     }
     const verdictOf = (scores: Scores): string =>
-      decide(manifest.policy, imageMeasures({ ...source, bytes }, scores)).verdict;
+      decide(policy, imageMeasures({ ...source, bytes }, scores)).verdict;
     const [verdict, newVerdict] = [verdictOf(before), verdictOf(after)];
     if (verdict !== newVerdict) verdictFlips.push({ image, from: verdict, to: newVerdict });
     const row = rows.get(first.label) ?? { differences: [], max: 0, agreed: 0 };

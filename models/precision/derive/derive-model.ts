@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { toBinary } from '@bufbuild/protobuf';
 import type { LoadedModel } from '#adapters/model-folder.ts';
+import type { Scores } from '#core/decode/classification.ts';
 import type { Derived } from '#core/model-manifest.ts';
 import { type ModelProto, ModelProtoSchema } from '#models/onnx/generated/onnx_pb.js';
+import { scoresOfPrepared } from '#models/verify/run-model.ts';
 import { toFp16 } from '../to-fp16.ts';
-import { type Agreement, compareModels } from './compare-models.ts';
+import { type Agreement, agreementOf } from './compare-models.ts';
 import { floatGraph } from './float-graph.ts';
 import { type QuantizeOptions, quantizeGraph } from './quantize-graph.ts';
 import { heldOut, type SampledImage, sampleImages } from './sample-images.ts';
@@ -63,12 +65,17 @@ export async function deriveModel(request: DeriveRequest): Promise<DeriveReport>
     );
     // Nothing is fitted for float16: all images are new to it.
     const { calibration, test, isHeldOut } =
-      precision.kind === 'fp16' ? { calibration: [], test: sample.images, isHeldOut: true }
+      precision.kind === 'fp16'
+        ? { calibration: [], test: sample.images, isHeldOut: true }
         : heldOut(sample.images);
     const candidate = { ...model, modelPath: join(scratch, 'derived.onnx') };
+    const floatScores = await scoresOfPrepared(model, sample.images);
+    const expected = new Map(sample.images.map((image, i) => [image, floatScores[i] as Scores]));
     const compare = async (made: ModelProto, images: readonly SampledImage[]): Promise<Agreement> => {
       await writeFile(candidate.modelPath, toBinary(ModelProtoSchema, made));
-      return compareModels(model, candidate, images);
+      const scores = await scoresOfPrepared(candidate, images);
+      const wanted = images.map((image) => expected.get(image) as Scores);
+      return agreementOf(model.manifest, images, wanted, scores);
     };
     const made =
       precision.kind === 'fp16'

@@ -9,7 +9,7 @@ import { listImages, type ReferenceImage } from '#models/verify/references.ts';
 /** Fewer tell nothing of the ranges of a model's values. */
 export const LEAST_IMAGES = 8;
 /** From so many on a part of them is held out: that part tells what the model does on images it was not fitted to. */
-const LEAST_TO_HOLD_OUT = 40;
+const LEAST_TO_HOLD_OUT = 100;
 const HELD_OUT_SHARE = 0.2;
 
 export interface SampledImage extends ReferenceImage {

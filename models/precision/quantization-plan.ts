@@ -14,7 +14,7 @@ export interface Layer {
   readonly weights: TensorProto;
   /** The axis of the weights that counts the output channels. */
   readonly axis: number;
-  /** Whether its input is float: only its weights are stored as integers. */
+  /** Whether only its weights are stored as integers, and it computes on floats. */
   readonly isWeightOnly: boolean;
 }
 
@@ -54,7 +54,7 @@ export function planQuantization(
     .filter(({ node }) => !keepFloat.has(node.output[0] as string))
     .map((layer) => ({ ...layer, isWeightOnly: last.has(layer.node) }));
   const layerNodes = new Set(layers.filter((layer) => !layer.isWeightOnly).map(({ node }) => node));
-  const readers = leadingTo(graph, layerNodes);
+  const readers = leadingTo(graph, new Set(layers.map(({ node }) => node)));
   const computed = computedFrom(graph, layerNodes);
   const consumers = consumersOf(graph);
   const chosen = new Set([...layerNodes].map(({ input }) => input[0] as string));

@@ -66,6 +66,9 @@ export function quantizeBias(bias: Float32Array, scales: Float32Array): Int32Arr
   });
 }
 
+/** Steps that a weight may lie beside its grid: float32 and the folding of factors leave less than that. */
+const OFF_GRID = 0.002;
+
 /** Integers of 8 bits have at most so many differences from each other. */
 const MOST_LEVELS = 512;
 
@@ -85,6 +88,6 @@ function gridStep(weights: Float32Array): number | undefined {
   if (!Number.isFinite(step)) return undefined;
   // The largest one, many steps away, tells the step best.
   step = largest / Math.round(largest / step);
-  const isOnGrid = magnitudes.every((value) => Math.abs(value / step - Math.round(value / step)) < 0.02);
+  const isOnGrid = magnitudes.every((value) => Math.abs(value / step - Math.round(value / step)) < OFF_GRID);
   return isOnGrid ? step : undefined;
 }

@@ -101,6 +101,8 @@ function overRest(graph: GraphProto, node: NodeProto, axis: number): NodeProto[]
   const [shape, flat, result] = names as [string, string, string];
   node.input[0] = flat;
   node.output[0] = result;
+  // Nodes that are added are called like what they give, as this one may be.
+  node.name = result;
   return [
     newNode('Shape', [x], shape),
     newNode('Flatten', [x], flat, { axis }),

@@ -5,6 +5,7 @@ import { memoryBench } from './memory.ts';
 import { nearDuplicatesBench } from './near-duplicates.ts';
 import { pipelineBench } from './pipeline.ts';
 import { preprocessBench } from './preprocess.ts';
+import { quantizeBench } from './quantize.ts';
 import { type BenchResult, jsonLine, table } from './support/bench.ts';
 import { transportBench } from './transport.ts';
 
@@ -17,6 +18,7 @@ const BENCHES: Readonly<Record<string, () => Promise<BenchResult[]>>> = {
   'live-latency': liveLatencyBench,
   backfill: backfillBench,
   gpu: gpuBench,
+  quantize: quantizeBench,
 };
 
 const [name = '', ...flags] = process.argv.slice(2);

@@ -2,7 +2,7 @@ import { randomFillSync } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LoadedModel } from '#adapters/model-folder.ts';
 import type { OnnxProvider } from '#adapters/onnx-engine.ts';
-import type { BuiltEngine } from '#core/engine-artifact.ts';
+import type { BuiltEngine, Precision } from '#core/engine-artifact.ts';
 import { packIdText, packKey, rangeName } from '#core/job-layout.ts';
 import type { PackMessage } from '#core/messages.ts';
 import { encodePack } from '#core/pack.ts';
@@ -22,7 +22,7 @@ export interface FedWorkerOptions {
   /** Published before the worker starts, so that it builds nothing. */
   readonly built?: BuiltEngine;
   readonly provider: OnnxProvider;
-  readonly precision: 'fp16' | 'fp32';
+  readonly precision: Precision;
   readonly builderFlags: readonly string[];
   readonly packs: number;
   readonly batchSize: number;

@@ -240,7 +240,11 @@ function addBuildEngine(models: Command): void {
       '-o, --out <place>',
       'where workers look: the work store of a pipeline (s3://bucket/prefix), or a folder',
     )
-    .option('--precision <precision>', 'what it computes in: fp16 or fp32', 'fp16')
+    .option(
+      '--precision <precision>',
+      'what it computes in: fp16 or fp32; a quantized model is built in int8',
+      'fp16',
+    )
     .option('--batch <sizes>', 'the batch size, or smallest:usual:largest', '256')
     .option('--device <n>', 'which GPU', '0')
     .option('--flag <flag...>', "what else TensorRT's builder is told, such as --flag=--noTF32")

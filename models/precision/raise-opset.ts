@@ -4,7 +4,7 @@ import { freeName } from '#models/import/graph-walk.ts';
 import type { AttributeProto, GraphProto, ModelProto, NodeProto } from '#models/onnx/generated/onnx_pb.js';
 
 /** The first opset in which DequantizeLinear knows of channels. */
-export const QUANTIZED_OPSET = 13;
+const QUANTIZED_OPSET = 13;
 
 /** Operators whose meaning changed before opset 13 in ways that no rule below covers, and the opset of that change. */
 const CHANGED: Readonly<Record<string, number>> = {
@@ -44,7 +44,7 @@ function raised(graph: GraphProto, node: NodeProto, opset: number): NodeProto[] 
     return attribute;
   };
   const ints = (name: string): string => {
-    const values = take(name)?.ints.map(Number);
+    const values = take(name)?.ints.map(toNumber);
     return values === undefined ? '' : addInts(graph, `${base}_${name}`, values);
   };
   const float = (name: string, otherwise: number | undefined): string => {
@@ -87,7 +87,7 @@ function slice(
   ends: string,
 ): string[] {
   if (axes === undefined) return [x, starts, ends];
-  return [x, starts, ends, addInts(graph, `${node.output[0]}_axes`, axes.ints.map(Number))];
+  return [x, starts, ends, addInts(graph, `${node.output[0]}_axes`, axes.ints.map(toNumber))];
 }
 
 /** Up to opset 12 these went over all dimensions from `axis` on, as if they were one. */
@@ -109,6 +109,11 @@ function overRest(graph: GraphProto, node: NodeProto, axis: number): NodeProto[]
     node,
     newNode('Reshape', [result, shape], y),
   ];
+}
+
+/** "To the end" is often the largest int64, which a number would round up to one that is none. */
+function toNumber(value: bigint): number {
+  return Math.max(-Number.MAX_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, Number(value)));
 }
 
 function withoutLastEmpty(names: readonly string[]): string[] {

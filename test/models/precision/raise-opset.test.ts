@@ -64,6 +64,14 @@ describe('a graph of opset 9 taken to opset 13', () => {
     for (const [i, value] of expected.values.entries()) expect(got.values[i]).toBeCloseTo(value, 5);
   });
 
+  it('takes over an end that is the largest int64', async () => {
+    const model = modelOf((g, x) => g.node('Slice', [x], { axes: [3], starts: [1], ends: [4] }));
+    const ends = model.graph!.node[0]!.attribute.find(({ name }) => name === 'ends')!;
+    ends.ints = [2n ** 63n - 1n];
+    raiseOpset(model);
+    expect((await resultOf(model)).shape).toEqual([1, 2, 3, 3]);
+  });
+
   it('is refused where an operator means something else now', () => {
     const model = modelOf((g, x) => g.node('Upsample', [x, g.constant('float32', [4], [1, 1, 2, 2])]));
     expect(() => raiseOpset(model)).toThrow(

@@ -6,6 +6,7 @@ import { memoryBench } from './memory.ts';
 import { nearDuplicatesBench } from './near-duplicates.ts';
 import { pipelineBench } from './pipeline.ts';
 import { preprocessBench } from './preprocess.ts';
+import { quantizeBench } from './quantize.ts';
 import { type BenchResult, jsonLine, table } from './support/bench.ts';
 import { transportBench } from './transport.ts';
 
@@ -19,6 +20,7 @@ const BENCHES: Readonly<Record<string, () => Promise<BenchResult[]>>> = {
   backfill: backfillBench,
   'cold-start': coldStartBench,
   gpu: gpuBench,
+  quantize: quantizeBench,
 };
 
 const [name = '', ...flags] = process.argv.slice(2);

@@ -4,6 +4,7 @@ import { placementOf, type Size } from '#core/geometry.ts';
 import type { ImageFormat } from '#core/image/image-header.ts';
 import { inspectImage } from '#core/image/inspect-image.ts';
 import { perceptualHash } from '#core/image/perceptual-hash.ts';
+import { resizeAsPillow } from '#core/image/pillow/resize.ts';
 import { placePicture } from '#core/image/place-picture.ts';
 import { sampleBilinear } from '#core/image/sample-bilinear.ts';
 import type { ImageLimits } from '#core/limits.ts';
@@ -69,18 +70,23 @@ async function scaledPixels(
   limits: ImageLimits,
 ): Promise<Uint8Array> {
   const { kernel } = spec;
-  const { widthPx, heightPx } = picture.upright;
+  const { upright } = picture;
+  const { widthPx, heightPx } = upright;
+  const whole = (): Promise<Uint8Array> => {
+    // Worded for decoderRefusal: the picture is held whole here, whatever its format.
+    if (widthPx * heightPx > limits.maxBufferedPixels)
+      throw new Error('exceeds the limit of pixels held at once');
+    return picture.scaledTo(upright, { ...spec, kernel: 'linear' });
+  };
+  if (kernel === 'linear-sampled' || kernel === 'linear-corners')
+    return sampleBilinear(await whole(), upright, size, kernel === 'linear-corners');
+  if (spec.fidelity === 'exact') return resizeAsPillow(await whole(), upright, size, kernel);
   const isEnlarged =
     size.widthPx >= widthPx && size.heightPx >= heightPx && size.widthPx + size.heightPx > widthPx + heightPx;
   // Enlarging has nothing to antialias: linear is the same everywhere then, but libvips shifts the picture.
-  const samples =
-    kernel === 'linear-sampled' || kernel === 'linear-corners' || (kernel === 'linear' && isEnlarged);
-  if (!samples) return picture.scaledTo(size, { ...spec, kernel });
-  // Worded for decoderRefusal: the picture is held whole here, whatever its format.
-  if (widthPx * heightPx > limits.maxBufferedPixels)
-    throw new Error('exceeds the limit of pixels held at once');
-  const whole = await picture.scaledTo(picture.upright, { ...spec, kernel: 'linear' });
-  return sampleBilinear(whole, picture.upright, size, kernel === 'linear-corners');
+  return kernel === 'linear' && isEnlarged
+    ? sampleBilinear(await whole(), upright, size, false)
+    : picture.scaledTo(size, { ...spec, kernel });
 }
 
 /** A JPEG of the image, at most so large on each side, through the same guards. */

@@ -6,8 +6,8 @@ import { type Code, i32, type Local, repeatWhile, v128, wasmFunction, wasmModule
  * they are right modulo 2³², and what comes out in the end fits.
  */
 export const LOW_BITS = 15;
-/** So many rows are scaled at once by `across`: they share the loading of weights. */
-export const ROWS = 4;
+/** So many rows are scaled at once by `across`: they share the loading of weights. More would not fit the registers. */
+export const ROWS = 2;
 /** So many neighbouring pixels go into one step of `across`, and so many rows into one of `down`. */
 export const ACROSS_TAPS = 4;
 export const DOWN_TAPS = 2;
@@ -61,16 +61,21 @@ function across(): ReturnType<typeof wasmFunction> {
           ...pixels23.set(v128.load(at.get)),
           ...pixels01.set(pairsOf(pixels23.get, 0)),
           ...pixels23.set(pairsOf(pixels23.get, 6)),
-          ...accumulate(lows[row] as Local, v128.dotI16(pixels01.get, low01.get)),
-          ...accumulate(highs[row] as Local, v128.dotI16(pixels01.get, high01.get)),
-          ...accumulate(lows[row] as Local, v128.dotI16(pixels23.get, low23.get)),
-          ...accumulate(highs[row] as Local, v128.dotI16(pixels23.get, high23.get)),
+          ...accumulate(
+            lows[row] as Local,
+            v128.addI32(v128.dotI16(pixels01.get, low01.get), v128.dotI16(pixels23.get, low23.get)),
+          ),
+          ...accumulate(
+            highs[row] as Local,
+            v128.addI32(v128.dotI16(pixels01.get, high01.get), v128.dotI16(pixels23.get, high23.get)),
+          ),
           ...increase(at, 3 * ACROSS_TAPS),
         ]),
         ...increase(taps, 4 * ACROSS_TAPS),
         ...increase(steps, -1),
       ];
-      const sums = lows.map((low, row) => sumOf(low, highs[row] as Local));
+      const [above, below] = lows.map((low, row) => sumOf(low, highs[row] as Local)) as [Code, Code];
+      const levels = levelsOf(above, below);
       return [
         ...rowsFrom(rows, source, stride),
         ...rowsFrom(targets, target, targetStride),
@@ -82,7 +87,7 @@ function across(): ReturnType<typeof wasmFunction> {
             ...lows.flatMap((low) => low.set(HALF)),
             ...highs.flatMap((high) => high.set(ZERO)),
             ...repeatWhile(step, steps.get),
-            ...pixels01.set(levelsOf(sums)),
+            ...pixels01.set(v128.narrowI16ToU8(levels, levels)),
             ...targets.flatMap((to, row) => [
               ...v128.store32Lane(to.get, pixels01.get, row),
               ...increase(to, 3),
@@ -141,7 +146,7 @@ function down(): ReturnType<typeof wasmFunction> {
         ...increase(weight, 4 * DOWN_TAPS),
         ...increase(stepsLeft, -1),
       ];
-      const sums = lows.map((one, q) => sumOf(one, highs[q] as Local));
+      const sums = lows.map((one, q) => sumOf(one, highs[q] as Local)) as [Code, Code, Code, Code];
       return repeatWhile(
         [
           ...at.set(source.get),
@@ -150,7 +155,10 @@ function down(): ReturnType<typeof wasmFunction> {
           ...lows.flatMap((one) => one.set(HALF)),
           ...highs.flatMap((one) => one.set(ZERO)),
           ...repeatWhile(step, stepsLeft.get),
-          ...v128.store(target.get, levelsOf(sums)),
+          ...v128.store(
+            target.get,
+            v128.narrowI16ToU8(levelsOf(sums[0], sums[1]), levelsOf(sums[2], sums[3])),
+          ),
           ...increase(source, DOWN_BYTES),
           ...increase(target, DOWN_BYTES),
           ...increase(left, -DOWN_BYTES),
@@ -175,8 +183,7 @@ function rowsFrom(rows: readonly Local[], first: Local, stride: Local): Code {
 
 const sumOf = (low: Local, high: Local): Code => v128.addI32(low.get, v128.shiftLeftI32(high.get, LOW_BITS));
 
-/** Sixteen levels, clipped, of four vectors of sums. */
-function levelsOf(sums: readonly Code[]): Code {
-  const [a, b, c, d] = sums.map((sum) => v128.shiftRightI32(sum, PRECISION_BITS)) as [Code, Code, Code, Code];
-  return v128.narrowI16ToU8(v128.narrowI32ToI16(a, b), v128.narrowI32ToI16(c, d));
+/** int16 levels of two vectors of sums, not clipped yet. */
+function levelsOf(a: Code, b: Code): Code {
+  return v128.narrowI32ToI16(v128.shiftRightI32(a, PRECISION_BITS), v128.shiftRightI32(b, PRECISION_BITS));
 }

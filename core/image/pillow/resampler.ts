@@ -37,7 +37,7 @@ const KEPT_BYTES = 32 * 1024 * 1024;
 /** What the kernel may read or write behind what is its own. */
 const MARGIN_BYTES = 64;
 /** Source rows that are copied in at once: they are scaled while they lie in the processor's cache. */
-const STRIP_BYTES = 128 * 1024;
+const STRIP_BYTES = 64 * 1024;
 const WEIGHT_MASK = (1 << LOW_BITS) - 1;
 
 /** A picture in the memory of the kernel: RGB, its rows `stride` bytes apart. */

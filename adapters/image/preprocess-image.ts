@@ -76,7 +76,7 @@ async function scaledPixels(
     // Worded for decoderRefusal: the picture is held whole here, whatever its format.
     if (widthPx * heightPx > limits.maxBufferedPixels)
       throw new Error('exceeds the limit of pixels held at once');
-    return picture.scaledTo(upright, { ...spec, kernel: 'linear' });
+    return picture.whole(spec);
   };
   if (kernel === 'linear-sampled' || kernel === 'linear-corners')
     return sampleBilinear(await whole(), upright, size, kernel === 'linear-corners');

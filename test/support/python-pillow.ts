@@ -2,11 +2,10 @@ import { spawnSync } from 'node:child_process';
 
 const PYTHON = process.env['SLUICE_PYTHON'] ?? 'python3';
 
-export const lacksPillow =
-  spawnSync(PYTHON, ['-c', 'import PIL.Image, numpy'], { stdio: 'ignore' }).status !== 0;
+export const lacksPillow = spawnSync(PYTHON, ['-c', 'import PIL.Image'], { stdio: 'ignore' }).status !== 0;
 
 /** What to add to the name of a test that is skipped for want of Pillow. */
-export const NEEDS_PILLOW = `(needs ${PYTHON} with pillow and numpy; set SLUICE_PYTHON)`;
+export const NEEDS_PILLOW = `(needs ${PYTHON} with pillow; set SLUICE_PYTHON)`;
 
 /**
  * Runs a Python program.

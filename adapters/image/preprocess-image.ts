@@ -69,24 +69,20 @@ async function scaledPixels(
   spec: PreprocessSpec,
   limits: ImageLimits,
 ): Promise<Uint8Array> {
-  const { kernel } = spec;
+  const { kernel, fidelity } = spec;
   const { upright } = picture;
-  const { widthPx, heightPx } = upright;
+  const isHeld = upright.widthPx * upright.heightPx <= limits.maxBufferedPixels;
   const whole = (): Promise<Uint8Array> => {
     // Worded for decoderRefusal: the picture is held whole here, whatever its format.
-    if (widthPx * heightPx > limits.maxBufferedPixels)
-      throw new Error('exceeds the limit of pixels held at once');
+    if (!isHeld) throw new Error('exceeds the limit of pixels held at once');
     return picture.whole(spec);
   };
   if (kernel === 'linear-sampled' || kernel === 'linear-corners')
     return sampleBilinear(await whole(), upright, size, kernel === 'linear-corners');
-  if (spec.fidelity === 'exact') return resizeAsPillow(await whole(), upright, size, kernel);
-  const isEnlarged =
-    size.widthPx >= widthPx && size.heightPx >= heightPx && size.widthPx + size.heightPx > widthPx + heightPx;
-  // Enlarging has nothing to antialias: linear is the same everywhere then, but libvips shifts the picture.
-  return kernel === 'linear' && isEnlarged
-    ? sampleBilinear(await whole(), upright, size, false)
-    : picture.scaledTo(size, { ...spec, kernel });
+  // What is decoded whole anyway is exact at no further cost; and enlarging, libvips would shift the picture.
+  const scaleSpec = { ...spec, kernel };
+  const isExact = fidelity === 'exact' || (isHeld && !picture.isCheaperScaled(size, scaleSpec));
+  return isExact ? resizeAsPillow(await whole(), upright, size, kernel) : picture.scaledTo(size, scaleSpec);
 }
 
 /** A JPEG of the image, at most so large on each side, through the same guards. */

@@ -43,6 +43,8 @@ export interface OpenPicture {
   readonly upright: Size;
   /** The whole picture as uint8 RGB `[heightPx, widthPx, 3]` of exactly this size. */
   scaledTo(size: Size, spec: ScaleSpec): Promise<Buffer>;
+  /** Whether `scaledTo` costs much less than `whole`: the decoder shrinks JPEG for it. (WebP too, but little is saved.) */
+  isCheaperScaled(size: Size, spec: ScaleSpec): boolean;
   /** The whole picture as uint8 RGB `[heightPx, widthPx, 3]`, each pixel as it is stored. */
   whole(spec: WholeSpec): Promise<Uint8Array>;
   /** The same picture as a JPEG of at most this size. */
@@ -73,6 +75,9 @@ export async function openWithSharp(
     upright,
     scaledTo: (size, spec) =>
       isNaive(spec) ? scaledNaiveCmyk(open(spec), size, spec) : scaledRgb(open(spec), size, spec),
+    isCheaperScaled: ({ widthPx, heightPx }, { fidelity }) =>
+      format === 'jpeg' &&
+      Math.min(upright.widthPx / widthPx, upright.heightPx / heightPx) >= (fidelity === 'fast' ? 2 : 4),
     whole: (spec) =>
       isNaive(spec) ? scaledNaiveCmyk(open(spec), upright, UNSCALED) : wholeRgb(open(spec), upright, spec),
     thumbnail: (maxSidePx) => thumbnailOf(sharp(input, options).autoOrient(), maxSidePx),
@@ -97,6 +102,9 @@ export function openRaw(picture: RawPicture, colorProfile: Uint8Array | null): O
       colorProfile === null || spec.color === 'ignore-profile'
         ? scaledRgb(open(), size, spec)
         : scaledRgb(await profiled(resized(open(), size, spec), colorProfile), size, spec),
+    // The profile is applied to all pixels, or to the scaled ones.
+    isCheaperScaled: (size, { color }) =>
+      colorProfile !== null && color === 'srgb' && size.widthPx * size.heightPx < widthPx * heightPx,
     whole: async (spec) =>
       colorProfile === null || spec.color === 'ignore-profile'
         ? flattenRgba(rgba, spec.background)
@@ -145,7 +153,10 @@ async function scaledNaiveCmyk(
   return rgb;
 }
 
-/** Nothing is cut out here: sharp shrinks while it decodes only where it resizes the whole picture. */
+/**
+ * Nothing is cut out here: sharp shrinks while it decodes only where it resizes the whole picture. It does so from a
+ * ratio of 2 on, and of 4 without `fastShrinkOnLoad`, which leaves a factor of 2 to the kernel.
+ */
 function resized(picture: Sharp, size: Size, spec: Pick<ScaleSpec, 'kernel' | 'fidelity'>): Sharp {
   return picture.resize(size.widthPx, size.heightPx, {
     fit: 'fill',

@@ -36,6 +36,14 @@ describe('under fidelity exact a file becomes the bytes that Pillow makes of it'
     expect(hashOf(await rowOf(bytes, spec(100, 70, 'cubic')))).toBe(enlarged);
   });
 
+  it.each(PILLOW_FILES)('under faithful too where the decoder has nothing to shrink: $name', async (file) => {
+    const bytes = Buffer.from(file.base64, 'base64');
+    const row = await rowOf(bytes, { ...spec(16, 12, 'linear'), fidelity: 'faithful' });
+    expect(hashOf(row)).toBe(file.shrunk);
+    const large = await rowOf(bytes, { ...spec(100, 70, 'cubic'), fidelity: 'fast' });
+    expect(hashOf(large)).toBe(file.enlarged);
+  });
+
   it('and one with more pixels than may be held at once is refused', async () => {
     const bytes = Buffer.from(PILLOW_FILES[0]?.base64 ?? '', 'base64');
     const narrow = ImageLimits.parse({ maxBufferedPixels: 1000 });

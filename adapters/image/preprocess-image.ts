@@ -4,7 +4,7 @@ import { placementOf, type Size } from '#core/geometry.ts';
 import type { ImageFormat } from '#core/image/image-header.ts';
 import { inspectImage } from '#core/image/inspect-image.ts';
 import { perceptualHash } from '#core/image/perceptual-hash.ts';
-import { resizeAsPillow } from '#core/image/pillow/resize.ts';
+import { pixelsOnTheWay, resizeAsPillow } from '#core/image/pillow/resize.ts';
 import { placePicture } from '#core/image/place-picture.ts';
 import { sampleBilinear } from '#core/image/sample-bilinear.ts';
 import type { ImageLimits } from '#core/limits.ts';
@@ -71,14 +71,15 @@ async function scaledPixels(
 ): Promise<Uint8Array> {
   const { kernel, fidelity } = spec;
   const { upright } = picture;
-  const isHeld = upright.widthPx * upright.heightPx <= limits.maxBufferedPixels;
+  const isSampled = kernel === 'linear-sampled' || kernel === 'linear-corners';
+  const heldPixels = isSampled ? upright.widthPx * upright.heightPx : pixelsOnTheWay(upright, size);
+  const isHeld = heldPixels <= limits.maxBufferedPixels;
   const whole = (): Promise<Uint8Array> => {
     // Worded for decoderRefusal: the picture is held whole here, whatever its format.
     if (!isHeld) throw new Error('exceeds the limit of pixels held at once');
     return picture.whole(spec);
   };
-  if (kernel === 'linear-sampled' || kernel === 'linear-corners')
-    return sampleBilinear(await whole(), upright, size, kernel === 'linear-corners');
+  if (isSampled) return sampleBilinear(await whole(), upright, size, kernel === 'linear-corners');
   // What is decoded whole anyway is exact at no further cost; and enlarging, libvips would shift the picture.
   const scaleSpec = { ...spec, kernel };
   const isExact = fidelity === 'exact' || (isHeld && !picture.isCheaperScaled(size, scaleSpec));

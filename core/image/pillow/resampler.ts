@@ -46,7 +46,7 @@ interface Lines extends Size {
   readonly stride: number;
 }
 
-/** The passes of one picture. Whatever it gives away is valid until the next one is made. */
+/** The passes of one picture. What lies in the kernel's memory is valid until it is unloaded, or another one is made. */
 export class Resampler {
   readonly #kernel: Kernel;
   readonly #memory: Memory;
@@ -54,8 +54,6 @@ export class Resampler {
 
   constructor() {
     shared ??= instance();
-    // Large memory would stay with the process: it goes with its picture.
-    if (shared.memory.buffer.byteLength > KEPT_BYTES) shared = instance();
     this.#kernel = shared.kernel;
     this.#memory = shared.memory;
   }
@@ -75,6 +73,8 @@ export class Resampler {
     const rowBytes = widthPx * 3;
     const pixels = new Uint8Array(rowBytes * heightPx);
     const bytes = this.#bytes();
+    // Large memory would stay with the process: it goes with its picture.
+    if (bytes.length > KEPT_BYTES) shared = undefined;
     for (let y = 0; y < heightPx; y++)
       pixels.set(bytes.subarray(at + y * stride, at + y * stride + rowBytes), y * rowBytes);
     return pixels;

@@ -7,6 +7,9 @@ import { tapsOf } from './taps.ts';
 /** The kernels that Pillow has, in sharp's words. */
 export type PillowKernel = 'nearest' | keyof typeof FILTERS;
 
+/** A row takes at least the room of so many pixels in the kernel's memory. */
+const LEAST_ROW_PX = 6;
+
 /** Pictures that are so many times taller than wide have their vertical pass first. */
 const TALL = 100;
 
@@ -34,11 +37,25 @@ export function resizeAsPillow(
   const acrossTaps = tapsOf(filter, source.widthPx, target.widthPx);
   const downTaps = tapsOf(filter, source.heightPx, target.heightPx);
   const resampler = new Resampler();
-  const isTall = source.heightPx > source.widthPx * TALL && target.heightPx < source.heightPx;
-  if (isAcross && !isTall) {
+  if (isAcross && !isTallFor(source, target)) {
     const narrow = resampler.acrossFrom(pixels, source, target.widthPx, acrossTaps);
     return resampler.unload(isDown ? resampler.down(narrow, target.heightPx, downTaps) : narrow);
   }
   const low = resampler.down(resampler.load(pixels, source), target.heightPx, downTaps);
   return resampler.unload(isAcross ? resampler.across(low, target.widthPx, acrossTaps) : low);
+}
+
+/**
+ * The most pixels that a picture has on its way from one size to another, at 3 bytes each: the source's, or those
+ * between the passes, of one side from each size.
+ */
+export function pixelsOnTheWay(source: Size, target: Size): number {
+  const pixels = source.widthPx * source.heightPx;
+  return isTallFor(source, target)
+    ? Math.max(pixels, source.heightPx * LEAST_ROW_PX)
+    : Math.max(pixels, target.widthPx * source.heightPx);
+}
+
+function isTallFor(source: Size, target: Size): boolean {
+  return source.heightPx > source.widthPx * TALL && target.heightPx < source.heightPx;
 }

@@ -44,12 +44,21 @@ describe('under fidelity exact a file becomes the bytes that Pillow makes of it'
     expect(hashOf(large)).toBe(file.enlarged);
   });
 
-  it('and one with more pixels than may be held at once is refused', async () => {
+  it('and one with more pixels than may be held at once, on its way too, is refused', async () => {
     const bytes = Buffer.from(PILLOW_FILES[0]?.base64 ?? '', 'base64');
-    const narrow = ImageLimits.parse({ maxBufferedPixels: 1000 });
-    const row = new Uint8Array(16 * 12 * 3);
-    const outcome = await preprocessImage(bytes, spec(16, 12, 'linear'), narrow, row);
-    expect(outcome).toMatchObject({ ok: false, refusal: { code: 'too-many-pixels' } });
+    const outcomeOf = (how: PreprocessSpec, maxBufferedPixels: number) =>
+      preprocessImage(
+        bytes,
+        how,
+        { ...limits, maxBufferedPixels },
+        new Uint8Array(how.widthPx * how.heightPx * 3),
+      );
+    const refused = { ok: false, refusal: { code: 'too-many-pixels' } };
+    expect(await outcomeOf(spec(16, 12, 'linear'), 46 * 33 - 1)).toMatchObject(refused);
+    expect(await outcomeOf(spec(16, 12, 'linear'), 46 * 33)).toMatchObject({ ok: true });
+    expect(await outcomeOf(spec(100, 8, 'linear'), 46 * 33)).toMatchObject(refused);
+    const faithful = { ...spec(100, 8, 'linear'), fidelity: 'faithful' } as const;
+    expect(await outcomeOf(faithful, 46 * 33)).toMatchObject({ ok: true });
   });
 });
 

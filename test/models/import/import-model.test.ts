@@ -278,12 +278,6 @@ describe('what cannot be imported', () => {
     expect(manifest.prepared?.mean[0]).toBeCloseTo(0.48145466, 7);
   });
 
-  it('is how near its pictures are to those of Pillow: as told, else faithful', async () => {
-    const told = await imported(meansModel(), { wishes: { ...PLAIN, fidelity: 'exact' } });
-    expect(told.manifest.preprocess.fidelity).toBe('exact');
-    expect((await imported(meansModel())).manifest.preprocess.fidelity).toBe('faithful');
-  });
-
   it('is a rule on a score that the model does not give', async () => {
     const policy = [{ check: 'x', when: { measure: 'frist', above: 0.5 }, verdict: 'review' as const }];
     await expect(imported(meansModel(), { policy })).rejects.toThrow(
@@ -303,6 +297,12 @@ describe('what cannot be imported', () => {
 });
 
 describe('what import assumes', () => {
+  it('is that faithful pictures do, where nobody asks for exact ones', async () => {
+    const told = await imported(meansModel(), { wishes: { ...PLAIN, fidelity: 'exact' } });
+    expect(told.manifest.preprocess.fidelity).toBe('exact');
+    expect((await imported(meansModel())).manifest.preprocess.fidelity).toBe('faithful');
+  });
+
   it('is told in notes: softmax, made-up labels, an unknown licence', async () => {
     const { notes, manifest } = await imported(meansModel(), {
       wishes: { resize: { mode: 'squash' }, scale: 1 },

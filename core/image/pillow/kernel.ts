@@ -25,7 +25,7 @@ const ZERO = v128.splatI32(i32.const(0));
  * each step int16 `[low 0, low 1, low 2, low 3, high 0, high 1, high 2, high 3]` of its weights. Writes a byte too many in each
  * row, and reads up to 16 behind it.
  *
- * `down(source, stride, target, targetEnd, weights, steps)` makes one row, DOWN_BYTES at a time. `weights` has for
+ * `down(source, stride, target, targetBytes, weights, steps)` makes one row, DOWN_BYTES at a time. `weights` has for
  * each step int16 `[low 0, low 1, high 0, high 1]`.
  */
 export function kernelModule(): Uint8Array<ArrayBuffer> {

@@ -60,6 +60,14 @@ function addImport(models: Command): void {
     )
     .addOption(
       new Option(
+        '--fidelity <fidelity>',
+        'exact: to the byte as Pillow; faithful: within a level or two, and faster',
+      )
+        .choices(PreprocessSpec.shape.fidelity.unwrap().options)
+        .helpGroup('Preprocessing'),
+    )
+    .addOption(
+      new Option(
         '--scale <number>',
         'the input is (level · scale − mean) / std, level 0–255; such as 1/255',
       ).helpGroup('Preprocessing'),

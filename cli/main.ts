@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { ONNX_PROVIDERS } from '#adapters/onnx-engine.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
+import { addCapacityCommands } from './capacity/commands.ts';
 import { addPipelineCommands } from './cloud/commands.ts';
 import { demo } from './demo.ts';
 import { doctor } from './doctor.ts';
@@ -93,6 +94,7 @@ program
   });
 addPipelineCommands(program, process.env);
 addModelCommands(program);
+addCapacityCommands(program);
 
 program
   .command('demo')

@@ -83,9 +83,11 @@ export class FunctionStage {
   }
 
   #allowed(): number {
-    const { concurrency, firstInvocations, addedPerMinute } = this.#parts.scenario.functions;
+    const { functions, pipelines } = this.#parts.scenario;
+    const { concurrency, firstInvocations, addedPerMinute } = functions;
     const activeS = this.#parts.events.nowS - (this.#activeSinceS ?? this.#parts.events.nowS);
-    return Math.min(concurrency, firstInvocations + Math.floor((addedPerMinute * activeS) / 60));
+    const ramp = firstInvocations + Math.floor((addedPerMinute * activeS) / 60);
+    return Math.min(concurrency, pipelines * ramp);
   }
 
   #lookAgain(): void {

@@ -26,11 +26,12 @@ export class JobStage {
   readonly #parts: JobStageParts;
   /** Images of each job. */
   readonly #jobs: readonly number[];
+  #planned = 0;
+  #finalizing = 0;
+  /** The job that is finalized next, and the images of all up to it. */
   #next = 0;
-  #completed = 0;
-  /** Images of completed jobs, and those of the jobs up to the one that is next. */
   #upToNext: number;
-  #isFinalizing = false;
+  #completed = 0;
   #inferred = 0;
 
   constructor(parts: JobStageParts) {
@@ -50,22 +51,18 @@ export class JobStage {
   }
 
   start(): void {
-    for (let i = 0; i < PLANNED_AT_ONCE; i++) this.#plan();
+    for (let i = 0; i < PLANNED_AT_ONCE * this.#parts.scenario.pipelines; i++) this.#plan();
   }
 
   #plan(): void {
     const { events, measurements, scenario, shards, usage } = this.#parts;
-    const images = this.#jobs[this.#next++];
+    const images = this.#jobs[this.#planned++];
     if (images === undefined) return;
     const seconds = images / measurements.listedPerSecond.value;
     events.in(seconds, () => {
-      const count = Math.ceil(images / scenario.shardSize);
-      usage.planned(images, count);
-      usage.invocations(
-        Math.ceil(seconds / LONGEST_INVOCATION_S),
-        Math.min(seconds, LONGEST_INVOCATION_S),
-        scenario.functions.bigMemoryMib,
-      );
+      usage.planned(images, Math.ceil(images / scenario.shardSize));
+      const invocations = Math.ceil(seconds / LONGEST_INVOCATION_S);
+      usage.invocations(invocations, seconds / invocations, scenario.functions.bigMemoryMib);
       shards.sendJob(images, scenario.shardSize);
       this.#parts.onShards();
       this.#plan();
@@ -73,29 +70,32 @@ export class JobStage {
   }
 
   /**
-   * So many images have parts: completes the next job, if all of its have. Shards are worked off in the order of jobs,
-   * nearly.
+   * So many images have parts: completes the next jobs, if all of theirs have. Shards are worked off in the order of
+   * jobs, nearly.
    */
   inferred(images: number): void {
     this.#inferred = images;
-    if (this.#isFinalizing) return;
-    this.#finalize(FINALIZE_EVERY_S - (this.#parts.events.nowS % FINALIZE_EVERY_S));
+    const { events } = this.#parts;
+    this.#finalize(FINALIZE_EVERY_S - (events.nowS % FINALIZE_EVERY_S));
   }
 
   #finalize(waitS: number): void {
     const { events, measurements, scenario, usage } = this.#parts;
-    const images = this.#jobs[this.#completed];
-    if (images === undefined || this.#inferred < this.#upToNext) return;
-    this.#isFinalizing = true;
+    const images = this.#jobs[this.#next];
+    const isBusy = this.#finalizing >= scenario.pipelines;
+    if (images === undefined || isBusy || this.#inferred < this.#upToNext) return;
+    this.#finalizing++;
+    this.#next++;
+    this.#upToNext += this.#jobs[this.#next] ?? 0;
     const seconds = images / measurements.finalizedPerSecond.value;
     events.in(waitS + seconds, () => {
       usage.finalized(Math.ceil(images / scenario.packSize));
       usage.invocations(1, seconds, scenario.functions.bigMemoryMib);
-      this.#isFinalizing = false;
+      this.#finalizing--;
       this.#completed++;
-      this.#upToNext += this.#jobs[this.#completed] ?? 0;
       // What is ready by now, the same invocation completes.
       this.#finalize(0);
     });
+    this.#finalize(waitS);
   }
 }

@@ -23,13 +23,16 @@ export const Scenario = z
     edgePx: z.int().min(1).default(224),
     packSize: z.int().min(1).max(1024).default(64),
     shardSize: z.int().min(1).max(10_000).default(512),
-    /** A source too large for one job is audited by several, prefix by prefix. */
-    imagesPerJob: z.int().min(1).default(10_000_000),
+    /** A source too large for one job is audited by several, prefix by prefix: one invocation must complete each. */
+    imagesPerJob: z.int().min(1).default(3_000_000),
+    /** Deployments that share the work, each with its own queues, planning and finalizing. */
+    pipelines: z.int().min(1).max(100).default(1),
     /** Partitions into which S3 has split the source bucket: it answers 5,500 GETs a second from each. */
     sourcePartitions: z.int().min(1).default(1),
     functions: z
       .strictObject({
-        concurrency: z.int().min(1).max(1000).default(100),
+        /** Of all pipelines together. One event source goes up to 1,000, and so does a new account. */
+        concurrency: z.int().min(1).max(100_000).default(100),
         memoryMib: z.int().min(128).max(10_240).default(3538),
         /** Of `plan` and `finalize`. */
         bigMemoryMib: z.int().min(128).max(10_240).default(5307),
@@ -44,7 +47,7 @@ export const Scenario = z
         addedPerMinute: z.number().positive().default(300),
       })
       .prefault({}),
-    /** Packs, waiting or in flight, at which preprocessing pauses. */
+    /** Packs, waiting or in flight, at which preprocessing pauses; of all pipelines together. */
     maxBacklogPacks: z.int().min(1).default(2000),
     worker: z
       .strictObject({
@@ -67,7 +70,7 @@ export const Scenario = z
         unannounced: z.number().min(0).max(1).default(0.05),
       })
       .prefault({}),
-    /** Messages that SQS lets be in flight: "Amazon SQS message quotas". */
+    /** Messages that SQS lets be in flight, of one queue: "Amazon SQS message quotas". */
     inFlightLimit: z.int().min(1).default(120_000),
     seed: z.int().min(0).default(1),
     granularity: Granularity.prefault({}),

@@ -60,7 +60,7 @@ export function simulate(scenario: Scenario, measurements: Measurements): Outcom
   const times = serviceTimes(scenario, measurements);
   const granularity = granularityOf(scenario, 1 / times.workerImageS);
   const shards = new ShardQueue();
-  const packs = new WorkQueue(events, scenario.packSize, scenario.inFlightLimit);
+  const packs = new WorkQueue(events, scenario.packSize, scenario.inFlightLimit * scenario.pipelines);
   const common = { events, random, scenario, measurements, times, shards, packs, usage };
   const jobs = new JobStage({ ...common, onShards: () => functions.wake() });
   const functions: FunctionStage = new FunctionStage({ ...common, granularity, onPacks: () => fleet.wake() });

@@ -143,7 +143,7 @@ describe('a simulated fleet', () => {
       expect(Math.abs(paidS / fine.paidS - 1)).toBeLessThan(0.1);
       expect(Math.abs(usage.lambdaGbSeconds / fine.usage.lambdaGbSeconds - 1)).toBeLessThan(0.03);
     }
-    expect(fine.events / (outcomes[2] as Outcome).events).toBeGreaterThan(5);
+    expect(fine.events / (outcomes[2] as Outcome).events).toBeGreaterThan(2);
   });
 
   it('repeats after an interruption only what was in hand', () => {

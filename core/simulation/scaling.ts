@@ -22,7 +22,7 @@ export const ScalingRule = z.strictObject({
   /** Below this share of the target, for so many decisions on end, workers are let go. */
   releaseBelow: z.number().min(0).max(1).default(0.1),
   releaseAfter: z.int().min(1).default(5),
-  /** This share of them at a time, one at least; half of them where nothing waits at all. */
+  /** This share of them at a time, one at least; half of them where nothing is left to do. */
   releaseShare: z.number().positive().max(1).default(0.1),
 });
 export type ScalingRule = z.infer<typeof ScalingRule>;
@@ -36,12 +36,18 @@ export class Scaling {
     this.#rule = rule;
   }
 
-  /** @returns how many workers there shall be. @param workers how many there shall be now, starting ones included. */
-  decide(backlogPacks: number, workers: number): number {
+  /**
+   * @param workers how many there shall be now, starting ones included.
+   * @param isMoreToCome whether there are shards, waiting or in flight: a worker that is faster than the functions sees
+   *   an empty backlog every other moment, and is not to be ended and started again all night.
+   * @returns how many workers there shall be.
+   */
+  decide(backlogPacks: number, workers: number, isMoreToCome: boolean): number {
     const { minWorkers, maxWorkers, targetPacks, steps, releaseBelow, releaseAfter, releaseShare } =
       this.#rule;
     const bounded = (wanted: number): number => Math.min(maxWorkers, Math.max(minWorkers, wanted));
-    if (workers === 0) return bounded(backlogPacks > 0 ? 1 : 0);
+    const isOver = backlogPacks === 0 && !isMoreToCome;
+    if (workers === 0) return bounded(isOver ? 0 : 1);
     const ratio = backlogPacks / workers / targetPacks;
     if (ratio >= releaseBelow) {
       this.#quiet = 0;
@@ -51,9 +57,9 @@ export class Scaling {
     this.#quiet++;
     if (this.#quiet < releaseAfter) return bounded(workers);
     this.#quiet = 0;
-    const share = backlogPacks === 0 ? Math.max(0.5, releaseShare) : releaseShare;
+    const share = isOver ? Math.max(0.5, releaseShare) : releaseShare;
     const left = workers - Math.max(1, Math.floor(workers * share));
     // The last one goes only where nothing is left: else it would be started again at once.
-    return bounded(backlogPacks > 0 ? Math.max(1, left) : left);
+    return bounded(isOver ? left : Math.max(1, left));
   }
 }

@@ -102,8 +102,11 @@ export function simulate(scenario: Scenario, measurements: Measurements): Outcom
   };
   const scaling = new Scaling(scenario.scaling);
   const scaleForever = (): void => {
-    const backlogPacks = packs.backlogPacks;
-    events.in(scenario.scaling.metricAgeS, () => fleet.scaleTo(scaling.decide(backlogPacks, fleet.wanted)));
+    const { backlogPacks } = packs;
+    const isMoreToCome = shards.count > 0 || functions.running.value > 0;
+    events.in(scenario.scaling.metricAgeS, () =>
+      fleet.scaleTo(scaling.decide(backlogPacks, fleet.wanted, isMoreToCome)),
+    );
     events.in(scenario.scaling.everyS, scaleForever);
   };
 

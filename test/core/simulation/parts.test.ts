@@ -96,19 +96,19 @@ describe('the scaling rule', () => {
 
   it('starts from zero with one worker, and grows by the highest step that counts', () => {
     const scaling = new Scaling(rule);
-    expect(scaling.decide(0, 0)).toBe(0);
-    expect(scaling.decide(5000, 0)).toBe(1);
-    expect(scaling.decide(5000, 1)).toBe(2);
-    expect(scaling.decide(5000, 8)).toBe(16);
-    expect(scaling.decide(2000, 10)).toBe(15);
-    expect(scaling.decide(1000, 10)).toBe(13);
-    expect(scaling.decide(999, 10)).toBe(10);
-    expect(scaling.decide(9000, 16)).toBe(20);
+    expect(scaling.decide(0, 0, false)).toBe(0);
+    expect(scaling.decide(5000, 0, true)).toBe(1);
+    expect(scaling.decide(5000, 1, true)).toBe(2);
+    expect(scaling.decide(5000, 8, true)).toBe(16);
+    expect(scaling.decide(2000, 10, true)).toBe(15);
+    expect(scaling.decide(1000, 10, true)).toBe(13);
+    expect(scaling.decide(999, 10, true)).toBe(10);
+    expect(scaling.decide(9000, 16, true)).toBe(20);
   });
 
   it('lets workers go slowly, and only after it has been quiet for a while', () => {
     const scaling = new Scaling(rule);
-    const next = (backlog: number, workers: number): number => scaling.decide(backlog, workers);
+    const next = (backlog: number, workers: number): number => scaling.decide(backlog, workers, true);
     expect([next(50, 20), next(50, 20), next(50, 20), next(50, 18)]).toEqual([20, 20, 18, 18]);
     expect(next(2000, 18)).toBe(20);
     expect([next(50, 20), next(50, 20), next(50, 20)]).toEqual([20, 20, 18]);
@@ -117,9 +117,11 @@ describe('the scaling rule', () => {
   it('reaches zero once nothing is left, and not before', () => {
     const scaling = new Scaling(rule);
     let workers = 7;
-    for (let i = 0; i < 100; i++) workers = scaling.decide(1, workers);
+    for (let i = 0; i < 100; i++) workers = scaling.decide(1, workers, false);
     expect(workers).toBe(1);
-    for (let i = 0; i < rule.releaseAfter; i++) workers = scaling.decide(0, workers);
+    for (let i = 0; i < 100; i++) workers = scaling.decide(0, workers, true);
+    expect(workers).toBe(1);
+    for (let i = 0; i < rule.releaseAfter; i++) workers = scaling.decide(0, workers, false);
     expect(workers).toBe(0);
   });
 });

@@ -1,4 +1,5 @@
 import { backfillBench } from './backfill.ts';
+import { capacityBench } from './capacity.ts';
 import { gpuBench } from './gpu/gpu.ts';
 import { liveLatencyBench } from './live-latency.ts';
 import { memoryBench } from './memory.ts';
@@ -16,6 +17,7 @@ const BENCHES: Readonly<Record<string, () => Promise<BenchResult[]>>> = {
   transport: transportBench,
   'live-latency': liveLatencyBench,
   backfill: backfillBench,
+  capacity: capacityBench,
   gpu: gpuBench,
 };
 

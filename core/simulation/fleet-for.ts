@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { S3_GETS_PER_PARTITION } from './functions.ts';
 import type { Measurements } from './measurements.ts';
 import { Scenario } from './scenario.ts';
 import { invocationRate, serviceTimes } from './service-times.ts';
@@ -55,7 +56,10 @@ export function fleetFor(
     deadlineS === undefined
       ? (wishes.concurrency ?? start.functions.concurrency) * perInvocation
       : start.images / Math.max(deadlineS * 0.2, deadlineS - leadS);
+  // Nobody reads faster than S3 answers.
+  const fastest = S3_GETS_PER_PARTITION * start.sourcePartitions;
   for (let tries = 1; ; tries++) {
+    rate = Math.min(rate, fastest);
     const concurrency =
       wishes.concurrency ??
       (deadlineS === undefined
@@ -79,10 +83,11 @@ export function fleetFor(
     if (deadlineS === undefined) return { outcome, isInTime: undefined, tries };
     const isInTime = outcome.seconds <= deadlineS;
     const isLargest =
-      (wishes.concurrency !== undefined || concurrency === MOST_INVOCATIONS) &&
-      (wishes.maxWorkers !== undefined || maxWorkers === MOST_WORKERS);
-    // Where completing jobs takes the time, a larger fleet is of no use.
-    const isFleetLate = outcome.inferredS > 0.5 * deadlineS;
+      rate === fastest ||
+      ((wishes.concurrency !== undefined || concurrency === MOST_INVOCATIONS) &&
+        (wishes.maxWorkers !== undefined || maxWorkers === MOST_WORKERS));
+    // Where the images would be done in time, and completing jobs takes too long, a larger fleet is of no use.
+    const isFleetLate = outcome.inferredS + lastJobSeconds(start, measurements) > deadlineS;
     if (isInTime || isLargest || !isFleetLate || tries === MAX_TRIES) return { outcome, isInTime, tries };
     rate *= (outcome.seconds / deadlineS) * TRY_MORE;
   }
@@ -98,8 +103,13 @@ function leadSeconds(scenario: Scenario, m: Measurements): number {
     metricAgeS +
     m.bootS.value +
     m.engineLoadS.value +
-    job / m.finalizedPerSecond.value
+    lastJobSeconds(scenario, m)
   );
+}
+
+/** From the last part to the completion of its job: up to the next minute, then the job's rows. */
+function lastJobSeconds({ images, imagesPerJob }: Scenario, m: Measurements): number {
+  return 60 + Math.min(images, imagesPerJob) / m.finalizedPerSecond.value;
 }
 
 function clamp(value: number, least: number, most: number): number {

@@ -1,6 +1,7 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { priceFile } from '#adapters/price-files.ts';
+import { priceFile, readPrices } from '#adapters/price-files.ts';
 import { type ListedFigure, listedFigures, PRICE_LISTS } from '#adapters/price-list.ts';
 import { selectorsFor, withFigures } from '#core/cost/price-list.ts';
 import { parsePrices } from '#core/cost/prices.ts';
@@ -17,11 +18,9 @@ export interface RefreshFlags {
 export async function refreshPrices(flags: RefreshFlags, now: Date): Promise<number> {
   const { region, endpoint = PRICE_LISTS } = flags;
   const file = flags.out ?? priceFile(region);
-  const text = await readFile(file, 'utf8').catch(() => undefined);
-  const before =
-    text === undefined
-      ? undefined
-      : (parsePrices(JSON.parse(text), { region, file }) as Record<string, unknown>);
+  const before: Record<string, unknown> | undefined = existsSync(file)
+    ? await readPrices(region, file)
+    : undefined;
   const known = Object.keys((before?.['instances'] as object | undefined) ?? {});
   const selectors = selectorsFor([...new Set([...known, ...flags.instance])]);
   const services = [...new Set(selectors.map(({ service }) => service))];

@@ -62,18 +62,16 @@ export function limitsOf(outcome: Outcome, measurements: Measurements): Limit[] 
       from: 0.8,
     }),
     {
-      ...reached(
-        'S3: reads of the source',
-        readsPerSecond,
-        S3_GETS_PER_PARTITION * scenario.sourcePartitions,
-        '/s',
-        {
-          below: `${scenario.sourcePartitions} partition(s) of 5,500/s`,
-          at: 'S3 says "slow down"; it splits a bucket by prefixes within half an hour of load (--source-partitions)',
-        },
-      ),
-      // Samples are means over a while.
+      name: 'S3: reads of the source',
+      peak: readsPerSecond,
+      allowed: S3_GETS_PER_PARTITION * scenario.sourcePartitions,
+      unit: '/s',
+      // Samples are means over a while: they hardly show it.
       binds: outcome.throttledS > 0,
+      remark:
+        outcome.throttledS > 0
+          ? 'S3 says "slow down"; it splits a bucket by prefixes within half an hour of load (--source-partitions)'
+          : `${scenario.sourcePartitions} partition(s) of 5,500/s`,
     },
     passed('S3: writes of packs', packsPerSecond, S3_PUTS_PER_PARTITION, '/s', {
       below: 'a pack of 64 images is one PUT; two digits before the job let S3 split the prefix 256 times',

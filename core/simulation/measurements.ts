@@ -5,7 +5,8 @@ const Figure = z.strictObject({
   value: z.number().min(0),
   /** `measured` by this project, `documented` by whoever sells it, or `assumed`: to be replaced by your own. */
   basis: z.enum(['measured', 'documented', 'assumed']),
-  on: z.iso.date(),
+  /** The day; of a plain number nobody knows it. */
+  on: z.iso.date().optional(),
   note: z.string(),
 });
 export type Figure = z.infer<typeof Figure>;
@@ -16,7 +17,7 @@ const GivenFigure = z.union([
   z
     .number()
     .min(0)
-    .transform((value): Figure => ({ value, basis: 'measured', on: '1970-01-01', note: 'as given' })),
+    .transform((value): Figure => ({ value, basis: 'measured', note: 'as given' })),
 ]);
 
 const DecodeCost = z.strictObject({

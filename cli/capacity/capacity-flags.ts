@@ -71,11 +71,12 @@ export async function capacityRequest(flags: CapacityFlags): Promise<CapacityReq
   };
   // Checked here for its messages; what is left to be found is filled in later, so the input goes on.
   validated(Scenario, scenario, 'the scenario');
+  const file = given as z.input<typeof Scenario>;
   const wishes = defined({
     deadlineS: duration(flags.deadline),
-    concurrency: quantity(flags.concurrency),
-    maxWorkers: quantity(flags.maxWorkers),
-    maxBacklogPacks: quantity(flags.maxBacklogPacks),
+    concurrency: quantity(flags.concurrency) ?? file.functions?.concurrency,
+    maxWorkers: quantity(flags.maxWorkers) ?? file.scaling?.maxWorkers,
+    maxBacklogPacks: quantity(flags.maxBacklogPacks) ?? file.maxBacklogPacks,
     spotHourUsd: quantity(flags.spotPrice),
   });
   return {

@@ -65,6 +65,31 @@ describe('sluice plan-capacity', () => {
     expect(plan.assumed).not.toHaveProperty('workerImageMs');
   });
 
+  it('takes the rest from a scenario file, and lets flags win over it', async () => {
+    await using folder = await temporaryFolder();
+    const file = join(folder.path, 'scenario.json');
+    const scenario = {
+      megapixels: 2,
+      functions: { concurrency: 30 },
+      scaling: { maxWorkers: 3 },
+      maxBacklogPacks: 900,
+    };
+    await writeFile(file, JSON.stringify(scenario));
+    const args = ['--images', '2M', '--scenario', file, '--deadline', '9h', '--json'];
+    const fromFile = JSON.parse((await planned(...args)).stdout);
+    expect(fromFile).toMatchObject({
+      functions: { concurrency: 30 },
+      workers: { max: 3 },
+      backlog: { limitPacks: 900 },
+    });
+    const withFlags = JSON.parse((await planned(...args, '--concurrency', '12')).stdout);
+    expect(withFlags).toMatchObject({ functions: { concurrency: 12 }, workers: { max: 3 } });
+    await writeFile(file, JSON.stringify({ ...scenario, scaling: { maxWorker: 3 } }));
+    expect((await planned(...args)).stderr).toMatch(/Unrecognized key: "maxWorker"/);
+    await writeFile(file, '{');
+    expect((await planned(...args)).stderr).toMatch(/expected a JSON file at/);
+  });
+
   it('lists what is not usable as given', async () => {
     const bad = await planned('--images', 'many', '--megapixels', '-3');
     expect(bad.exitCode).toBe(2);

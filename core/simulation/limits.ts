@@ -70,7 +70,7 @@ export function limitsOf(outcome: Outcome, measurements: Measurements): Limit[] 
       binds: outcome.throttledS > 0,
       remark:
         outcome.throttledS > 0
-          ? 'S3 says "slow down"; it splits a bucket by prefixes within half an hour of load (--source-partitions)'
+          ? 'S3 says "slow down"; under load it splits a bucket by prefixes within an hour (--source-partitions)'
           : `${scenario.sourcePartitions} partition(s) of 5,500/s`,
     },
     passed('S3: writes of packs', packsPerSecond, S3_PUTS_PER_PARTITION, '/s', {

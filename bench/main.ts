@@ -1,4 +1,5 @@
 import { backfillBench } from './backfill.ts';
+import { capacityBench } from './capacity.ts';
 import { coldStartBench } from './cold-start.ts';
 import { gpuBench } from './gpu/gpu.ts';
 import { liveLatencyBench } from './live-latency.ts';
@@ -18,6 +19,7 @@ const BENCHES: Readonly<Record<string, () => Promise<BenchResult[]>>> = {
   transport: transportBench,
   'live-latency': liveLatencyBench,
   backfill: backfillBench,
+  capacity: capacityBench,
   'cold-start': coldStartBench,
   gpu: gpuBench,
   quantize: quantizeBench,

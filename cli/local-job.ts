@@ -61,6 +61,7 @@ export async function runLocalJob(
 
   progress.finalizing();
   const finishedAt = new Date();
+  const { used } = decoders;
   const { summary } = await finalizeJob(
     plan,
     {
@@ -72,6 +73,7 @@ export async function runLocalJob(
       finishedAt,
       seconds: (finishedAt.getTime() - startedAt.getTime()) / 1000,
       imagesThisRun: run.images,
+      decoding: { images: used.images, cpuSeconds: used.cpuMs / 1000 },
     },
     {
       works,

@@ -43,6 +43,8 @@ export const Summary = z.strictObject({
   /** Wall-clock seconds of the run that finished the job, and the images it took through the pipeline each second. */
   seconds: z.number().min(0),
   imagesPerSecond: z.number().min(0),
+  /** Of a run on one machine: images that it decoded or refused, and the processor time of its decoding processes. */
+  decoding: z.strictObject({ images: Count, cpuSeconds: z.number().min(0) }).optional(),
   outputs: z.record(z.string(), z.string()),
 });
 export type Summary = z.infer<typeof Summary>;

@@ -28,6 +28,7 @@ export interface FinalizeOptions {
   /** Of this run: the wall-clock time, and how many images it took through the pipeline. */
   readonly seconds: number;
   readonly imagesThisRun: number;
+  readonly decoding?: Summary['decoding'];
 }
 
 export interface FinalizePorts {
@@ -111,6 +112,7 @@ export async function finalizeJob(
     finishedAt: options.finishedAt.toISOString(),
     seconds: options.seconds,
     imagesPerSecond: options.seconds > 0 ? options.imagesThisRun / options.seconds : 0,
+    ...(options.decoding && { decoding: options.decoding }),
     outputs: {
       audit: layout.tablePlace,
       ...Object.fromEntries(formats.map((format) => [format, layout.file(`audit.${format}`)])),

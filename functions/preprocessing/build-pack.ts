@@ -22,6 +22,8 @@ export interface PackRequest {
   readonly refused?: Readonly<Record<number, Refusal>>;
   /** A pack of at most so many bytes is handed back instead of being stored. */
   readonly inlineUpToBytes?: number;
+  /** Images one at a time, with the processor time of each. */
+  readonly measured?: boolean;
 }
 
 /** What became of the images. */
@@ -31,6 +33,8 @@ export interface BuiltPack {
   readonly inline?: Uint8Array;
   readonly images: number;
   readonly refused: number;
+  /** Where it was asked for: milliseconds of processor time by the image's place in `refs`. */
+  readonly imageCpuMs?: readonly number[];
 }
 
 export interface PackBuilderOptions {
@@ -50,6 +54,8 @@ export interface PackBuilderPorts {
 export interface PackBuilderEvents {
   /** An image is about to be read: if the process dies now, this one may be why. */
   onImageStarted?(index: number): void;
+  /** It is decoded, or refused. */
+  onImageDone?(index: number): void;
   /** A decoder overran its time and cannot be interrupted from inside. Throw to give up the pack. */
   onDecoderStuck?(index: number): void;
 }
@@ -82,6 +88,7 @@ export async function buildPack(
         events.onImageStarted?.(index);
         const row = tensor.subarray(index * rowBytes, (index + 1) * rowBytes);
         const result = await preprocessRef(ref, index, row);
+        events.onImageDone?.(index);
         return { ...result, preprocessMs: roundMs(performance.now() - startedMs) };
       } finally {
         release();

@@ -24,9 +24,12 @@ export interface PackProcessEvent {
 }
 
 export type PackProcessResult =
-  /** `tainted`: a native decoder still runs on in this process; kill it. */
-  | { kind: 'built'; pack: BuiltPack; tainted: boolean }
-  | { kind: 'stuck'; images: number[] }
+  /**
+   * `tainted`: a native decoder still runs on in this process; kill it. `cpuMs`: milliseconds of processor time, user and
+   * system, of all threads of the process while it did the task.
+   */
+  | { kind: 'built'; pack: BuiltPack; tainted: boolean; cpuMs: number }
+  | { kind: 'stuck'; images: number[]; cpuMs: number }
   | { kind: 'thumbnail'; jpeg: Uint8Array | null; tainted: boolean }
   | { kind: 'failed'; code: SluiceErrorCode; message: string; retryable: boolean };
 
@@ -34,6 +37,45 @@ export type PackProcessResult =
 const MAX_STUCK = 2;
 
 class TooManyStuck extends Error {}
+
+/** Processor time of this process for the images of one pack, which come one after the other. */
+class ImageMeter {
+  readonly #startedMs = cpuMs();
+  readonly #ms: number[];
+  /** When the last image was begun, and which. */
+  #begun: { index: number; atMs: number } | undefined;
+
+  constructor(images: number) {
+    this.#ms = new Array<number>(images).fill(0);
+  }
+
+  start(index: number): void {
+    const atMs = cpuMs();
+    // What goes on between two images (memory that is cleaned up, above all) is owed to the first.
+    if (this.#begun !== undefined) this.#ms[this.#begun.index] = atMs - this.#begun.atMs;
+    this.#begun = { index, atMs };
+  }
+
+  done(index: number): void {
+    if (this.#begun?.index === index) this.#ms[index] = cpuMs() - this.#begun.atMs;
+  }
+
+  totalMs(): number {
+    return cpuMs() - this.#startedMs;
+  }
+
+  /** By image. What the pack took beside its images is shared evenly. */
+  imagesMs(totalMs: number): number[] {
+    const ownMs = this.#ms.reduce((sum, ms) => sum + ms, 0);
+    const shareMs = Math.max(0, totalMs - ownMs) / Math.max(1, this.#ms.length);
+    return this.#ms.map((ms) => ms + shareMs);
+  }
+}
+
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
 
 serveTasks<PackProcessSetup, PackProcessTask, PackProcessEvent, PackProcessResult>((setup) => {
   const opening = openStore(setup.works);
@@ -60,7 +102,10 @@ async function pack(
   emit: (event: PackProcessEvent) => void,
 ): Promise<PackProcessResult> {
   const stuck: number[] = [];
-  const options = task.announceImages ? { ...setup.options, imagesInFlight: 1 } : setup.options;
+  const { announceImages } = task;
+  const measured = task.request.measured === true;
+  const options = announceImages || measured ? { ...setup.options, imagesInFlight: 1 } : setup.options;
+  const meter = new ImageMeter(task.request.refs.length);
   try {
     const built = await buildPack(
       task.request,
@@ -72,7 +117,11 @@ async function pack(
       },
       {
         onImageStarted: (index) => {
-          if (task.announceImages) emit({ startedImage: index });
+          if (announceImages) emit({ startedImage: index });
+          if (measured) meter.start(index);
+        },
+        onImageDone: (index) => {
+          if (measured) meter.done(index);
         },
         onDecoderStuck: (index) => {
           stuck.push(index);
@@ -80,9 +129,11 @@ async function pack(
         },
       },
     );
-    return { kind: 'built', pack: built, tainted: stuck.length > 0 };
+    const cpuMs = meter.totalMs();
+    const pack = measured ? { ...built, imageCpuMs: meter.imagesMs(cpuMs) } : built;
+    return { kind: 'built', pack, tainted: stuck.length > 0, cpuMs };
   } catch (error) {
-    if (error instanceof TooManyStuck) return { kind: 'stuck', images: stuck };
+    if (error instanceof TooManyStuck) return { kind: 'stuck', images: stuck, cpuMs: meter.totalMs() };
     throw error;
   }
 }

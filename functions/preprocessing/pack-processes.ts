@@ -31,6 +31,8 @@ export class PackProcesses implements AsyncDisposable {
   readonly #idle: Process[] = [];
   readonly #all = new Set<Process>();
   #disposed = false;
+  #cpuMs = 0;
+  #images = 0;
 
   /** @param entry the file that the processes run; another one only in tests. */
   constructor(
@@ -50,6 +52,14 @@ export class PackProcesses implements AsyncDisposable {
       signal?.throwIfAborted();
       return this.#build(request);
     });
+  }
+
+  /**
+   * Images that went into packs so far, decoded or refused, and the processor time (user and system) that it took. What a
+   * process used before its first pack, or on one that it died of, is not in it.
+   */
+  get used(): { readonly images: number; readonly cpuMs: number } {
+    return { images: this.#images, cpuMs: this.#cpuMs };
   }
 
   /** A small JPEG of one image, or `undefined` where it cannot be decoded. */
@@ -88,8 +98,11 @@ export class PackProcesses implements AsyncDisposable {
         if (started !== undefined) refused[started] = refusal('corrupt', 'the decoder crashed on this image');
         announceImages = true;
       } else if (result.kind === 'stuck') {
+        this.#cpuMs += result.cpuMs;
         for (const image of result.images) refused[image] = timedOut(this.#setup.limits.maxSecondsPerImage);
       } else if (result.kind === 'built') {
+        this.#cpuMs += result.cpuMs;
+        this.#images += result.pack.images + result.pack.refused;
         return result.pack;
       } else {
         throw failureOf(result);

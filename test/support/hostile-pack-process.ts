@@ -27,12 +27,13 @@ serveTasks<PackProcessSetup, PackProcessTask, PackProcessEvent, PackProcessResul
         return { kind: 'failed', code: 'store-unavailable', message: 'no store', retryable: true };
       if (key.includes('stuck')) stuck.push(index);
     }
-    if (stuck.length > 1) return { kind: 'stuck', images: stuck };
+    if (stuck.length > 1) return { kind: 'stuck', images: stuck, cpuMs: 0 };
     const detail = Object.keys(refused).length;
     return {
       kind: 'built',
       pack: { bytes: detail, images: process.pid, refused: detail },
       tainted: stuck.length > 0,
+      cpuMs: 0,
     };
   },
 );

@@ -10,6 +10,7 @@ import { doctor } from './doctor.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import { explain } from './explain.ts';
 import { addModelCommands } from './models/commands.ts';
+import { addQuoteCommand } from './quote/commands.ts';
 import { run } from './run.ts';
 import { SETTINGS } from './settings.ts';
 
@@ -101,6 +102,7 @@ program
 addPipelineCommands(program, process.env);
 addModelCommands(program);
 addCapacityCommands(program);
+addQuoteCommand(program, process.env);
 
 program
   .command('demo')

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { messageOf, SluiceError } from '#core/error.ts';
+import { GivenMeasurements } from '#core/simulation/measurements.ts';
 import { Scenario } from '#core/simulation/scenario.ts';
 import { validated } from '../cloud/validated.ts';
 
@@ -85,6 +86,11 @@ export async function capacityRequest(flags: CapacityFlags): Promise<CapacityReq
   };
 }
 
+/** What a `--measurements` file holds; nothing, where there is none. */
+export async function givenMeasurements(path: string | undefined): Promise<GivenMeasurements> {
+  return path === undefined ? {} : validated(GivenMeasurements, await readJsonFile(path), path);
+}
+
 /** @throws SluiceError `config-invalid` for a file that is not there, or no JSON. */
 export async function readJsonFile(path: string): Promise<unknown> {
   try {
@@ -102,7 +108,7 @@ const MULTIPLES: Readonly<Record<string, number>> = { '': 1, k: 1e3, M: 1e6, B: 
 const SECONDS: Readonly<Record<string, number>> = { s: 1, min: 60, m: 60, h: 3600, d: 86_400 };
 
 /** A number as people write it: "10M", "1e9", "250_000". What is none stays text, for the schema to refuse. */
-function quantity(text: string | undefined): unknown {
+export function quantity(text: string | undefined): unknown {
   if (text === undefined) return undefined;
   const [, digits, unit = ''] = /^([\d_.]+(?:e\d+)?)([kMB]?)$/.exec(text.trim()) ?? [];
   const value = Number(digits?.replaceAll('_', '')) * (MULTIPLES[unit] ?? Number.NaN);

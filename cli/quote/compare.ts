@@ -1,0 +1,130 @@
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { messageOf, SluiceError } from '#core/error.ts';
+import { Quote } from '#core/quote/quote.ts';
+import { isS3Url } from '#core/store-location.ts';
+import { Summary } from '#core/summary.ts';
+import { SUMMARY_FILE } from '#functions/finalizing/finalize-job.ts';
+import { formatCount, formatSeconds, formatShare } from '#report/format.ts';
+
+/** What a run really took. */
+export interface Actual {
+  readonly job: string;
+  readonly preprocessHash: string;
+  readonly planned: number;
+  readonly unreadable: number;
+  /** Images that this run decoded or refused; fewer than planned, where it went on from an earlier one. */
+  readonly images: number;
+  readonly cpuSeconds: number;
+}
+
+/** Predicted and actual, as `sluice quote --against --json` prints them. */
+export interface Comparison {
+  readonly job: string;
+  readonly images: number;
+  readonly predictedCpuSeconds: number;
+  readonly lowCpuSeconds: number;
+  readonly highCpuSeconds: number;
+  readonly actualCpuSeconds: number;
+  /** 0.1 where the prediction was a tenth too high. */
+  readonly error: number;
+  readonly isInside: boolean;
+  readonly predictedRefused: number;
+  readonly actualRefused: number;
+  /** Why the two are not quite of the same thing. */
+  readonly remarks: readonly string[];
+}
+
+/** @throws SluiceError `source-invalid` for a folder without a finished run, or one that tells no processor time. */
+export async function readActual(folder: string): Promise<Actual> {
+  const file = join(folder, SUMMARY_FILE);
+  const parsed = Summary.safeParse(await jsonOf(file, 'the folder of a finished "sluice run"'));
+  if (!parsed.success) {
+    throw new SluiceError('source-invalid', `${file} is not the summary of a job: give the --out of a run`);
+  }
+  const { job, preprocessHash, planned, unreadable, decoding } = parsed.data;
+  if (decoding === undefined || decoding.images === 0) {
+    throw new SluiceError(
+      'source-invalid',
+      `${file} tells no processor time of decoding: the run decoded nothing, was made by an earlier version, or on AWS. ` +
+        'Run it again with --force',
+    );
+  }
+  return { job, preprocessHash, planned, unreadable, ...decoding };
+}
+
+/** The quote that a path names; `undefined` where it names no file of JSON. @throws SluiceError `source-invalid` for other JSON. */
+export async function readQuote(path: string): Promise<Quote | undefined> {
+  if (!path.endsWith('.json') || isS3Url(path)) return undefined;
+  if (!(await stat(path).catch(() => undefined))?.isFile()) return undefined;
+  const parsed = Quote.safeParse(await jsonOf(path, 'a quote'));
+  if (parsed.success) return parsed.data;
+  throw new SluiceError(
+    'source-invalid',
+    `${path} is no quote: give the --out of "sluice quote", or a source`,
+  );
+}
+
+export function comparison(quote: Quote, actual: Actual): Comparison {
+  const { estimate, low, high } = quote.decoding.cpuSeconds;
+  // A run that went on from an earlier one has decoded a part: it is held against that share.
+  const share = actual.images / quote.images;
+  const predictedCpuSeconds = estimate * share;
+  const remarks = [
+    ...(actual.planned === quote.images
+      ? []
+      : [
+          `the quote is of ${formatCount(quote.images)} images, the job of ${formatCount(actual.planned)}: the quote is scaled`,
+        ]),
+    ...(actual.images === actual.planned
+      ? []
+      : [`the run that finished the job decoded ${formatCount(actual.images)} of its images`]),
+    ...(actual.preprocessHash === quote.preprocessHash
+      ? []
+      : ['the model of the run has another preprocessing than that of the quote']),
+  ];
+  return {
+    job: actual.job,
+    images: actual.images,
+    predictedCpuSeconds,
+    lowCpuSeconds: low * share,
+    highCpuSeconds: high * share,
+    actualCpuSeconds: actual.cpuSeconds,
+    error: predictedCpuSeconds / actual.cpuSeconds - 1,
+    isInside: low * share <= actual.cpuSeconds && actual.cpuSeconds <= high * share,
+    predictedRefused: (quote.refused.estimate * actual.planned) / quote.images,
+    actualRefused: actual.unreadable,
+    remarks,
+  };
+}
+
+/** Predicted and actual for a person at a terminal. */
+export function comparisonTable(quote: Quote, compared: Comparison): string {
+  const { error, isInside, predictedCpuSeconds, lowCpuSeconds, highCpuSeconds, actualCpuSeconds } = compared;
+  const percent = Math.abs(error * 100).toFixed(1);
+  const lines = [
+    `${formatCount(compared.images)} images of ${quote.source}, job ${compared.job}`,
+    '',
+    'processor time of decoding',
+    `  predicted   ${formatSeconds(predictedCpuSeconds)} (${formatSeconds(lowCpuSeconds)} to ${formatSeconds(highCpuSeconds)}), ` +
+      `from ${formatCount(quote.sample.images)} images`,
+    `  actual      ${formatSeconds(actualCpuSeconds)}`,
+    `  error       ${percent} % too ${error < 0 ? 'low' : 'high'}, ${isInside ? 'inside' : 'OUTSIDE'} the interval`,
+    '',
+    'images that cannot be decoded',
+    `  predicted   ${formatShare(compared.predictedRefused, compared.images)}`,
+    `  actual      ${formatShare(compared.actualRefused, compared.images)}`,
+    ...compared.remarks.map((remark) => `\nnote: ${remark}`),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+async function jsonOf(file: string, what: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8'));
+  } catch (cause) {
+    throw new SluiceError('source-invalid', `expected ${what}, cannot read ${file}: ${messageOf(cause)}`, {
+      cause,
+    });
+  }
+}

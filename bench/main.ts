@@ -8,6 +8,7 @@ import { nearDuplicatesBench } from './near-duplicates.ts';
 import { pipelineBench } from './pipeline.ts';
 import { preprocessBench } from './preprocess.ts';
 import { quantizeBench } from './quantize.ts';
+import { quoteBench } from './quote.ts';
 import { type BenchResult, jsonLine, table } from './support/bench.ts';
 import { transportBench } from './transport.ts';
 
@@ -23,6 +24,7 @@ const BENCHES: Readonly<Record<string, () => Promise<BenchResult[]>>> = {
   'cold-start': coldStartBench,
   gpu: gpuBench,
   quantize: quantizeBench,
+  quote: quoteBench,
 };
 
 const [name = '', ...flags] = process.argv.slice(2);

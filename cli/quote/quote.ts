@@ -33,7 +33,7 @@ export async function quote(
   // What the quote is held against is read first: nobody waits for a sample to learn of a typo.
   const actual = against === undefined ? undefined : await readActual(against);
   const saved = against === undefined ? undefined : await readQuote(sourcePath);
-  const found = saved ?? (await newQuote(sourcePath, flags, env, now));
+  const found = saved ?? (await quoteOf(sourcePath, flags, env, now));
   if (found === undefined) return EXIT.stopped;
   if (flags.out !== undefined) await writeFile(flags.out, `${JSON.stringify(found, undefined, 2)}\n`);
   if (actual === undefined) {
@@ -47,8 +47,8 @@ export async function quote(
   return EXIT.ok;
 }
 
-/** @returns `undefined` where it was stopped. */
-async function newQuote(
+/** The quote of a source. @returns `undefined` where it was stopped. */
+export async function quoteOf(
   sourcePath: string,
   flags: QuoteFlags,
   env: Readonly<Record<string, string | undefined>>,

@@ -30,7 +30,7 @@ const FORMATS: Readonly<Record<string, string>> = {
   bmp: 'bmp',
 };
 /** Cells to a doubling of the file size: strata are put together from them. */
-const CELLS_PER_DOUBLING = 4;
+const CELLS_PER_DOUBLING = 8;
 /** Beyond six strata little is gained: Cochran, Sampling Techniques (3rd ed.), section 5A.8. */
 const MOST_STRATA_OF_A_FORMAT = 6;
 const MOST_STRATA = 12;

@@ -92,7 +92,7 @@ export async function givenMeasurements(path: string | undefined): Promise<Given
 }
 
 /** @throws SluiceError `config-invalid` for a file that is not there, or no JSON. */
-export async function readJsonFile(path: string): Promise<unknown> {
+async function readJsonFile(path: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(path, 'utf8'));
   } catch (cause) {

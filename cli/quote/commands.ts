@@ -24,6 +24,7 @@ export function addQuoteCommand(program: Command, env: Readonly<Record<string, s
       "rent workers as spot instances; with an hour's price instead of the file's (default: on demand)",
     )
     .option('--source-partitions <n>', 'into how many S3 has split the source bucket (default: 1)')
+    .option('--pipelines <n>', 'deployments that share the work (default: 1)')
     .option('--measurements <file>', 'service times of your own (JSON), as for plan-capacity')
     .option('--against <folder>', 'hold the quote against what "sluice run" took: its --out folder')
     .option('--root <folder>', "what a manifest's keys are relative to: a folder, or s3://bucket/")
@@ -40,7 +41,8 @@ export function addQuoteCommand(program: Command, env: Readonly<Record<string, s
 The source is listed. A sample, drawn at random by format and file size, is decoded on this machine, through the model's own
 preprocessing, in the decoding processes of a run; their processor time is measured, so that it does not matter much what
 else this machine does. A simulation of the pipeline on AWS turns it into hours and dollars. Nothing is started on AWS; of a
-bucket, the keys are listed and the sample is read. docs/quote.md tells what the interval covers, and what it does not.
+bucket, the keys are listed and the sample is read. docs/quote.md tells what the interval covers, and what it does not;
+plan-capacity has everything else that a fleet can be told.
 
 Examples:
   sluice quote photos

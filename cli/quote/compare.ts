@@ -109,7 +109,7 @@ export function comparisonTable(quote: Quote, compared: Comparison): string {
     `  predicted   ${formatSeconds(predictedCpuSeconds)} (${formatSeconds(lowCpuSeconds)} to ${formatSeconds(highCpuSeconds)}), ` +
       `from ${formatCount(quote.sample.images)} images`,
     `  actual      ${formatSeconds(actualCpuSeconds)}`,
-    `  error       ${percent} % too ${error < 0 ? 'low' : 'high'}, ${isInside ? 'inside' : 'OUTSIDE'} the interval`,
+    `  error       ${percent} % too ${error < 0 ? 'low' : 'high'}, ${isInside ? 'inside' : 'outside'} the interval, which is of the sample alone`,
     '',
     'images that cannot be decoded',
     `  predicted   ${formatShare(compared.predictedRefused, compared.images)}`,

@@ -88,11 +88,18 @@ export function fleetQuote(
     usdPerMillion: interval(({ cost }) => cost.usdPerMillion),
     items: [...plan.cost.items],
     bottleneck: bottleneck(plan, scenario.sourcePartitions ?? 1, measurements(cpuMs.estimate)),
-    limits: plan.limits.filter(({ binds }) => binds).map(({ name, remark }) => `${name}: ${remark}`),
+    limits: plan.limits
+      .filter(({ name, binds }) => binds && !isOwnChoice(name))
+      .map(({ name, remark }) => `${name}: ${remark}`),
     assumed: Object.fromEntries(
       Object.entries(plan.assumed).map(([name, { value, note }]) => [name, { value, note }]),
     ),
   };
+}
+
+/** Such a limit binds because the fleet is no larger than it must be. */
+function isOwnChoice(name: string): boolean {
+  return name.endsWith(', as set');
 }
 
 /** The stage that would let the fewest images through, were the others without limit. */

@@ -5,12 +5,13 @@ import { FolderStore } from '#adapters/folder-store.ts';
 import type { RunConfig } from '#core/config.ts';
 import type { ImageRef } from '#core/image-ref.ts';
 import { type PackId, packKey } from '#core/job-layout.ts';
-import { decodePack } from '#core/pack.ts';
+import { decodePack, type Pack } from '#core/pack.ts';
 import { type PreprocessSpec, preprocessHash } from '#core/preprocess-spec.ts';
 import { shuffled } from '#core/quote/sampled-source.ts';
 import type { MeasuredImage } from '#core/quote/take-sample.ts';
 import { Random } from '#core/simulation/random.ts';
 import type { StoreLocation } from '#core/store-location.ts';
+import type { PackRequest } from '#functions/preprocessing/build-pack.ts';
 import type { PackProcesses } from '#functions/preprocessing/pack-processes.ts';
 import { decodingProcesses } from '../local-job.ts';
 
@@ -23,6 +24,8 @@ export interface MeasuringRequest {
   readonly config: RunConfig;
   /** Images in a pack, as a job on this source would have them. */
   readonly packSize: number;
+  /** Runs the model on a pack, as a job does on the cores that decode. */
+  readonly infer: (pack: Pack) => Promise<unknown>;
   readonly seed: number;
 }
 
@@ -42,6 +45,8 @@ export class MeasuredImages implements AsyncDisposable {
   readonly #random: Random;
   #packs = 0;
   #startCpuMs: number | undefined;
+  /** The model's run on the pack before. */
+  #inferring: Promise<unknown> = Promise.resolve();
 
   private constructor(request: MeasuringRequest, folder: string) {
     this.#request = request;
@@ -74,20 +79,46 @@ export class MeasuredImages implements AsyncDisposable {
     const packs: number[][] = [];
     for (let i = 0; i < order.length; i += size) packs.push(order.slice(i, i + size));
     const found: MeasuredImage[] = [];
+    const before = this.#decoders.used.cpuMs;
+    // One by one, each image's time is known; together and beside the model, as in a job, all of them take longer. Each
+    // pack is made in both ways, in turns, so that what else goes on meanwhile slows both alike.
     await Promise.all(
-      packs.map(async (pack) => {
-        const images = await this.#pack(
-          pack.map((i) => refs[i] as ImageRef),
-          signal,
-        );
-        for (const [place, i] of pack.entries()) found[i] = images[place] as MeasuredImage;
+      packs.flatMap((pack) => {
+        const own = pack.map((i) => refs[i] as ImageRef);
+        const measuring = this.#pack(own, signal).then((images) => {
+          for (const [place, i] of pack.entries()) found[i] = images[place] as MeasuredImage;
+        });
+        return [measuring, this.#packAsInJob(own, signal)];
       }),
     );
-    if (coldMs !== undefined) {
-      const warmMs = first.reduce((sum, i) => sum + (found[i]?.cpuMs ?? 0), 0);
-      this.#startCpuMs = Math.max(0, coldMs - warmMs);
-    }
-    return found;
+    const measuredMs = cpuMsOf(found);
+    const jobMs = this.#decoders.used.cpuMs - before - measuredMs;
+    if (coldMs !== undefined) this.#startCpuMs = Math.max(0, coldMs - cpuMsOf(first.map((i) => found[i])));
+    const factor = jobMs > 0 && measuredMs > 0 ? jobMs / measuredMs : 1;
+    await this.#inferring;
+    return found.map((image) => ({ ...image, cpuMs: image.cpuMs * factor }));
+  }
+
+  async #packAsInJob(refs: readonly ImageRef[], signal?: AbortSignal): Promise<void> {
+    const request = this.#packOf(refs);
+    await this.#decoders.build(request, signal);
+    const pack = await this.#takePack(request);
+    if (pack.header.items.length === 0) return;
+    // What the model says, and whether it can say anything, is no matter here.
+    this.#inferring = this.#inferring.then(() => this.#request.infer(pack)).catch(() => undefined);
+  }
+
+  async #takePack({ id }: PackRequest): Promise<Pack> {
+    const works = new FolderStore(this.#folder);
+    const { body } = await works.get(packKey(id));
+    await works.delete([packKey(id)]);
+    return decodePack(body);
+  }
+
+  #packOf(refs: readonly ImageRef[]): PackRequest {
+    const { source, preprocess } = this.#request;
+    const id: PackId = { job: 'quote', stage: 'sample', name: String(this.#packs++) };
+    return { id, source, refs, preprocess, preprocessHash: preprocessHash(preprocess) };
   }
 
   /** @returns the mean over the processes of what they took. */
@@ -96,22 +127,16 @@ export class MeasuredImages implements AsyncDisposable {
     const times = await Promise.all(
       Array.from({ length: this.processes }, async () => {
         const images = await this.#pack(few, signal);
-        return images.reduce((sum, { cpuMs }) => sum + cpuMs, 0);
+        return cpuMsOf(images);
       }),
     );
     return times.reduce((sum, ms) => sum + ms, 0) / times.length;
   }
 
   async #pack(refs: readonly ImageRef[], signal?: AbortSignal): Promise<MeasuredImage[]> {
-    const { source, preprocess } = this.#request;
-    const id: PackId = { job: 'quote', stage: 'sample', name: String(this.#packs++) };
-    const { imageCpuMs = [] } = await this.#decoders.build(
-      { id, source, refs, preprocess, preprocessHash: preprocessHash(preprocess), measured: true },
-      signal,
-    );
-    const works = new FolderStore(this.#folder);
-    const { header } = decodePack((await works.get(packKey(id))).body);
-    await works.delete([packKey(id)]);
+    const request = this.#packOf(refs);
+    const { imageCpuMs = [] } = await this.#decoders.build({ ...request, measured: true }, signal);
+    const { header } = await this.#takePack(request);
     const images: MeasuredImage[] = [];
     for (const { index, widthPx, heightPx } of header.items)
       images[index] = { cpuMs: imageCpuMs[index] ?? 0, megapixels: (widthPx * heightPx) / 1e6 };
@@ -124,4 +149,8 @@ export class MeasuredImages implements AsyncDisposable {
     await this.#decoders[Symbol.asyncDispose]();
     await rm(this.#folder, { recursive: true, force: true });
   }
+}
+
+function cpuMsOf(images: readonly (MeasuredImage | undefined)[]): number {
+  return images.reduce((sum, image) => sum + (image?.cpuMs ?? 0), 0);
 }

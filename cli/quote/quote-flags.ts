@@ -15,6 +15,7 @@ export interface QuoteFlags {
   /** A price of an hour, or `true` for the price file's. */
   readonly spot?: string | true;
   readonly sourcePartitions?: string;
+  readonly pipelines?: string;
   readonly measurements?: string;
   readonly against?: string;
   readonly out?: string;
@@ -46,7 +47,7 @@ export function sampleSize(flags: Pick<QuoteFlags, 'sample' | 'seed'>): {
 
 /** What `plan-capacity` would be told, but for the images: those are measured. */
 export function capacityFlags(flags: QuoteFlags): CapacityFlags {
-  const { deadline, region, instance, spot, sourcePartitions, seed } = flags;
+  const { deadline, region, instance, spot, sourcePartitions, pipelines, seed } = flags;
   return {
     images: '1',
     region,
@@ -57,5 +58,6 @@ export function capacityFlags(flags: QuoteFlags): CapacityFlags {
     ...(typeof spot === 'string' && { spotPrice: spot }),
     ...(deadline !== undefined && { deadline }),
     ...(sourcePartitions !== undefined && { sourcePartitions }),
+    ...(pipelines !== undefined && { pipelines }),
   };
 }

@@ -52,7 +52,9 @@ export function quoteTable(quote: Quote): string {
 }
 
 function refusedText({ sample, images }: Quote, refused: Interval): string {
-  if (sample.refused === 0) return 'none of the sample';
+  if (sample.refused === 0) {
+    return `none of the sample${refused.high > 0 ? `; of all, up to ${formatCount(refused.high)} (${formatShare(refused.high, images)})` : ''}`;
+  }
   const codes = Object.entries(sample.refusals).map(([code, count]) => `${count} ${code}`);
   return (
     `${formatCount(sample.refused)} of the sample (${codes.join(', ')}); of all, ${range(refused, formatCount)} ` +
@@ -95,9 +97,10 @@ function stratumLine(stratum: Quote['sample']['strata'][number]): string {
   return `  ${cells.join(' ')}`.trimEnd();
 }
 
-/** "12 s (10 s to 14 s)"; a source that was seen whole has no interval. */
+/** "12 s (10 s to 14 s)"; alone where both ends read the same, as of a source that was seen whole. */
 function range({ estimate, low, high }: Interval, format: (value: number) => string): string {
-  return low === high ? format(estimate) : `${format(estimate)} (${format(low)} to ${format(high)})`;
+  const [from, to] = [format(low), format(high)];
+  return from === to ? format(estimate) : `${format(estimate)} (${from} to ${to})`;
 }
 
 function milliseconds(ms: number): string {

@@ -10,10 +10,13 @@ import { type Interval, Quote } from '#core/quote/quote.ts';
 import { SampledSource } from '#core/quote/sampled-source.ts';
 import { spread } from '#core/quote/stratified-estimate.ts';
 import { findingsOf, type MeasuredStratum, takeSample } from '#core/quote/take-sample.ts';
+import { batchOf } from '#workers/model-batch.ts';
+import { RecycledMemory } from '#workers/recycled-memory.ts';
 import { billTerms, doubts } from '../capacity/bill-terms.ts';
 import { capacityRequest, givenMeasurements } from '../capacity/capacity-flags.ts';
 import { EXIT } from '../exit-codes.ts';
 import { type JobSource, openJobSource } from '../job-source.ts';
+import { cpuEngine } from '../local-job.ts';
 import { readConfig } from '../read-config.ts';
 import { stopOnSignals } from '../stop-signal.ts';
 import { comparison, comparisonTable, readActual, readQuote } from './compare.ts';
@@ -62,7 +65,8 @@ export async function quoteOf(
   const prices = await readPrices(flags.region, flags.prices);
   const terms = billTerms(capacity, request.wishes.spotHourUsd);
   for (const doubt of doubts(terms, prices, given, now)) process.stderr.write(`sluice: ${doubt}\n`);
-  const { manifest } = await loadModel(config.model);
+  const model = await loadModel(config.model);
+  const { manifest } = model;
   const source = await openJobSource(sourcePath, flags.root);
   using stop = stopOnSignals((text) => process.stderr.write(text));
 
@@ -73,7 +77,10 @@ export async function quoteOf(
     const problems = await list(source, listed, filter, stop.signal);
     const spec = manifest.preprocess;
     const processes = config.processes ?? availableParallelism();
+    await using engine = await cpuEngine(model, config);
+    const memory = new RecycledMemory();
     await using images = await MeasuredImages.begin({
+      infer: (pack) => engine.run(batchOf([pack], manifest, memory)),
       source: source.location,
       preprocess: spec,
       config,

@@ -100,11 +100,28 @@ export interface SampleFindings {
   readonly refusals: Readonly<Record<string, number>>;
 }
 
+/**
+ * Where a sample of n has none, a share of up to about 3/n may have been missed (95 %).
+ *
+ * Source: Hanley and Lippman-Hand, If Nothing Goes Wrong, Is Everything All Right?, JAMA 1983. As if broken files
+ * were as frequent in all strata: Π (1 − p)^nₕ = 5 %.
+ */
+function orFew(found: Estimate, strata: readonly MeasuredStratum[]): Estimate {
+  if (found.estimate > 0) return found;
+  const rest = strata.filter(({ images, measured }) => measured.length < images);
+  const seen = rest.reduce((sum, { measured }) => sum + measured.length, 0);
+  const unseen = rest.reduce((sum, { images, measured }) => sum + images - measured.length, 0);
+  return seen === 0 ? found : { ...found, high: unseen * Math.min(1, 3 / seen) };
+}
+
 export function findingsOf(strata: readonly MeasuredStratum[]): SampleFindings {
   const total = (value: (image: MeasuredImage) => number): Estimate =>
     estimateTotal(strata.map(({ images, measured }) => ({ images, values: measured.map(value) })));
   const all = strata.flatMap(({ measured }) => measured);
-  const refused = total(({ refusal }) => (refusal === undefined ? 0 : 1));
+  const refused = orFew(
+    total(({ refusal }) => (refusal === undefined ? 0 : 1)),
+    strata,
+  );
   const decoded = total(({ refusal }) => (refusal === undefined ? 1 : 0)).estimate;
   return {
     cpuMs: total(({ cpuMs }) => cpuMs),

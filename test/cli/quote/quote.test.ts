@@ -1,7 +1,9 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { Quote } from '#core/quote/quote.ts';
+import { startLocalAws } from '#local-aws/server.ts';
 import { writePhotos } from '#test/support/photo-folder.ts';
 import { sluice } from '#test/support/sluice-command.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
@@ -39,6 +41,24 @@ describe('sluice quote', () => {
     expect(quote.sample.strata.reduce((sum, { images }) => sum + images, 0)).toBe(40);
     for (const { sampled } of quote.sample.strata) expect(sampled).toBeGreaterThan(0);
     expect(quote.fleet.usd.estimate).toBeGreaterThan(0);
+  });
+
+  it('lists a bucket, below a prefix, and reads the sample alone', async () => {
+    await using aws = await startLocalAws();
+    Object.assign(process.env, aws.env);
+    aws.createBucket('photos');
+    const create = { width: 64, height: 48, channels: 3, background: '#a41' } as const;
+    const bytes = await sharp({ create }).png().toBuffer();
+    for (let i = 0; i < 30; i++) aws.objects.putObject('photos', `in/${i}.png`, bytes);
+    aws.objects.putObject('photos', 'out/other.png', bytes);
+    const { stdout, stderr } = await quoted('s3://photos/in/', '--sample', '8', '--json');
+    expect(stderr).toMatch(/^30 images listed/);
+    expect(JSON.parse(stdout)).toMatchObject({
+      source: 's3://photos/in/',
+      images: 30,
+      bytes: 30 * bytes.length,
+      sample: { images: 8, refused: 0 },
+    });
   });
 
   it('is held against the run that follows', async () => {

@@ -98,4 +98,15 @@ describe('findingsOf', () => {
     expect(found.refused.estimate).toBeCloseTo(40, 9);
     expect(Object.keys(found.refusals)).toEqual(['empty', 'truncated']);
   });
+
+  it('does not take a sample without a broken file for a source without one', () => {
+    const stratum = { format: 'jpeg', fromBytes: 1, toBytes: 9, bytes: 500 };
+    const measured = Array.from({ length: 60 }, () => ({ cpuMs: 5, megapixels: 1 }));
+    const { refused } = findingsOf([
+      { ...stratum, images: 660, measured },
+      { ...stratum, images: 60, measured },
+    ]);
+    expect(refused).toMatchObject({ estimate: 0, low: 0, high: 30 });
+    expect(findingsOf([{ ...stratum, images: 60, measured }]).refused.high).toBe(0);
+  });
 });

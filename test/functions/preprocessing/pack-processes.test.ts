@@ -1,8 +1,11 @@
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ImageLimits } from '#core/limits.ts';
 import { PreprocessSpec } from '#core/preprocess-spec.ts';
 import type { PackRequest } from '#functions/preprocessing/build-pack.ts';
 import { PackProcesses } from '#functions/preprocessing/pack-processes.ts';
+import { writePhotos } from '#test/support/photo-folder.ts';
+import { temporaryFolder } from '#test/support/temporary-folder.ts';
 
 const entry = new URL('../../support/hostile-pack-process.ts', import.meta.url);
 const location = { kind: 'folder', root: '/nowhere' } as const;
@@ -69,5 +72,26 @@ describe('decoding processes', () => {
     await new Promise((resolve) => setTimeout(resolve, 50));
     await processes[Symbol.asyncDispose]();
     expect(await building).toMatchObject({ code: 'internal' });
+  });
+
+  it('tell the processor time of each image where it is asked for, also of one that is refused', async () => {
+    await using folder = await temporaryFolder();
+    const root = join(folder.path, 'photos');
+    await writePhotos(root, 10);
+    await using processes = new PackProcesses(1, {
+      ...setup,
+      works: { kind: 'folder', root: join(folder.path, 'works') },
+      options: { maxImageBytes: 1e6, imagesInFlight: 4, maxInFlightBytes: 1e7 },
+    });
+    const of = {
+      ...request('0000.jpg', '0009.jpg', 'missing.jpg'),
+      source: { kind: 'folder', root },
+    } as const;
+    expect(await processes.build(of)).not.toHaveProperty('imageCpuMs');
+    const { imageCpuMs, images, refused } = await processes.build({ ...of, measured: true });
+    expect({ images, refused }).toEqual({ images: 1, refused: 2 });
+    expect(imageCpuMs).toHaveLength(3);
+    for (const ms of imageCpuMs ?? []) expect(ms).toBeGreaterThanOrEqual(0);
+    expect(processes.used.images).toBe(6);
   });
 });

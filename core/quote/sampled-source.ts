@@ -98,7 +98,9 @@ export class SampledSource {
         .filter((cell) => cell.format === format)
         .sort((a, b) => a.fromBytes - b.fromBytes);
       const bytes = cells.reduce((sum, cell) => sum + cell.bytes, 0);
-      const share = this.bytes > 0 ? bytes / this.bytes : 0;
+      const images = cells.reduce((sum, cell) => sum + cell.images, 0);
+      // By images as well as bytes: a byte of WebP takes several times as long as one of PNG.
+      const share = (images / this.images + bytes / Math.max(1, this.bytes)) / 2;
       const count = Math.min(MOST_STRATA_OF_A_FORMAT, Math.max(1, Math.round(most * share)));
       return inEqualShares(cells, bytes / count).map((group) => stratumOf(group, this.#random));
     });

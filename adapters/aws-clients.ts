@@ -1,5 +1,6 @@
 import { S3Client } from '@aws-sdk/client-s3';
 import { SQSClient } from '@aws-sdk/client-sqs';
+import { meterClient } from './metered-clients.ts';
 
 /** Requests that one process has under way at once; more wait for a free connection. */
 const MAX_CONNECTIONS = 64;
@@ -29,7 +30,7 @@ export interface AwsClients {
  * `AWS_ENDPOINT_URL`, …).
  */
 export function createAwsClients(): AwsClients {
-  return {
+  const clients = {
     s3: new S3Client({
       requestHandler,
       maxAttempts: MAX_ATTEMPTS,
@@ -46,6 +47,9 @@ export function createAwsClients(): AwsClients {
       useQueueUrlAsEndpoint: !hasOwnEndpoint('SQS'),
     }),
   };
+  meterClient(clients.s3);
+  meterClient(clients.sqs);
+  return clients;
 }
 
 let shared: AwsClients | undefined;

@@ -1,4 +1,5 @@
 import type { JsonLog } from '#adapters/json-log.ts';
+import { invocation } from '#adapters/meter.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
 import { messageOf } from '#core/error.ts';
@@ -78,7 +79,7 @@ export async function finalizeHandler(
     return [job];
   };
 
-  return async (_event, context) => {
+  const handle = async (context: TimedContext): Promise<FinalizeOutcome> => {
     let deadLetters = 0;
     for (const name of LETTER_QUEUES) {
       const queue = await pipeline.queue(name);
@@ -102,6 +103,7 @@ export async function finalizeHandler(
     if (deadLetters > 0) log.warn('dead letters were collected', { deadLetters });
     return { completed, open, deadLetters };
   };
+  return (_event, context) => invocation('finalize', () => handle(context));
 
   function refuse(job: string, error: unknown): false {
     log.error('a job could not be finalized', { job, reason: messageOf(error) });

@@ -1,5 +1,6 @@
 import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
 import type { JsonLog } from '#adapters/json-log.ts';
+import { overhead } from '#adapters/meter.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
 import { brokenKey, completionKey, openKey, requestKey } from '#core/job-layout.ts';
@@ -21,8 +22,9 @@ export async function planHandler(
   log: JsonLog,
 ): Promise<(event: SQSEvent, context: TimedContext) => Promise<SQSBatchResponse>> {
   const { works, config } = pipeline;
-  const queue = await pipeline.queue('jobs');
-  const shards = await pipeline.queue('shards');
+  const [queue, shards] = await overhead('plan', () =>
+    Promise.all([pipeline.queue('jobs'), pipeline.queue('shards')]),
+  );
   const stage = plannedStage(await pipeline.manifest());
 
   const plan = async (job: string, timeLeftMs: () => number): Promise<void> => {
@@ -49,6 +51,7 @@ export async function planHandler(
   };
 
   return sqsHandler<PlanMessage>({
+    stage: 'plan',
     queue,
     log,
     concurrency: 1,

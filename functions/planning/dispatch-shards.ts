@@ -1,28 +1,43 @@
 import { z } from 'zod';
+import { type Tally, tallied } from '#adapters/meter.ts';
 import { dispatchKey } from '#core/job-layout.ts';
 import type { ShardMessage } from '#core/messages.ts';
 import type { Plan } from '#core/plan.ts';
 import type { MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
+import { UsageRecord } from '#core/usage.ts';
 import { readJson, writeJson } from '../json-object.ts';
 
-const Dispatch = z.strictObject({ sent: z.int().min(0) });
+/** How far a plan's shards are sent. */
+export const Dispatch = z.strictObject({
+  sent: z.int().min(0),
+  /** What it took to send them. */
+  usage: z.array(UsageRecord).optional(),
+});
 /** Messages between two looks at the clock. */
 const CHUNK = 1000;
 const TIME_TO_WRITE_MS = 20_000;
+
+interface DispatchPorts {
+  readonly works: ObjectStore;
+  readonly shards: MessageQueue;
+  timeLeftMs?(): number;
+}
 
 /**
  * Sends the messages of a plan's shards. A shard that is sent twice does no harm.
  *
  * @returns false when time ran short: call again, and it goes on.
  */
-export async function dispatchShards(
-  plan: Plan,
-  ports: { works: ObjectStore; shards: MessageQueue; timeLeftMs?: () => number },
-): Promise<boolean> {
+export async function dispatchShards(plan: Plan, ports: DispatchPorts): Promise<boolean> {
+  return tallied('plan', (tally) => dispatch(plan, ports, tally));
+}
+
+async function dispatch(plan: Plan, ports: DispatchPorts, tally: Tally): Promise<boolean> {
   const { job, shards } = plan;
   const key = dispatchKey(job);
-  let sent = (await readJson(ports.works, key, Dispatch))?.sent ?? 0;
+  let { sent, usage = [] } = (await readJson(ports.works, key, Dispatch)) ?? { sent: 0 };
+  const before = sent;
   while (sent < shards.length) {
     const messages = shards
       .slice(sent, sent + CHUNK)
@@ -31,9 +46,13 @@ export async function dispatchShards(
       );
     await ports.shards.send(messages, { group: job });
     sent += messages.length;
-    await writeJson(ports.works, key, { sent });
+    usage = tally.seal({ carried: usage });
+    await writeJson(ports.works, key, { sent, usage } satisfies z.infer<typeof Dispatch>);
+    tally.confirm();
     if ((ports.timeLeftMs?.() ?? Number.POSITIVE_INFINITY) < TIME_TO_WRITE_MS && sent < shards.length)
       return false;
   }
+  // To find that all were sent already was for nothing.
+  if (sent > before) tally.stored();
   return true;
 }

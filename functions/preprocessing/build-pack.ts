@@ -1,5 +1,6 @@
 import PQueue from 'p-queue';
 import type { PreprocessOutcome } from '#adapters/image/preprocess-image.ts';
+import { recordsOf, Tally } from '#adapters/meter.ts';
 import { SluiceError } from '#core/error.ts';
 import type { ImageRef } from '#core/image-ref.ts';
 import { type PackId, packIdText, packKey } from '#core/job-layout.ts';
@@ -8,6 +9,7 @@ import type { ObjectStore, StoredObject } from '#core/ports/object-store.ts';
 import type { PreprocessSpec } from '#core/preprocess-spec.ts';
 import { type Refusal, refusal } from '#core/refusal.ts';
 import type { StoreLocation } from '#core/store-location.ts';
+import type { MeteredStage, Usage, UsageRecord } from '#core/usage.ts';
 import { ByteBudget } from './byte-budget.ts';
 
 /** Some images, to be made into one pack. */
@@ -22,6 +24,8 @@ export interface PackRequest {
   readonly refused?: Readonly<Record<number, Refusal>>;
   /** A pack of at most so many bytes is handed back instead of being stored. */
   readonly inlineUpToBytes?: number;
+  /** Who pays for it; left out, preprocessing. */
+  readonly stage?: MeteredStage;
 }
 
 /** What became of the images. */
@@ -31,6 +35,8 @@ export interface BuiltPack {
   readonly inline?: Uint8Array;
   readonly images: number;
   readonly refused: number;
+  /** What it took to make it, as its header says, and what it took to store it. */
+  readonly usage?: { readonly inHeader: readonly UsageRecord[]; readonly after: Usage };
 }
 
 export interface PackBuilderOptions {
@@ -43,6 +49,8 @@ export interface PackBuilderPorts {
   readonly source: ObjectStore;
   readonly works: ObjectStore;
   readonly decoderVersion: string;
+  /** Takes what it consumes, also where it fails. */
+  readonly tally?: Tally;
   /** Decodes one image into its row `[heightPx, widthPx, 3]` of the pack. */
   preprocess(bytes: Buffer, spec: PreprocessSpec, row: Uint8Array): Promise<PreprocessOutcome>;
 }
@@ -66,6 +74,9 @@ export async function buildPack(
   ports: PackBuilderPorts,
   events: PackBuilderEvents = {},
 ): Promise<BuiltPack> {
+  const stage = request.stage ?? 'preprocess';
+  const tally = ports.tally ?? new Tally(stage);
+  const cpuBefore = process.cpuUsage();
   const { id, refs, preprocess } = request;
   const rowBytes = preprocess.widthPx * preprocess.heightPx * 3;
   const tensor = Buffer.allocUnsafeSlow(refs.length * rowBytes);
@@ -90,7 +101,7 @@ export async function buildPack(
   );
 
   async function preprocessRef(ref: ImageRef, index: number, row: Uint8Array): Promise<ImageResult> {
-    const stored = await getOrRefuse(ports.source, ref, options.maxImageBytes);
+    const stored = await tally.run(() => getOrRefuse(ports.source, ref, options.maxImageBytes));
     if ('code' in stored) return { refused: { index, ref, refusal: stored } };
     const current: ImageRef = { key: ref.key, etag: stored.etag, bytes: stored.body.length };
     const outcome = await ports.preprocess(stored.body, preprocess, row);
@@ -111,6 +122,12 @@ export async function buildPack(
     if (row !== index) tensor.copyWithin(row * rowBytes, index * rowBytes, (index + 1) * rowBytes);
     items.push({ ...result.item, preprocessMs });
   }
+  const cpu = process.cpuUsage(cpuBefore);
+  tally.add({
+    ms: { cpu: (cpu.user + cpu.system) / 1000 },
+    counts: { images: items.length, refused: refused.length },
+  });
+  const usage = recordsOf(stage, false, tally.take());
   const { header, body } = encodePack({
     header: {
       schema: 1,
@@ -119,16 +136,19 @@ export async function buildPack(
       decoderVersion: ports.decoderVersion,
       items,
       refused,
+      usage,
     },
     heightPx: preprocess.heightPx,
     widthPx: preprocess.widthPx,
     images: tensor.subarray(0, items.length * rowBytes),
   });
   const built = { bytes: header.length + body.length, images: items.length, refused: refused.length };
-  if (built.bytes <= (request.inlineUpToBytes ?? 0))
-    return { ...built, inline: Buffer.concat([header, body]) };
-  await ports.works.put(packKey(id), [header, body]);
-  return built;
+  if (built.bytes <= (request.inlineUpToBytes ?? 0)) {
+    const inline = Buffer.concat([header, body]);
+    return { ...built, inline, usage: { inHeader: usage, after: tally.take() } };
+  }
+  await tally.run(() => ports.works.put(packKey(id), [header, body]));
+  return { ...built, usage: { inHeader: usage, after: tally.take() } };
 }
 
 async function getOrRefuse(

@@ -1,10 +1,12 @@
 import { decoderVersion, preprocessImage, thumbnailOf } from '#adapters/image/preprocess-image.ts';
+import { Tally } from '#adapters/meter.ts';
 import { openStore } from '#adapters/open-store.ts';
 import { serveTasks } from '#adapters/task-process.ts';
 import { messageOf, SluiceError, type SluiceErrorCode } from '#core/error.ts';
 import type { ImageLimits } from '#core/limits.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { StoreLocation } from '#core/store-location.ts';
+import type { Usage } from '#core/usage.ts';
 import { type BuiltPack, buildPack, type PackBuilderOptions, type PackRequest } from './build-pack.ts';
 
 /** What a decoding process needs to know before its first task. */
@@ -26,9 +28,9 @@ export interface PackProcessEvent {
 export type PackProcessResult =
   /** `tainted`: a native decoder still runs on in this process; kill it. */
   | { kind: 'built'; pack: BuiltPack; tainted: boolean }
-  | { kind: 'stuck'; images: number[] }
-  | { kind: 'thumbnail'; jpeg: Uint8Array | null; tainted: boolean }
-  | { kind: 'failed'; code: SluiceErrorCode; message: string; retryable: boolean };
+  | { kind: 'stuck'; images: number[]; usage: Usage }
+  | { kind: 'thumbnail'; jpeg: Uint8Array | null; tainted: boolean; usage: Usage }
+  | { kind: 'failed'; code: SluiceErrorCode; message: string; retryable: boolean; usage: Usage };
 
 /** With this many decoders stuck the rest of the pack would crawl: better to start again without those images. */
 const MAX_STUCK = 2;
@@ -38,17 +40,19 @@ class TooManyStuck extends Error {}
 serveTasks<PackProcessSetup, PackProcessTask, PackProcessEvent, PackProcessResult>((setup) => {
   const opening = openStore(setup.works);
   return async (task, emit) => {
+    const tally = new Tally((task.kind === 'pack' ? task.request.stage : 'finalize') ?? 'preprocess');
     try {
       const works = await opening;
       return task.kind === 'pack'
-        ? await pack(task, setup, { source: await openStore(task.request.source), works }, emit)
-        : await thumbnail(task, setup, await openStore(task.source));
+        ? await pack(task, setup, { source: await openStore(task.request.source), works, tally }, emit)
+        : await thumbnail(task, setup, { source: await openStore(task.source), tally });
     } catch (error) {
       const known =
         error instanceof SluiceError
           ? error
           : new SluiceError('internal', messageOf(error), { cause: error });
-      return { kind: 'failed', code: known.code, message: known.message, retryable: known.retryable };
+      const { code, message, retryable } = known;
+      return { kind: 'failed', code, message, retryable, usage: tally.take() };
     }
   };
 });
@@ -56,7 +60,7 @@ serveTasks<PackProcessSetup, PackProcessTask, PackProcessEvent, PackProcessResul
 async function pack(
   task: PackProcessTask & { kind: 'pack' },
   setup: PackProcessSetup,
-  stores: { source: ObjectStore; works: ObjectStore },
+  ports: { source: ObjectStore; works: ObjectStore; tally: Tally },
   emit: (event: PackProcessEvent) => void,
 ): Promise<PackProcessResult> {
   const stuck: number[] = [];
@@ -66,7 +70,7 @@ async function pack(
       task.request,
       options,
       {
-        ...stores,
+        ...ports,
         decoderVersion: decoderVersion(),
         preprocess: (bytes, spec, row) => preprocessImage(bytes, spec, setup.limits, row),
       },
@@ -82,7 +86,7 @@ async function pack(
     );
     return { kind: 'built', pack: built, tainted: stuck.length > 0 };
   } catch (error) {
-    if (error instanceof TooManyStuck) return { kind: 'stuck', images: stuck };
+    if (error instanceof TooManyStuck) return { kind: 'stuck', images: stuck, usage: ports.tally.take() };
     throw error;
   }
 }
@@ -90,10 +94,11 @@ async function pack(
 async function thumbnail(
   task: PackProcessTask & { kind: 'thumbnail' },
   setup: PackProcessSetup,
-  source: ObjectStore,
+  { source, tally }: { source: ObjectStore; tally: Tally },
 ): Promise<PackProcessResult> {
-  const { body } = await source.get(task.key, { maxBytes: setup.limits.maxImageBytes });
+  const { body } = await tally.run(() => source.get(task.key, { maxBytes: setup.limits.maxImageBytes }));
   const outcome = await thumbnailOf(body, setup.limits, task.maxSidePx);
-  if (outcome.ok) return { kind: 'thumbnail', jpeg: outcome.jpeg, tainted: false };
-  return { kind: 'thumbnail', jpeg: null, tainted: outcome.refusal.code === 'timed-out' };
+  const usage = tally.take();
+  if (outcome.ok) return { kind: 'thumbnail', jpeg: outcome.jpeg, tainted: false, usage };
+  return { kind: 'thumbnail', jpeg: null, tainted: outcome.refusal.code === 'timed-out', usage };
 }

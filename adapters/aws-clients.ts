@@ -29,9 +29,11 @@ export interface AwsClients {
  * New clients. Region, credentials and endpoint are the SDK's own matter (`AWS_REGION`, `AWS_PROFILE`,
  * `AWS_ENDPOINT_URL`, …).
  */
-export function createAwsClients(): AwsClients {
+export function createAwsClients(options: { readonly userAgent?: string } = {}): AwsClients {
+  const named = options.userAgent === undefined ? {} : { customUserAgent: options.userAgent };
   const clients = {
     s3: new S3Client({
+      ...named,
       requestHandler,
       maxAttempts: MAX_ATTEMPTS,
       // Services other than AWS rarely answer to bucket names as host names.
@@ -41,6 +43,7 @@ export function createAwsClients(): AwsClients {
       responseChecksumValidation: 'WHEN_REQUIRED',
     }),
     sqs: new SQSClient({
+      ...named,
       requestHandler,
       maxAttempts: MAX_ATTEMPTS,
       // The queue URLs of such services often name hosts that nobody resolves.

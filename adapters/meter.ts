@@ -61,11 +61,12 @@ export class Tally {
   /**
    * The records that are to be stored now: of this work, of what it is part of so far, and what the process owes.
    *
-   * @param carried records that came with what this work was given.
+   * @param options.carried records that came with what this work was given.
+   * @param options.all takes along all that is owed, however much that is.
    */
-  seal(options: { waste?: boolean; carried?: readonly UsageRecord[] } = {}): UsageRecord[] {
+  seal(options: { waste?: boolean; carried?: readonly UsageRecord[]; all?: boolean } = {}): UsageRecord[] {
     this.#clock?.settle();
-    const { waste = false, carried = [] } = options;
+    const { waste = false, carried = [], all = false } = options;
     const own = recordsOf(this.stage, waste, this.take());
     const above: UsageRecord[] = [];
     for (let tally = this.#parent; tally !== undefined; tally = tally.#parent) {
@@ -74,7 +75,7 @@ export class Tally {
     owed.push(...open);
     open = [];
     this.#sealed.push(...carried, ...own);
-    this.#takenAlong.push(...above, ...owed.splice(0, MAX_TAKEN_ALONG));
+    this.#takenAlong.push(...above, ...owed.splice(0, all ? owed.length : MAX_TAKEN_ALONG));
     return [...this.#sealed, ...this.#takenAlong];
   }
 

@@ -9,7 +9,6 @@ const RequestUsage = z.strictObject({
   /** What AWS bills: S3 by the request, SQS by begun 64 KiB, and neither for what it answered with a 5xx on S3. */
   units: z.int().min(0),
 });
-type RequestUsage = z.infer<typeof RequestUsage>;
 
 /** What some work has consumed. All of it adds up. */
 export const Usage = z.strictObject({
@@ -22,7 +21,7 @@ export const Usage = z.strictObject({
    * decoding, over all cores. `run`, `commit`, `fetch`, `message`: a worker's time, each moment once (see FeedTimes).
    */
   ms: z.record(z.string(), Amount).default({}),
-  /** `invocations`, `images`, `messages`, and `slots`: the images that batches had room for. */
+  /** `invocations`, `messages`, `packs`, `images`, `refused`, and `slots`: the images that batches had room for. */
   counts: z.record(z.string(), Amount).default({}),
 });
 export type Usage = z.infer<typeof Usage>;

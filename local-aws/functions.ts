@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createAwsClients } from '#adapters/aws-clients.ts';
 import type { JsonLog } from '#adapters/json-log.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import { finalizeHandler } from '#functions/handlers/finalize-handler.ts';
@@ -23,6 +24,8 @@ export interface LocalFunctionsOptions extends PreprocessHandlerOptions {
   readonly log: JsonLog;
 }
 
+/** In the user agent of what polls in Lambda's place. */
+export const LAMBDA_POLLER = 'lambda-event-source';
 const TIMEOUT_MS = 300_000;
 
 /** Runs the functions of a pipeline in this process, invoked as Lambda would, until `stop`. */
@@ -44,7 +47,8 @@ export async function runFunctions(
     },
   });
   const source = {
-    client: pipeline.clients.sqs,
+    // Lambda's polling is its own: a log can tell it from the pipeline's.
+    client: createAwsClients({ userAgent: LAMBDA_POLLER }).sqs,
     timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
     retryAfterSeconds: options.retryAfterSeconds ?? 1,
   };

@@ -217,7 +217,7 @@ export class InferenceWorker {
     try {
       const records = await this.#recordsOf(message, pack.header, scores);
       await this.#quarantine(loaded, scores);
-      const carried = withoutRepeats([...(pack.header.usage ?? []), ...(message.usage ?? [])]);
+      const carried = carriedUsage(message.usage ?? [], pack.header.usage ?? []);
       const part = encodePart(records, this.#scores, tally.seal({ carried }));
       const outcome = await works.put(partKey(message), part, { ifAbsent: true });
       if (outcome === 'written') tally.stored();
@@ -286,8 +286,15 @@ export class InferenceWorker {
   }
 }
 
-function withoutRepeats(records: readonly UsageRecord[]): UsageRecord[] {
-  return [...new Map(records.map((record) => [record.id, record])).values()];
+/**
+ * The records that came with a message and with its pack. As a rule the pack's are among the message's; where they are
+ * not, the pack was made twice: then this one was for nothing, unless its own message never came.
+ */
+function carriedUsage(ofMessage: readonly UsageRecord[], ofPack: readonly UsageRecord[]): UsageRecord[] {
+  const known = new Set(ofMessage.map(({ id }) => id));
+  const made = ofMessage.some(({ waste, usage }) => !waste && usage.counts['packs'] !== undefined);
+  const others = ofPack.filter(({ id }) => !known.has(id));
+  return [...ofMessage, ...others.map((record) => ({ ...record, waste: made || record.waste }))];
 }
 
 function isDead(error: unknown): boolean {

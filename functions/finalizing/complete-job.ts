@@ -76,7 +76,7 @@ async function complete(
   );
   const series = request === undefined ? plan.job : seriesOf(request, plan.stage.model);
   const dispatch = await readJson(works, dispatchKey(plan.job), Dispatch);
-  for (const records of [plan.usage, dispatch?.usage, tally.seal()]) usage.add(records ?? []);
+  for (const records of [plan.usage, dispatch?.usage, tally.seal({ all: true })]) usage.add(records ?? []);
   const completion: Completion = Completion.parse({
     schema: 1,
     job: plan.job,

@@ -125,7 +125,7 @@ export async function buildPack(
   const cpu = process.cpuUsage(cpuBefore);
   tally.add({
     ms: { cpu: (cpu.user + cpu.system) / 1000 },
-    counts: { images: items.length, refused: refused.length },
+    counts: { packs: 1, images: items.length, refused: refused.length },
   });
   const usage = recordsOf(stage, false, tally.take());
   const { header, body } = encodePack({

@@ -1,6 +1,7 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { WorkerFlags } from '../worker.ts';
 import type { BackfillFlags } from './backfill.ts';
+import type { CostFlags } from './cost.ts';
 import type { StatusFlags } from './status.ts';
 
 const PIPELINE = [
@@ -90,6 +91,44 @@ Examples:
     .action(async (job: string, flags: { pipeline?: string; out?: string; json?: boolean }) => {
       const { report } = await import('./report.ts');
       process.exitCode = await report(job, flags, env);
+    });
+
+  program
+    .command('cost')
+    .description(
+      'what a job has cost, by stage and resource, what of it was for nothing, and what others would cost',
+    )
+    .argument('[job]', 'its name; or all jobs --since a date')
+    .option(...PIPELINE)
+    .option('--since <date>', 'the jobs that were completed since then, month by month')
+    .option('--assume <file>', 'assumptions (JSON); the report shows all there are')
+    .option('--region <region>', "whose prices (default: the region of the pipeline's queues, or us-east-1)")
+    .option('--prices <file>', "prices from here (default: the project's file of the region)")
+    .option('--instance <type>', "the workers' instance type (default: g4dn.xlarge)")
+    .addOption(
+      new Option('--market <market>', 'how it is bought (default: spot)').choices(['spot', 'on-demand']),
+    )
+    .option('--spot-price <usd>', "an hour's price, instead of the file's")
+    .addOption(
+      new Option('--architecture <name>', 'of the functions (default: arm64)').choices(['arm64', 'x86']),
+    )
+    .option('--memory <mb>', 'of functions that do not say theirs')
+    .option('--csv <file>', 'write the items here')
+    .option('--html <file>', 'write the report as a page here')
+    .option('--json', 'print one line of JSON')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  sluice cost backfill-20261121
+  sluice cost backfill-20261121 --instance g5.xlarge --market on-demand --html cost.html
+  sluice cost backfill-20261121 --assume assumptions.json --csv items.csv
+  sluice cost --since 2026-11-01
+`,
+    )
+    .action(async (job: string | undefined, flags: CostFlags) => {
+      const { cost } = await import('./cost.ts');
+      process.exitCode = await cost(job, flags, env);
     });
 
   program

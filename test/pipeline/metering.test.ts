@@ -2,10 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createAwsClients } from '#adapters/aws-clients.ts';
 import { Tally } from '#adapters/meter.ts';
+import { readPrices } from '#adapters/price-files.ts';
 import { SqsMessageQueue } from '#adapters/sqs-queue.ts';
 import { Completion } from '#core/completion.ts';
+import { parseAssumptions } from '#core/cost/assumptions.ts';
+import { type JobCost, jobCost } from '#core/cost/job-cost.ts';
 import { completionKey } from '#core/job-layout.ts';
-import { addUsage, type JobUsage, noUsage } from '#core/usage.ts';
+import type { JobUsage } from '#core/usage.ts';
 import { LAMBDA_POLLER } from '#local-aws/functions.ts';
 import type { Fault, FaultRequest } from '#local-aws/server.ts';
 import { DisturbedBackfill, IMAGES } from '#test/support/disturbed-backfill.ts';
@@ -14,6 +17,7 @@ import type { RunningPipeline } from '#test/support/running-pipeline.ts';
 /** In the user agent of the test's own requests. */
 const OBSERVER = 'metering-test';
 const PACKS = IMAGES / 4;
+const prices = await readPrices('us-east-1');
 
 interface Counts {
   count: number;
@@ -91,7 +95,14 @@ describe('what a job says it has consumed', () => {
       aws: { fault: (request) => log.take(request, faults), duplicates: () => duplicates },
     });
     const usage = await meteredJob(running, log);
-    expect(requestsOf(usage)).toEqual(log.counts);
+    const { requests, items } = costOf(usage);
+    expect(requests).toEqual(log.counts);
+    for (const [kind, { units }] of Object.entries(log.counts)) {
+      const billed = items.filter(
+        ({ resource }) => resource === kind.replace('s3:', 'S3 ').replace('sqs:', 'SQS '),
+      );
+      expect(billed.reduce((sum, { quantity }) => sum + quantity, 0)).toBeCloseTo(units, 9);
+    }
     expect(usage).toMatchObject({ parts: PACKS, silentParts: 0 });
     expect(countOf(usage, 'images', ['preprocess'], false)).toBe(IMAGES - 1);
     expect(countOf(usage, 'images', ['worker'], false)).toBe(IMAGES - 1);
@@ -138,10 +149,10 @@ async function emptied({ pipeline }: RunningPipeline): Promise<void> {
   }
 }
 
-function requestsOf({ stages }: JobUsage): Record<string, Counts> {
-  const sum = noUsage();
-  for (const { usage } of stages) addUsage(sum, usage);
-  return sum.requests;
+/** As the report has it. */
+function costOf(usage: JobUsage): JobCost {
+  const job = { job: 'job', isComplete: true, images: IMAGES, usage, notes: [] };
+  return jobCost([job], parseAssumptions({}, 'the test'), prices);
 }
 
 function countOf(usage: JobUsage, what: string, stages: readonly string[], waste: boolean): number {

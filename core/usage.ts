@@ -95,6 +95,11 @@ export class UsageSum {
   #parts = 0;
   #silentParts = 0;
 
+  /** @param stages what has been added up before. */
+  constructor(stages: readonly StageUsage[] = []) {
+    for (const stage of stages) this.#take(stage);
+  }
+
   add(records: readonly UsageRecord[]): void {
     for (const record of records) {
       if (this.#taken.has(record.id)) continue;
@@ -123,7 +128,7 @@ export class UsageSum {
     return { stages: [...this.#sums.values()], parts: this.#parts, silentParts: this.#silentParts };
   }
 
-  #take({ stage, memoryMb, waste, usage }: UsageRecord): void {
+  #take({ stage, memoryMb, waste, usage }: StageUsage): void {
     const name = `${stage} ${memoryMb ?? ''} ${waste}`;
     const sum =
       this.#sums.get(name) ??

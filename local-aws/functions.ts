@@ -4,7 +4,7 @@ import type { JsonLog } from '#adapters/json-log.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import { finalizeHandler } from '#functions/handlers/finalize-handler.ts';
 import { ingestHandler } from '#functions/handlers/ingest-handler.ts';
-import { planHandler } from '#functions/handlers/plan-handler.ts';
+import { type PlanHandlerOptions, planHandler } from '#functions/handlers/plan-handler.ts';
 import { type PreprocessHandlerOptions, preprocessHandler } from '#functions/handlers/preprocess-handler.ts';
 import { PackProcesses } from '#functions/preprocessing/pack-processes.ts';
 import { runEventSource } from './event-source.ts';
@@ -12,7 +12,7 @@ import { runEventSource } from './event-source.ts';
 export const FUNCTION_NAMES = ['plan', 'ingest', 'preprocess', 'finalize'] as const;
 export type FunctionName = (typeof FUNCTION_NAMES)[number];
 
-export interface LocalFunctionsOptions extends PreprocessHandlerOptions {
+export interface LocalFunctionsOptions extends PreprocessHandlerOptions, PlanHandlerOptions {
   readonly only?: readonly FunctionName[];
   /** Invocations of `preprocess` at the same time. */
   readonly preprocessConcurrency: number;
@@ -54,7 +54,7 @@ export async function runFunctions(
   };
   const running: Promise<void>[] = [];
   if (only.includes('plan')) {
-    const handler = await planHandler(pipeline, log);
+    const handler = await planHandler(pipeline, log, options);
     const queueUrl = config.queues.jobs;
     running.push(runEventSource({ ...source, queueUrl, handler, batchSize: 1, concurrency: 1 }, stop));
   }

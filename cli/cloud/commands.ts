@@ -30,6 +30,8 @@ export function addPipelineCommands(program: Command, env: NodeJS.ProcessEnv): v
     .option('--max-bytes <n>', 'no larger objects')
     .option('--modified-after <date>', 'only objects written at that time or later')
     .option('--modified-before <date>', 'only objects written before that time')
+    .option('--budget <amount>', 'stop feeding the job when it reaches this, e.g. 25usd (see docs/cost.md)')
+    .option('--assume <file>', 'what the budget is reckoned by (JSON), as in sluice cost')
     .option('--watch', 'stay and show how it goes')
     .option('--json', 'print JSON')
     .addHelpText(
@@ -40,6 +42,7 @@ Examples:
   sluice backfill s3://photos/ --incremental --suffix .jpg .jpeg .png
   sluice backfill s3://reports/photos/daily/2026-11-20T01-00Z/manifest.json --bucket photos
   sluice backfill s3://lists/to-check.txt --bucket photos
+  sluice backfill s3://photos/ --budget 25usd
 `,
     )
     .action(async (url: string, flags: BackfillFlags) => {
@@ -129,6 +132,18 @@ Examples:
     .action(async (job: string | undefined, flags: CostFlags) => {
       const { cost } = await import('./cost.ts');
       process.exitCode = await cost(job, flags, env);
+    });
+
+  program
+    .command('budget')
+    .description('give a job that was submitted with a budget another one; it goes on if there is room')
+    .argument('<job>')
+    .argument('<amount>', 'what it may cost in all, e.g. 40usd')
+    .option(...PIPELINE)
+    .addHelpText('after', '\nExample:\n  sluice budget backfill-20261121 40usd\n')
+    .action(async (job: string, amount: string, flags: { pipeline?: string }) => {
+      const { budget } = await import('./budget.ts');
+      process.exitCode = await budget(job, amount, flags, env);
     });
 
   program

@@ -1,26 +1,19 @@
-import { readFile, writeFile } from 'node:fs/promises';
-import { openPipeline, type Pipeline } from '#adapters/pipeline.ts';
+import { writeFile } from 'node:fs/promises';
+import { openPipeline } from '#adapters/pipeline.ts';
 import { readPrices } from '#adapters/price-files.ts';
-import { type CostAssumptions, parseAssumptions } from '#core/cost/assumptions.ts';
 import { type JobCost, jobCost, type MeteredJob } from '#core/cost/job-cost.ts';
 import { type Prices, staleness } from '#core/cost/prices.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
 import { meteredJob, meteredJobsSince } from '#functions/finalizing/job-usage.ts';
 import { renderCostReport } from '#report/render-cost.ts';
 import { EXIT } from '../exit-codes.ts';
+import { type AssumptionFlags, assumptionsFrom } from './cost-assumptions.ts';
 import { costCsv, costLines, monthLines } from './cost-lines.ts';
 
-export interface CostFlags {
+export interface CostFlags extends AssumptionFlags {
   pipeline?: string;
   since?: string;
-  assume?: string;
   prices?: string;
-  region?: string;
-  instance?: string;
-  market?: string;
-  spotPrice?: string;
-  architecture?: string;
-  memory?: string;
   json?: boolean;
   csv?: string;
   html?: string;
@@ -62,39 +55,6 @@ export async function cost(
   if (flags.json === true) process.stdout.write(`${JSON.stringify({ months, all })}\n`);
   else process.stdout.write(monthLines(months) + costLines(all, prices));
   return EXIT.ok;
-}
-
-/** A file of assumptions, and flags over it. The region is that of the pipeline's queues, unless something else says so. */
-async function assumptionsFrom(flags: CostFlags, { config }: Pipeline): Promise<CostAssumptions> {
-  let given: Record<string, unknown> = {};
-  if (flags.assume !== undefined) {
-    try {
-      given = JSON.parse(await readFile(flags.assume, 'utf8')) as Record<string, unknown>;
-    } catch (cause) {
-      throw new SluiceError(
-        'config-invalid',
-        `no assumptions can be read from "${flags.assume}": ${messageOf(cause)}`,
-        { cause },
-      );
-    }
-  }
-  const [, ofQueue] = /^https:\/\/sqs\.([a-z0-9-]+)\.amazonaws\.com/.exec(config.queues.jobs) ?? [];
-  const memory = flags.memory === undefined ? undefined : Number(flags.memory);
-  return parseAssumptions(
-    {
-      ...(ofQueue !== undefined && { region: ofQueue }),
-      ...given,
-      ...(flags.region !== undefined && { region: flags.region }),
-      ...(flags.instance !== undefined && { instanceType: flags.instance }),
-      ...(flags.market !== undefined && { market: flags.market }),
-      ...(flags.spotPrice !== undefined && { spotHourUsd: Number(flags.spotPrice) }),
-      ...(flags.architecture !== undefined && { architecture: flags.architecture }),
-      ...(memory !== undefined && {
-        memoryMb: { plan: memory, ingest: memory, preprocess: memory, finalize: memory },
-      }),
-    },
-    flags.assume === undefined ? 'the command line' : `"${flags.assume}" and the command line`,
-  );
 }
 
 function withDoubts(report: JobCost, prices: Prices): JobCost {

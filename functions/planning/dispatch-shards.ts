@@ -5,7 +5,7 @@ import type { ShardMessage } from '#core/messages.ts';
 import type { Plan } from '#core/plan.ts';
 import type { MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
-import { UsageRecord } from '#core/usage.ts';
+import { StageUsage, UsageRecord } from '#core/usage.ts';
 import { readJson, writeJson } from '../json-object.ts';
 
 /** How far a plan's shards are sent. */
@@ -13,12 +13,27 @@ export const Dispatch = z.strictObject({
   sent: z.int().min(0),
   /** What it took to send them. */
   usage: z.array(UsageRecord).optional(),
+  /** Where a job has a budget: what was seen at the last look. */
+  feeding: z
+    .strictObject({
+      lookedAt: z.iso.datetime(),
+      /** Which parts are in `stages` already, as a RowSet over the plan's ranges. */
+      seen: z.base64(),
+      stages: z.array(StageUsage),
+      budgetUsd: z.number(),
+      meteredUsd: z.number(),
+      committedUsd: z.number(),
+      /** Nothing is under way, and the budget has no room for more. */
+      isHeld: z.boolean(),
+    })
+    .optional(),
 });
+export type Dispatch = z.infer<typeof Dispatch>;
 /** Messages between two looks at the clock. */
 const CHUNK = 1000;
 const TIME_TO_WRITE_MS = 20_000;
 
-interface DispatchPorts {
+export interface DispatchPorts {
   readonly works: ObjectStore;
   readonly shards: MessageQueue;
   timeLeftMs?(): number;
@@ -39,15 +54,11 @@ async function dispatch(plan: Plan, ports: DispatchPorts, tally: Tally): Promise
   let { sent, usage = [] } = (await readJson(ports.works, key, Dispatch)) ?? { sent: 0 };
   const before = sent;
   while (sent < shards.length) {
-    const messages = shards
-      .slice(sent, sent + CHUNK)
-      .map(({ shard }) =>
-        JSON.stringify({ v: 1, type: 'shard', job, shard, remakes: 0 } satisfies ShardMessage),
-      );
-    await ports.shards.send(messages, { group: job });
-    sent += messages.length;
+    const from = sent;
+    sent = Math.min(shards.length, from + CHUNK);
+    await sendShards(plan, from, sent, ports.shards);
     usage = tally.seal({ carried: usage });
-    await writeJson(ports.works, key, { sent, usage } satisfies z.infer<typeof Dispatch>);
+    await writeJson(ports.works, key, { sent, usage } satisfies Dispatch);
     tally.confirm();
     if ((ports.timeLeftMs?.() ?? Number.POSITIVE_INFINITY) < TIME_TO_WRITE_MS && sent < shards.length)
       return false;
@@ -55,4 +66,19 @@ async function dispatch(plan: Plan, ports: DispatchPorts, tally: Tally): Promise
   // To find that all were sent already was for nothing.
   if (sent > before) tally.stored();
   return true;
+}
+
+/** Sends the messages of some shards, by their places in the plan. */
+export async function sendShards(
+  { job, shards }: Plan,
+  from: number,
+  to: number,
+  queue: MessageQueue,
+): Promise<void> {
+  const messages = shards
+    .slice(from, to)
+    .map(({ shard }) =>
+      JSON.stringify({ v: 1, type: 'shard', job, shard, remakes: 0 } satisfies ShardMessage),
+    );
+  if (messages.length > 0) await queue.send(messages, { group: job });
 }

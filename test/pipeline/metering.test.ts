@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createAwsClients } from '#adapters/aws-clients.ts';
-import { Tally } from '#adapters/meter.ts';
 import { readPrices } from '#adapters/price-files.ts';
 import { SqsMessageQueue } from '#adapters/sqs-queue.ts';
 import { Completion } from '#core/completion.ts';
@@ -12,6 +11,7 @@ import type { JobUsage } from '#core/usage.ts';
 import { LAMBDA_POLLER } from '#local-aws/functions.ts';
 import type { Fault, FaultRequest } from '#local-aws/server.ts';
 import { DisturbedBackfill, IMAGES } from '#test/support/disturbed-backfill.ts';
+import { forgetEarlierUsage } from '#test/support/earlier-usage.ts';
 import type { RunningPipeline } from '#test/support/running-pipeline.ts';
 
 /** In the user agent of the test's own requests. */
@@ -114,10 +114,7 @@ describe('what a job says it has consumed', () => {
 /** Runs one job, finalizing once all else is quiet: then everything that is to be told has been consumed. */
 async function meteredJob(running: RunningPipeline, log: RequestLog): Promise<JobUsage> {
   await running.submit('job');
-  // What earlier jobs of this process have left is not this one's.
-  const earlier = new Tally('finalize');
-  earlier.seal({ all: true });
-  earlier.stored();
+  forgetEarlierUsage();
   log.begin();
   running.startFunctions({ only: ['plan', 'preprocess'] });
   const stopWorker = await running.startWorkerHere();

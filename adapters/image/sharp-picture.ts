@@ -1,5 +1,6 @@
 import sharp, { type Sharp, type SharpOptions } from 'sharp';
 import type { Size } from '#core/geometry.ts';
+import { flattenRgba } from '#core/image/flatten-rgba.ts';
 import type { ImageFormat, ImageHeader } from '#core/image/image-header.ts';
 import { withoutNeedlessChunks } from '#core/image/inspect-png.ts';
 import type { ImageLimits } from '#core/limits.ts';
@@ -28,15 +29,24 @@ export interface RawPicture extends Size {
   readonly rgba: Uint8Array;
 }
 
+/** A picture has its size already, unless its header lied. */
+const UNSCALED = { kernel: 'linear', fidelity: 'exact' } as const;
+
 interface ScaleSpec extends Pick<PreprocessSpec, 'fidelity' | 'color' | 'background'> {
   readonly kernel: Exclude<PreprocessSpec['kernel'], 'linear-sampled' | 'linear-corners'>;
 }
+
+type WholeSpec = Pick<PreprocessSpec, 'color' | 'background'>;
 
 /** A picture that sharp can scale: its upright size is known, its pixels are not decoded yet. */
 export interface OpenPicture {
   readonly upright: Size;
   /** The whole picture as uint8 RGB `[heightPx, widthPx, 3]` of exactly this size. */
   scaledTo(size: Size, spec: ScaleSpec): Promise<Buffer>;
+  /** Whether `scaledTo` costs much less than `whole`: the decoder shrinks JPEG for it. (WebP too, but little is saved.) */
+  isCheaperScaled(size: Size, spec: ScaleSpec): boolean;
+  /** The whole picture as uint8 RGB `[heightPx, widthPx, 3]`, each pixel as it is stored. */
+  whole(spec: WholeSpec): Promise<Uint8Array>;
   /** The same picture as a JPEG of at most this size. */
   thumbnail(maxSidePx: number): Promise<Buffer>;
 }
@@ -58,15 +68,18 @@ export async function openWithSharp(
   const options: SharpOptions = { failOn: 'warning', limitInputPixels: limits.maxPixels, ignoreIcc: false };
   const upright =
     header.orientation === null ? await uprightSize(input, options) : turned(header, header.orientation);
+  const open = ({ color }: WholeSpec): Sharp =>
+    sharp(input, { ...options, ignoreIcc: color === 'ignore-profile' }).autoOrient();
+  const isNaive = ({ color }: WholeSpec): boolean => header.isCmyk && color === 'ignore-profile';
   return {
     upright,
-    scaledTo: (size, spec) => {
-      const ignoreIcc = spec.color === 'ignore-profile';
-      const picture = sharp(input, { ...options, ignoreIcc }).autoOrient();
-      return header.isCmyk && ignoreIcc
-        ? scaledNaiveCmyk(picture, size, spec)
-        : scaledRgb(picture, size, spec);
-    },
+    scaledTo: (size, spec) =>
+      isNaive(spec) ? scaledNaiveCmyk(open(spec), size, spec) : scaledRgb(open(spec), size, spec),
+    isCheaperScaled: ({ widthPx, heightPx }, { fidelity }) =>
+      format === 'jpeg' &&
+      Math.min(upright.widthPx / widthPx, upright.heightPx / heightPx) >= (fidelity === 'fast' ? 2 : 4),
+    whole: (spec) =>
+      isNaive(spec) ? scaledNaiveCmyk(open(spec), upright, UNSCALED) : wholeRgb(open(spec), upright, spec),
     thumbnail: (maxSidePx) => thumbnailOf(sharp(input, options).autoOrient(), maxSidePx),
   };
 }
@@ -89,6 +102,13 @@ export function openRaw(picture: RawPicture, colorProfile: Uint8Array | null): O
       colorProfile === null || spec.color === 'ignore-profile'
         ? scaledRgb(open(), size, spec)
         : scaledRgb(await profiled(resized(open(), size, spec), colorProfile), size, spec),
+    // The profile is applied to all pixels, or to the scaled ones.
+    isCheaperScaled: (size, { color }) =>
+      colorProfile !== null && color === 'srgb' && size.widthPx * size.heightPx < widthPx * heightPx,
+    whole: async (spec) =>
+      colorProfile === null || spec.color === 'ignore-profile'
+        ? flattenRgba(rgba, spec.background)
+        : wholeRgb(await profiled(open(), colorProfile), { widthPx, heightPx }, spec),
     thumbnail: async (maxSidePx) => {
       const small = withinSide(open(), maxSidePx);
       return thumbnailOf(colorProfile === null ? small : await profiled(small, colorProfile), maxSidePx);
@@ -104,11 +124,23 @@ async function scaledRgb(picture: Sharp, size: Size, spec: ScaleSpec): Promise<B
     .toBuffer();
 }
 
+async function wholeRgb(picture: Sharp, size: Size, spec: WholeSpec): Promise<Uint8Array> {
+  const { data, info } = await resized(picture, size, UNSCALED)
+    .toColourspace('srgb')
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true });
+  return info.channels === 4 ? flattenRgba(data, spec.background) : data;
+}
+
 /**
  * CMYK as Pillow converts it, without a profile: each of R, G, B is (255 − ink) · (255 − black) / 255.
  * Source: python-pillow/Pillow, src/libImaging/Convert.c, `cmyk2rgb`.
  */
-async function scaledNaiveCmyk(picture: Sharp, size: Size, spec: ScaleSpec): Promise<Buffer> {
+async function scaledNaiveCmyk(
+  picture: Sharp,
+  size: Size,
+  spec: Pick<ScaleSpec, 'kernel' | 'fidelity'>,
+): Promise<Buffer> {
   const inks = await resized(picture.pipelineColourspace('cmyk'), size, spec)
     .toColourspace('cmyk')
     .raw({ depth: 'uchar' })
@@ -121,8 +153,11 @@ async function scaledNaiveCmyk(picture: Sharp, size: Size, spec: ScaleSpec): Pro
   return rgb;
 }
 
-/** Nothing is cut out here: sharp shrinks while it decodes only where it resizes the whole picture. */
-function resized(picture: Sharp, size: Size, spec: ScaleSpec): Sharp {
+/**
+ * Nothing is cut out here: sharp shrinks while it decodes only where it resizes the whole picture. It does so from a
+ * ratio of 2 on, and of 4 without `fastShrinkOnLoad`, which leaves a factor of 2 to the kernel.
+ */
+function resized(picture: Sharp, size: Size, spec: Pick<ScaleSpec, 'kernel' | 'fidelity'>): Sharp {
   return picture.resize(size.widthPx, size.heightPx, {
     fit: 'fill',
     kernel: spec.kernel,

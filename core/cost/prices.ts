@@ -62,8 +62,8 @@ export const Prices = z.strictObject({
     interfaceEndpoint: price('hour'),
     interfaceEndpointData: price('GB'),
     /** Each way. */
-    betweenZones: price('GB'),
-    toInternet: price('GB'),
+    betweenZones: price('GB').optional(),
+    toInternet: price('GB').optional(),
   }),
   cloudwatch: z.strictObject({
     logs: price('GB'),

@@ -30,11 +30,11 @@ export class Tally {
   #takenAlong: UsageRecord[] = [];
   #end: 'stored' | 'wasted' | undefined;
 
-  /** @param billed whether this is an invocation, whose time is shared among the tallies below it. */
-  constructor(stage: MeteredStage, billed = false) {
+  /** @param now for an invocation: its time is shared among the tallies below it. */
+  constructor(stage: MeteredStage, now?: () => number) {
     this.stage = stage;
     this.#parent = current.getStore();
-    this.#clock = billed ? new SharedClock() : this.#parent === undefined ? undefined : this.#parent.#clock;
+    this.#clock = now ? new SharedClock(now) : this.#parent === undefined ? undefined : this.#parent.#clock;
     this.#clock?.begin(this, this.#parent);
   }
 
@@ -115,7 +115,13 @@ export class Tally {
 /** Each millisecond belongs to what was under way in it, in equal shares; to the invocation, where nothing was. */
 class SharedClock {
   readonly #children = new Map<Tally, Tally | undefined>();
-  #sinceMs = performance.now();
+  readonly #now: () => number;
+  #sinceMs: number;
+
+  constructor(now: () => number) {
+    this.#now = now;
+    this.#sinceMs = now();
+  }
 
   begin(tally: Tally, parent: Tally | undefined): void {
     this.settle();
@@ -128,7 +134,7 @@ class SharedClock {
   }
 
   settle(): void {
-    const now = performance.now();
+    const now = this.#now();
     const parents = new Set(this.#children.values());
     const busy = [...this.#children.keys()].filter((tally) => !parents.has(tally));
     for (const tally of busy) tally.add({ ms: { function: (now - this.#sinceMs) / busy.length } });
@@ -147,8 +153,12 @@ export async function tallied<T>(stage: MeteredStage, work: (tally: Tally) => Pr
 }
 
 /** One invocation of a function: what it spends beside its pieces of work is no waste. */
-export async function invocation<T>(stage: MeteredStage, work: () => Promise<T>): Promise<T> {
-  const tally = new Tally(stage, true);
+export async function invocation<T>(
+  stage: MeteredStage,
+  work: () => Promise<T>,
+  now: () => number = () => performance.now(),
+): Promise<T> {
+  const tally = new Tally(stage, now);
   tally.add({ counts: { invocations: 1 } });
   try {
     return await tally.run(work);

@@ -35,7 +35,8 @@ export async function cost(
     withDoubts(jobCost(jobs, assumptions, prices), prices);
 
   if (job !== undefined) {
-    const report = reckon([await meteredJob(job, pipeline.works)]);
+    const { name: stage } = await pipeline.manifest();
+    const report = reckon([await meteredJob(job, pipeline.works, stage)]);
     await writeFiles(report, `Cost of ${job}`, flags, prices);
     process.stdout.write(flags.json === true ? `${JSON.stringify(report)}\n` : costLines(report, prices));
     return EXIT.ok;

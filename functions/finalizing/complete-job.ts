@@ -7,6 +7,7 @@ import { type Plan, plannedImages } from '#core/plan.ts';
 import { type Policy, policyHash } from '#core/policy.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { Summary } from '#core/summary.ts';
+import type { UsageRecord } from '#core/usage.ts';
 import { readJson, writeJson } from '../json-object.ts';
 import { Dispatch } from '../planning/dispatch-shards.ts';
 import { LatestJob } from '../planning/planner.ts';
@@ -24,6 +25,8 @@ export interface CompleteJobPorts {
   /** Why a range has no part. */
   reasonOf(range: RangeId): string;
   thumbnail: FinalizePorts['thumbnail'];
+  /** What was consumed and is in no part. */
+  readonly lostUsage?: readonly UsageRecord[];
   records?: FinalizePorts['records'];
 }
 
@@ -76,7 +79,8 @@ async function complete(
   );
   const series = request === undefined ? plan.job : seriesOf(request, plan.stage.model);
   const dispatch = await readJson(works, dispatchKey(plan.job), Dispatch);
-  for (const records of [plan.usage, dispatch?.usage, tally.seal({ all: true })]) usage.add(records ?? []);
+  for (const records of [plan.usage, dispatch?.usage, ports.lostUsage, tally.seal({ all: true })])
+    usage.add(records ?? []);
   const completion: Completion = Completion.parse({
     schema: 1,
     job: plan.job,

@@ -58,7 +58,7 @@ export async function finalizeHandler(
       state.plan,
       state.request,
       options(state.request.policy ?? pipelinePolicy),
-      { works, reasonOf: state.progress.reasonOf, thumbnail: thumbnail(state.plan.bucket) },
+      { works, ...state.progress, thumbnail: thumbnail(state.plan.bucket) },
     );
     const { planned, audited, unreadable, failed } = summary;
     log.info('a job is complete', { job, planned, audited, unreadable, failed });

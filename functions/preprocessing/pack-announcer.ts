@@ -6,8 +6,8 @@ import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { UsageRecord } from '#core/usage.ts';
 import type { BuiltPack } from './build-pack.ts';
 
-/** A message's own words around a pack: names, origin, JSON. */
-const ENVELOPE_BYTES = 8 * 1024;
+/** A message's own words around a pack: names, origin, JSON, and some records of usage. */
+const ENVELOPE_BYTES = 24 * 1024;
 
 /** How many bytes a pack may have to travel inside a message of so many, as base64. */
 export function inlinePackBytes(messageBytes: number): number {

@@ -79,6 +79,7 @@ beforeAll(async () => {
 describe('what a job says it has consumed', () => {
   it.each([
     ['nothing goes wrong', {}, false],
+    ['threads of their own read the packs', { s3: ['slow-down', 'reset'] }, false, 2],
     ['S3 throttles and fails', { s3: ['slow-down', 'internal-error'] }, false],
     ['connections are reset', { s3: ['reset'], sqs: ['reset'] }, false],
     ['SQS throttles and fails', { sqs: ['throttled', 'internal-error'] }, false],
@@ -88,27 +89,31 @@ describe('what a job says it has consumed', () => {
       { s3: ['slow-down', 'internal-error', 'reset'], sqs: ['throttled', 'reset', 'internal-error'] },
       true,
     ],
-  ] as const)('is what the server has seen, kind by kind, when %s', async (_, faults, duplicates) => {
-    const log = new RequestLog();
-    await using running = await backfill.start({
-      maxDeliveries: 20,
-      aws: { fault: (request) => log.take(request, faults), duplicates: () => duplicates },
-    });
-    const usage = await meteredJob(running, log);
-    const { requests, items } = costOf(usage);
-    expect(requests).toEqual(log.counts);
-    for (const [kind, { units }] of Object.entries(log.counts)) {
-      const billed = items.filter(
-        ({ resource }) => resource === kind.replace('s3:', 'S3 ').replace('sqs:', 'SQS '),
-      );
-      expect(billed.reduce((sum, { quantity }) => sum + quantity, 0)).toBeCloseTo(units, 9);
-    }
-    expect(usage).toMatchObject({ parts: PACKS, silentParts: 0 });
-    expect(countOf(usage, 'images', ['preprocess'], false)).toBe(IMAGES - 1);
-    expect(countOf(usage, 'images', ['worker'], false)).toBe(IMAGES - 1);
-    if (duplicates) expect(countOf(usage, 'messages', ['worker'], true)).toBeGreaterThan(0);
-    for (const fault of Object.values(faults).flat()) expect(log.faults.get(fault)).toBeGreaterThan(0);
-  });
+  ] as const)(
+    'is what the server has seen, kind by kind, when %s',
+    async (_, faults, duplicates, fetchThreads: number = 0) => {
+      const log = new RequestLog();
+      await using running = await backfill.start({
+        maxDeliveries: 20,
+        config: { shardSize: 12, packSize: 4, worker: { fetchThreads } },
+        aws: { fault: (request) => log.take(request, faults), duplicates: () => duplicates },
+      });
+      const usage = await meteredJob(running, log);
+      const { requests, items } = costOf(usage);
+      expect(requests).toEqual(log.counts);
+      for (const [kind, { units }] of Object.entries(log.counts)) {
+        const billed = items.filter(
+          ({ resource }) => resource === kind.replace('s3:', 'S3 ').replace('sqs:', 'SQS '),
+        );
+        expect(billed.reduce((sum, { quantity }) => sum + quantity, 0)).toBeCloseTo(units, 9);
+      }
+      expect(usage).toMatchObject({ parts: PACKS, silentParts: 0 });
+      expect(countOf(usage, 'images', ['preprocess'], false)).toBe(IMAGES - 1);
+      expect(countOf(usage, 'images', ['worker'], false)).toBe(IMAGES - 1);
+      if (duplicates) expect(countOf(usage, 'messages', ['worker'], true)).toBeGreaterThan(0);
+      for (const fault of Object.values(faults).flat()) expect(log.faults.get(fault)).toBeGreaterThan(0);
+    },
+  );
 });
 
 /** Runs one job, finalizing once all else is quiet: then everything that is to be told has been consumed. */

@@ -115,11 +115,11 @@ export class GivenUp {
   }
 }
 
-/** The same letter has the same key, however often it dies, and whatever was consumed on its way. */
+/** The same letter has the same key, however often it dies; so have those of one pack, whatever it took to make it. */
 function letterKey({ queue, job, body }: DeadLetter): string {
   const pack = PackMessage.safeParse(parse(body));
-  const known = pack.success ? JSON.stringify({ ...pack.data, usage: undefined }) : body;
-  return `${deadPrefix(job)}${queue}-${sha256Hex(known).slice(0, 24)}.json`;
+  const name = pack.success ? packIdText(pack.data satisfies PackId) : body;
+  return `${deadPrefix(job)}${queue}-${sha256Hex(name).slice(0, 24)}.json`;
 }
 
 function jobOf(body: string): string {

@@ -1,12 +1,14 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Completion } from '#core/completion.ts';
 import type { JobCost } from '#core/cost/job-cost.ts';
-import { completionKey, planKey } from '#core/job-layout.ts';
+import { completionKey, partPrefix, planKey } from '#core/job-layout.ts';
 import { Plan } from '#core/plan.ts';
 import { replayPolicy } from '#functions/finalizing/replay-policy.ts';
+import { liveJob } from '#functions/live/ingest-image.ts';
 import { RunningPipeline } from '#test/support/running-pipeline.ts';
 import { type CommandResult, sluice } from '#test/support/sluice-command.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
@@ -125,6 +127,19 @@ describe('sluice cost', () => {
     expect(exitCode).toBe(0);
     expect(stdout).toMatch(/1 of 4 parts are damaged, and what they cost is left out: parts\/one\//);
     await works.put(completionKey('one'), Buffer.from(JSON.stringify({ ...silent, usage })));
+  });
+
+  it('tells of a day of the live lane before it is over', async () => {
+    running.aws.notify(running.images, running.pipeline.config.queues.events);
+    const job = liveJob(new Date().toISOString());
+    const bytes = running.aws.objects.getObject(running.images, 'in/0.jpg').body;
+    running.aws.objects.putObject(running.images, 'live.jpg', bytes);
+    const prefix = partPrefix(job, 'quality');
+    while ((await running.pipeline.works.list({ prefix })).objects.length === 0) await sleep(50);
+    const cost = await json(job);
+    expect(cost).toMatchObject({ isComplete: false, images: 1 });
+    expect(cost.byStage.find(({ stage }) => stage === 'ingest')?.usd).toBeGreaterThan(0);
+    expect(cost.notes.join('\n')).toMatch(/is not complete: the 1 images that have their row so far/);
   });
 
   it('charges a replayed policy for itself alone', async () => {

@@ -58,7 +58,12 @@ export async function finalizeHandler(
       state.plan,
       state.request,
       options(state.request.policy ?? pipelinePolicy),
-      { works, ...state.progress, thumbnail: thumbnail(state.plan.bucket) },
+      {
+        works,
+        reasonOf: state.progress.reasonOf,
+        lostUsage: state.progress.lostUsage,
+        thumbnail: thumbnail(state.plan.bucket),
+      },
     );
     const { planned, audited, unreadable, failed } = summary;
     log.info('a job is complete', { job, planned, audited, unreadable, failed });

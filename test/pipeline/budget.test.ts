@@ -69,7 +69,7 @@ describe('a job with a budget', () => {
       exitCode: 2,
       stderr: expect.stringMatching(/cannot be changed: it is complete/),
     });
-  });
+  }, 120_000);
 
   it('is submitted with prices and assumptions of its own, and refused without a price', async () => {
     await using folder = await temporaryFolder();

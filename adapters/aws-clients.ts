@@ -1,5 +1,6 @@
 import { S3Client } from '@aws-sdk/client-s3';
 import { SQSClient } from '@aws-sdk/client-sqs';
+import { meterClient } from './metered-clients.ts';
 
 /** Requests that one process has under way at once; more wait for a free connection. */
 const MAX_CONNECTIONS = 64;
@@ -28,9 +29,11 @@ export interface AwsClients {
  * New clients. Region, credentials and endpoint are the SDK's own matter (`AWS_REGION`, `AWS_PROFILE`,
  * `AWS_ENDPOINT_URL`, …).
  */
-export function createAwsClients(): AwsClients {
-  return {
+export function createAwsClients(options: { readonly userAgent?: string } = {}): AwsClients {
+  const named = options.userAgent === undefined ? {} : { customUserAgent: options.userAgent };
+  const clients = {
     s3: new S3Client({
+      ...named,
       requestHandler,
       maxAttempts: MAX_ATTEMPTS,
       // Services other than AWS rarely answer to bucket names as host names.
@@ -40,12 +43,16 @@ export function createAwsClients(): AwsClients {
       responseChecksumValidation: 'WHEN_REQUIRED',
     }),
     sqs: new SQSClient({
+      ...named,
       requestHandler,
       maxAttempts: MAX_ATTEMPTS,
       // The queue URLs of such services often name hosts that nobody resolves.
       useQueueUrlAsEndpoint: !hasOwnEndpoint('SQS'),
     }),
   };
+  meterClient(clients.s3);
+  meterClient(clients.sqs);
+  return clients;
 }
 
 let shared: AwsClients | undefined;

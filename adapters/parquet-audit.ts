@@ -1,21 +1,31 @@
 import { createHash } from 'node:crypto';
-import { parquetReadObjects, type SchemaElement } from 'hyparquet';
+import { type KeyValue, parquetMetadata, parquetReadObjects, type SchemaElement } from 'hyparquet';
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import { type AuditColumn, type AuditRecord, auditColumns, recordFromRow } from '#core/audit-record.ts';
+import { messageOf, SluiceError } from '#core/error.ts';
 import type { ObjectWriter } from '#core/ports/object-store.ts';
+import { UsageRecord } from '#core/usage.ts';
 
 /** Rows in one row group of the compacted table: large enough to compress, small enough to hold in memory. */
 const ROWS_PER_GROUP = 20_000;
 
 const CREATED_BY = 'sluice';
+/** Under this name a part's metadata holds what it took to make it. */
+const USAGE_KEY = 'sluice.usage';
 
 /**
  * One part: the audit records of one pack as a Parquet file. Scores that none of them has get no column: of a thousand
  * classes, of which each image keeps the best few, most columns would be empty, and writing them would keep the GPU waiting.
  */
-export function encodePart(records: readonly AuditRecord[], scores: readonly string[]): Uint8Array {
+export function encodePart(
+  records: readonly AuditRecord[],
+  scores: readonly string[],
+  usage?: readonly UsageRecord[],
+): Uint8Array {
   const present = new Set(records.flatMap((record) => Object.keys(record.scores)));
-  const table = new ParquetTable(auditColumns(scores.filter((score) => present.has(score))));
+  const columns = auditColumns(scores.filter((score) => present.has(score)));
+  const metadata = usage && [{ key: USAGE_KEY, value: JSON.stringify(usage) }];
+  const table = new ParquetTable(columns, metadata);
   table.append(records);
   return table.finish();
 }
@@ -25,6 +35,24 @@ export async function decodePart(file: Buffer, scores: readonly string[]): Promi
   const bytes = file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength) as ArrayBuffer;
   const rows = await parquetReadObjects({ file: bytes });
   return rows.map((row) => recordFromRow(row, scores));
+}
+
+/**
+ * What it took to make a part; `undefined` where the part does not say, as those of earlier versions.
+ *
+ * @throws SluiceError `accounting-broken` for what is no part.
+ */
+export function usageOfPart(file: Uint8Array): UsageRecord[] | undefined {
+  const bytes = file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength) as ArrayBuffer;
+  try {
+    const { key_value_metadata: entries = [] } = parquetMetadata(bytes);
+    const value = entries.find(({ key }) => key === USAGE_KEY)?.value;
+    return value === undefined ? undefined : UsageRecord.array().parse(JSON.parse(value));
+  } catch (cause) {
+    throw new SluiceError('accounting-broken', `no Parquet file with usage records: ${messageOf(cause)}`, {
+      cause,
+    });
+  }
 }
 
 /** Some columns of a table, or all, row by row. */
@@ -97,13 +125,18 @@ class ParquetTable {
   readonly #bytes = new ByteWriter();
   readonly #writer: ParquetWriter;
 
-  constructor(columns: readonly AuditColumn[]) {
+  constructor(columns: readonly AuditColumn[], kvMetadata?: KeyValue[]) {
     this.#columns = columns;
     const schema = [
       { name: 'audit', num_children: columns.length },
       ...columns.flatMap(schemaOf),
     ] as SchemaElement[];
-    this.#writer = new ParquetWriter({ writer: this.#bytes, schema, createdBy: CREATED_BY });
+    this.#writer = new ParquetWriter({
+      writer: this.#bytes,
+      schema,
+      createdBy: CREATED_BY,
+      ...(kvMetadata && { kvMetadata }),
+    });
   }
 
   append(records: readonly AuditRecord[]): void {

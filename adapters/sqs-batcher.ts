@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SluiceError } from '#core/error.ts';
+import { inOuterTally } from './meter.ts';
 
 /** SQS's own limit for one batch. */
 export const MAX_BATCH_ENTRIES = 10;
@@ -55,9 +56,11 @@ export class Batcher<T> {
     this.#timer = undefined;
     const batch = this.#waiting;
     this.#waiting = [];
-    const whole = sendBatch(
-      batch.map(({ entry }) => entry),
-      this.#call,
+    const whole = inOuterTally(() =>
+      sendBatch(
+        batch.map(({ entry }) => entry),
+        this.#call,
+      ),
     );
     // One refused entry must not speak for the nine beside it.
     whole.then(

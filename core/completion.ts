@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { sha256Hex } from './canonical-json.ts';
+import { JobUsage } from './usage.ts';
 
 const Count = z.int().min(0);
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
@@ -32,6 +33,8 @@ export const Completion = z.strictObject({
   /** Parts in plan order; see {@link PartsDigest}. */
   parts: z.strictObject({ count: Count, digest: Sha256 }),
   tables: z.array(TableFile),
+  /** What the job has consumed, added up over its plan, its parts and its completion. */
+  usage: JobUsage.optional(),
 });
 export type Completion = z.infer<typeof Completion>;
 

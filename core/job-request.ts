@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Budget } from './budget.ts';
 import { shortHashOf } from './canonical-json.ts';
 import { Policy } from './policy.ts';
 
@@ -45,6 +46,8 @@ export const JobRequest = z.strictObject({
   incremental: z.boolean(),
   /** Instead of the pipeline's policy. */
   policy: Policy.optional(),
+  /** What the job may cost; left out, whatever it takes. */
+  budget: Budget.optional(),
   submittedAt: z.iso.datetime(),
 });
 export type JobRequest = z.infer<typeof JobRequest>;

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { messageOf, SluiceError } from './error.ts';
 import { ImageRef } from './image-ref.ts';
 import { S3Source, SourceFilter } from './job-request.ts';
+import { UsageRecord } from './usage.ts';
 
 const Name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'expected a name without "/"');
 const Index = z.int().min(0);
@@ -68,6 +69,8 @@ export const PackMessage = z.strictObject({
   origin: PackOrigin,
   /** The pack itself, as base64, where it fits into a message; else its size in the work store (a claim check). */
   pack: z.union([z.strictObject({ inline: z.base64() }), z.strictObject({ bytes: z.int().min(1) })]),
+  /** What has been consumed on the way here and is not stored yet. */
+  usage: z.array(UsageRecord).optional(),
 });
 export type PackMessage = z.infer<typeof PackMessage>;
 

@@ -4,6 +4,7 @@ import { messageOf, SluiceError } from './error.ts';
 import { ImageRef } from './image-ref.ts';
 import { Refusal } from './refusal.ts';
 import { decodeSafetensors, encodeSafetensorsHeader } from './safetensors.ts';
+import { UsageRecord } from './usage.ts';
 
 /** One decoded image of a pack. Items lie in the tensor in this order. */
 export const PackItem = z.strictObject({
@@ -43,6 +44,8 @@ export const PackHeader = z.strictObject({
   decoderVersion: z.string(),
   items: z.array(PackItem),
   refused: z.array(RefusedItem),
+  /** What it took to make it, but for storing it. */
+  usage: z.array(UsageRecord).optional(),
 });
 export type PackHeader = z.infer<typeof PackHeader>;
 

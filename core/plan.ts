@@ -3,6 +3,7 @@ import { ImageRef } from './image-ref.ts';
 import { type PackId, type RangeId, rangeName, rangesIn } from './job-layout.ts';
 import { type ModelManifest, scoreNames } from './model-manifest.ts';
 import { PreprocessSpec, preprocessHash } from './preprocess-spec.ts';
+import { UsageRecord } from './usage.ts';
 
 /** One model's turn over all images of a job, as the plan fixes it. */
 export const PlannedStage = z.strictObject({
@@ -56,6 +57,8 @@ export const Plan = z.strictObject({
     .nullable(),
   problems: z.array(SourceProblem),
   problemCount: z.int().min(0),
+  /** What it took to plan it. */
+  usage: z.array(UsageRecord).optional(),
 });
 export type Plan = z.infer<typeof Plan>;
 

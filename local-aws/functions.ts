@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createAwsClients } from '#adapters/aws-clients.ts';
 import type { JsonLog } from '#adapters/json-log.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import { finalizeHandler } from '#functions/handlers/finalize-handler.ts';
 import { ingestHandler } from '#functions/handlers/ingest-handler.ts';
-import { planHandler } from '#functions/handlers/plan-handler.ts';
+import { type PlanHandlerOptions, planHandler } from '#functions/handlers/plan-handler.ts';
 import { type PreprocessHandlerOptions, preprocessHandler } from '#functions/handlers/preprocess-handler.ts';
 import { PackProcesses } from '#functions/preprocessing/pack-processes.ts';
 import { runEventSource } from './event-source.ts';
@@ -11,7 +12,7 @@ import { runEventSource } from './event-source.ts';
 export const FUNCTION_NAMES = ['plan', 'ingest', 'preprocess', 'finalize'] as const;
 export type FunctionName = (typeof FUNCTION_NAMES)[number];
 
-export interface LocalFunctionsOptions extends PreprocessHandlerOptions {
+export interface LocalFunctionsOptions extends PreprocessHandlerOptions, PlanHandlerOptions {
   readonly only?: readonly FunctionName[];
   /** Invocations of `preprocess` at the same time. */
   readonly preprocessConcurrency: number;
@@ -23,6 +24,8 @@ export interface LocalFunctionsOptions extends PreprocessHandlerOptions {
   readonly log: JsonLog;
 }
 
+/** In the user agent of what polls in Lambda's place. */
+export const LAMBDA_POLLER = 'lambda-event-source';
 const TIMEOUT_MS = 300_000;
 
 /** Runs the functions of a pipeline in this process, invoked as Lambda would, until `stop`. */
@@ -44,13 +47,14 @@ export async function runFunctions(
     },
   });
   const source = {
-    client: pipeline.clients.sqs,
+    // Lambda's polling is its own: a log can tell it from the pipeline's.
+    client: createAwsClients({ userAgent: LAMBDA_POLLER }).sqs,
     timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
     retryAfterSeconds: options.retryAfterSeconds ?? 1,
   };
   const running: Promise<void>[] = [];
   if (only.includes('plan')) {
-    const handler = await planHandler(pipeline, log);
+    const handler = await planHandler(pipeline, log, options);
     const queueUrl = config.queues.jobs;
     running.push(runEventSource({ ...source, queueUrl, handler, batchSize: 1, concurrency: 1 }, stop));
   }

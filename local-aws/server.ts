@@ -12,6 +12,9 @@ export interface FaultRequest {
   readonly service: 's3' | 'sqs';
   /** Of SQS's: `ReceiveMessage`, `SendMessageBatch` and so on. */
   readonly action: string;
+  /** The same for all tries of one call. */
+  readonly invocation: string;
+  readonly userAgent: string;
 }
 
 export interface LocalAwsOptions {
@@ -69,7 +72,10 @@ export async function startLocalAws(options: LocalAwsOptions = {}): Promise<Loca
     const service = method === 'POST' && url === '/' ? 'sqs' : 's3';
     const action = String(request.headers['x-amz-target'] ?? '').replace(/^AmazonSQS\./, '');
     const ours = request.headers[OWN_HEADER] !== undefined;
-    switch (ours ? undefined : options.fault?.({ method, url, service, action })) {
+    const invocation = String(request.headers['amz-sdk-invocation-id'] ?? '');
+    const userAgent = String(request.headers['user-agent'] ?? '');
+    const known = { method, url, service, action, invocation, userAgent } as const;
+    switch (ours ? undefined : options.fault?.(known)) {
       case undefined:
         return next();
       case 'reset':

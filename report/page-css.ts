@@ -77,6 +77,7 @@ h3 { display: inline; font-size: 1.05rem; font-weight: 650; }
 .legend .dot { display: inline-block; width: .68rem; height: .68rem; margin-right: .5rem; border-radius: 3px; }
 
 .equation { display: flex; flex-wrap: wrap; align-items: stretch; gap: .6rem .9rem; margin-top: 1.6rem; padding-top: 1.6rem; border-top: 1px solid var(--line); }
+.sr + .equation { margin-top: 0; padding-top: 0; border-top: 0; }
 .tile { flex: 1 1 8rem; display: grid; align-content: start; gap: .1rem; }
 .tile .label { font-size: .85rem; color: var(--muted); }
 .tile b { font-size: clamp(1.5rem, 3.4vw, 2.1rem); line-height: 1.2; letter-spacing: -.02em; font-weight: 640; overflow-wrap: anywhere; }

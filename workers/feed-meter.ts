@@ -11,6 +11,7 @@ export type FeedTimes = Readonly<Record<FeedState, number>>;
  */
 export class FeedMeter {
   readonly #now: () => number;
+  /** Since the beginning. */
   readonly #times: Record<FeedState, number> = { run: 0, commit: 0, fetch: 0, message: 0 };
   readonly #lanes = new Map<string, FeedState>();
   #sinceMs: number;
@@ -31,11 +32,19 @@ export class FeedMeter {
   }
 
   /** The times since the last call. */
-  take(): FeedTimes {
-    this.#settle();
-    const times = { ...this.#times };
-    for (const state of FEED_STATES) this.#times[state] = 0;
-    return times;
+  readonly take = this.reader();
+
+  /** What gives the times since its own last call, whoever else reads them. */
+  reader(): () => FeedTimes {
+    let before: FeedTimes = { run: 0, commit: 0, fetch: 0, message: 0 };
+    return () => {
+      this.#settle();
+      const now = { ...this.#times };
+      const times = { ...now };
+      for (const state of FEED_STATES) times[state] -= before[state];
+      before = now;
+      return times;
+    };
   }
 
   get #state(): FeedState {

@@ -1,4 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import { Tally } from '#adapters/meter.ts';
 import { openStore } from '#adapters/open-store.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
 import type { StoreLocation } from '#core/store-location.ts';
@@ -11,19 +12,20 @@ if (port === null) throw new Error('this file runs in a worker thread only');
 const works = await openStore(workerData as StoreLocation);
 
 port.on('message', async ({ id, key, maxBytes, memory }: FetchRequest) => {
+  const tally = new Tally('worker');
   const allocate = (bytes: number): Buffer =>
     memory.byteLength >= bytes ? Buffer.from(memory, 0, bytes) : Buffer.allocUnsafeSlow(bytes);
   try {
-    const { file, checksum } = await readPackFile(works, key, maxBytes, allocate);
+    const { file, checksum } = await tally.run(() => readPackFile(works, key, maxBytes, allocate));
     const filled = file.buffer as ArrayBuffer;
-    reply({ id, kind: 'read', memory: filled, bytes: file.length, checksum }, [filled]);
+    reply({ id, kind: 'read', memory: filled, bytes: file.length, checksum, usage: tally.take() }, [filled]);
   } catch (error) {
     const failure =
       error instanceof SluiceError
         ? error
         : new SluiceError('internal', messageOf(error), { retryable: true });
     const { code, message, retryable } = failure;
-    reply({ id, kind: 'failed', code, message, retryable }, []);
+    reply({ id, kind: 'failed', code, message, retryable, usage: tally.take() }, []);
   }
 });
 

@@ -1,19 +1,23 @@
 import type { Worker } from 'node:worker_threads';
+import { countUsage, inCallersTally } from '#adapters/meter.ts';
 import { entryFile, startThread } from '#adapters/runtime.ts';
 import { SluiceError, type SluiceErrorCode } from '#core/error.ts';
 import type { StoreLocation } from '#core/store-location.ts';
+import type { Usage } from '#core/usage.ts';
 import { MAX_GROWTH, type PackFile, type PackFiles } from './pack-files.ts';
 import type { RecycledMemory } from './recycled-memory.ts';
 
 /** What a thread is asked, and what it answers; `id` pairs them. The memory goes along, and comes back filled. */
 export type FetchRequest = { id: number; key: string; maxBytes: number; memory: ArrayBuffer };
 export type FetchReply =
-  | { id: number; kind: 'read'; memory: ArrayBuffer; bytes: number; checksum: string }
-  | { id: number; kind: 'failed'; code: SluiceErrorCode; message: string; retryable: boolean };
+  | { id: number; kind: 'read'; memory: ArrayBuffer; bytes: number; checksum: string; usage: Usage }
+  | { id: number; kind: 'failed'; code: SluiceErrorCode; message: string; retryable: boolean; usage: Usage };
 
 interface Pending {
   resolve(file: PackFile): void;
   reject(error: SluiceError): void;
+  /** Counts for whoever asked. */
+  count(usage: Usage): void;
 }
 
 /** A pack that was made again may be some bytes longer than announced, and should still fit. */
@@ -56,7 +60,7 @@ export class FetchThreads implements PackFiles, AsyncDisposable {
     const memory = this.#memory.take(announcedBytes + SLACK_BYTES).buffer as ArrayBuffer;
     const request: FetchRequest = { id, key, maxBytes: MAX_GROWTH * announcedBytes, memory };
     return new Promise((resolve, reject) => {
-      thread.pending.set(id, { resolve, reject });
+      thread.pending.set(id, { resolve, reject, count: inCallersTally(countUsage) });
       thread.worker.postMessage(request, [memory]);
     });
   }
@@ -69,6 +73,7 @@ export class FetchThreads implements PackFiles, AsyncDisposable {
 function settle(pending: Map<number, Pending>, reply: FetchReply): void {
   const waiting = pending.get(reply.id);
   pending.delete(reply.id);
+  waiting?.count(reply.usage);
   if (reply.kind === 'read') {
     const { memory, bytes, checksum } = reply;
     waiting?.resolve({ file: Buffer.from(memory, 0, bytes), checksum });

@@ -12,6 +12,7 @@ import type { Engine } from '#core/ports/engine.ts';
 import type { MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { preprocessHash } from '#core/preprocess-spec.ts';
+import type { UsageRecord } from '#core/usage.ts';
 import { FeedMeter } from './feed-meter.ts';
 import { inferByHalves, inferPacks, type Scores, sliceOf } from './infer-packs.ts';
 import { type BatchOptions, LaneBatches } from './lane-batches.ts';
@@ -66,6 +67,7 @@ const MAX_REMAKES = 3;
 export class InferenceWorker {
   /** What the model's time goes into. */
   readonly meter = new FeedMeter();
+  readonly #timesSinceBatch = this.meter.reader();
   readonly #options: InferenceWorkerOptions;
   readonly #ports: InferenceWorkerPorts;
   readonly #scores: readonly string[];
@@ -122,7 +124,9 @@ export class InferenceWorker {
           });
           this.meter.enter(run, 'commit');
           await commits.onSizeLessThan(COMMITS_IN_FLIGHT);
-          for (const { loaded, scores } of done) void commits.add(() => this.#commit(loaded, scores));
+          for (const { loaded, scores } of done) {
+            void commits.add(() => loaded.tally.run(() => this.#commit(loaded, scores)));
+          }
           this.meter.enter(run, 'message');
         }
       }),
@@ -177,6 +181,7 @@ export class InferenceWorker {
         engine,
         this.#memory,
       );
+      this.#countBatch(batch);
       let from = 0;
       return batch.map((loaded) => {
         const to = from + loaded.pack.header.items.length;
@@ -189,13 +194,16 @@ export class InferenceWorker {
       // The engine took the tensors with it: each pack is loaded afresh and tried for itself.
       const done: { loaded: LoadedPack; scores: readonly (Scores | EngineFault)[] }[] = [];
       for (const loaded of batch) {
-        const { lane, lease, message } = loaded;
+        const { lane, lease, message, tally } = loaded;
         try {
-          const scores = await inferByHalves(() => lane.load(message), manifest, engine, this.#memory);
+          const scores = await tally.run(() =>
+            inferByHalves(() => lane.load(message), manifest, engine, this.#memory),
+          );
+          this.#countBatch([loaded]);
           done.push({ loaded, scores });
         } catch (error) {
           if (isDead(error)) throw error;
-          await lane.refuse(lease, message, error);
+          await lane.refuse(lease, message, error, tally);
         }
       }
       return done;
@@ -204,13 +212,16 @@ export class InferenceWorker {
 
   /** The order is the design's: part, actions, acknowledgement, pack. */
   async #commit(loaded: LoadedPack, scores: readonly (Scores | EngineFault)[]): Promise<void> {
-    const { lane, lease, message, pack } = loaded;
+    const { lane, lease, message, pack, tally } = loaded;
     const { works, act } = this.#ports;
     try {
       const records = await this.#recordsOf(message, pack.header, scores);
       await this.#quarantine(loaded, scores);
-      const part = encodePart(records, this.#scores);
+      const carried = carriedUsage(message.usage ?? [], pack.header.usage ?? []);
+      const part = encodePart(records, this.#scores, tally.seal({ carried }));
       const outcome = await works.put(partKey(message), part, { ifAbsent: true });
+      if (outcome === 'written') tally.stored();
+      else tally.wasted();
       // A part that exists on the first delivery was written by another delivery, which acts on it; on a later one
       // it may be ours, from a try that did not get further.
       if (act !== undefined && (outcome === 'written' || lease.deliveryCount > 1))
@@ -220,9 +231,23 @@ export class InferenceWorker {
       if (!('inline' in message.pack)) await works.delete([packKey(message)]);
       if (outcome === 'written') this.#ports.onPart?.(records, lane.name);
     } catch (error) {
+      tally.wasted();
       this.#ports.onFailedDelivery?.(message, messageOf(error));
       lane.settle(lease);
       await lease.retry({ reason: messageOf(error) }).catch(() => undefined);
+    }
+  }
+
+  /** The time since the last batch, and the room in this one, in shares of its packs by their images. */
+  #countBatch(batch: readonly LoadedPack[]): void {
+    const times = this.#timesSinceBatch();
+    const images = batch.reduce((sum, { pack }) => sum + pack.header.items.length, 0);
+    const slots = images === 0 ? 0 : Math.max(this.#options.batchSize, images);
+    for (const { pack, tally } of batch) {
+      const own = pack.header.items.length;
+      const share = images === 0 ? 1 / batch.length : own / images;
+      const ms = Object.fromEntries(Object.entries(times).map(([state, all]) => [state, all * share]));
+      tally.add({ ms, counts: { images: own, slots: slots * share } });
     }
   }
 
@@ -259,6 +284,17 @@ export class InferenceWorker {
       await this.#ports.works.put(quarantineKey(message, i), filePieces(sliceOf(pack, i, i + 1)));
     }
   }
+}
+
+/**
+ * The records that came with a message and with its pack. As a rule the pack's are among the message's; where they are
+ * not, the pack was made twice: then this one was for nothing, unless its own message never came.
+ */
+function carriedUsage(ofMessage: readonly UsageRecord[], ofPack: readonly UsageRecord[]): UsageRecord[] {
+  const known = new Set(ofMessage.map(({ id }) => id));
+  const made = ofMessage.some(({ waste, usage }) => !waste && usage.counts['packs'] !== undefined);
+  const others = ofPack.filter(({ id }) => !known.has(id));
+  return [...ofMessage, ...others.map((record) => ({ ...record, waste: made || record.waste }))];
 }
 
 function isDead(error: unknown): boolean {

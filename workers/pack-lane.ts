@@ -1,4 +1,5 @@
 import PQueue from 'p-queue';
+import { inCallersTally, Tally } from '#adapters/meter.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
 import { packIdText, packKey, partKey } from '#core/job-layout.ts';
 import { PackMessage, parseMessage } from '#core/messages.ts';
@@ -16,6 +17,8 @@ export interface LoadedPack {
   readonly message: PackMessage;
   readonly pack: Pack;
   readonly lane: PackLane;
+  /** What the delivery consumes. */
+  readonly tally: Tally;
 }
 
 export interface PackLaneOptions {
@@ -109,7 +112,7 @@ export class PackLane {
       for (const lease of leases) {
         this.#held++;
         this.#ports.keeper.keep(lease);
-        void this.#fetches.add(() => this.#load(lease, stop));
+        void this.#fetches.add(inCallersTally(() => this.#load(lease, stop)));
       }
       if (leases.length > 0) this.#notify();
     }
@@ -121,6 +124,7 @@ export class PackLane {
   /** Gives a pack back at once, to any worker. */
   async giveBack(loaded: LoadedPack): Promise<void> {
     this.#ports.keeper.release(loaded.lease);
+    loaded.tally.wasted();
     await loaded.lease.retry();
   }
 
@@ -130,13 +134,15 @@ export class PackLane {
   }
 
   /** A delivery that did not lead to a part goes back to the queue, or to where it can be mended. */
-  async refuse(lease: Lease, message: PackMessage | undefined, error: unknown): Promise<void> {
+  async refuse(lease: Lease, message: PackMessage | undefined, error: unknown, tally: Tally): Promise<void> {
     this.#ports.keeper.release(lease);
     const reason = messageOf(error);
     try {
-      await this.#refuse(lease, message, error, reason);
+      const outcome = await tally.run(() => this.#refuse(lease, message, error, reason));
+      tally.wasted(outcome === 'over' ? message?.usage : []);
     } catch {
       // The queue does not answer either: the lease runs out, and the message comes back by itself.
+      tally.wasted();
     }
   }
 
@@ -145,20 +151,25 @@ export class PackLane {
     message: PackMessage | undefined,
     error: unknown,
     reason: string,
-  ): Promise<void> {
+  ): Promise<'over' | 'goes back'> {
     const code = error instanceof SluiceError ? error.code : 'internal';
     const lost = code === 'object-missing' || code === 'pack-damaged';
     if (message !== undefined && lost) {
       // A pack is gone when its part was written: the rest of that delivery's work was done by another one.
-      if ((await this.#ports.works.head(partKey(message))) !== undefined) return lease.ack();
+      if ((await this.#ports.works.head(partKey(message))) !== undefined) {
+        await lease.ack();
+        return 'over';
+      }
       if (this.#ports.remake !== undefined && remakesOf(message) < this.#options.maxRemakes) {
         await this.#ports.remake(message);
-        return lease.ack();
+        await lease.ack();
+        return 'over';
       }
     }
     this.#ports.onFailedDelivery?.(message, reason);
-    if (code === 'message-malformed' || lost) return lease.bury(reason);
-    return lease.retry({ reason });
+    if (code === 'message-malformed' || lost) await lease.bury(reason);
+    else await lease.retry({ reason });
+    return 'goes back';
   }
 
   async #receive(room: number, stop: AbortSignal): Promise<Lease[]> {
@@ -177,19 +188,23 @@ export class PackLane {
 
   async #load(lease: Lease, stop: AbortSignal): Promise<void> {
     let message: PackMessage | undefined;
+    const tally = new Tally('worker');
+    tally.add({ counts: { messages: 1 } });
     try {
       if (stop.aborted) {
         this.#ports.keeper.release(lease);
+        tally.wasted();
         await lease.retry();
         this.release();
         return;
       }
-      message = parseMessage(PackMessage, lease.body);
-      const pack = await this.load(message);
-      await this.ready.push({ lease, message, pack, lane: this });
+      const known = parseMessage(PackMessage, lease.body);
+      message = known;
+      const pack = await tally.run(() => this.load(known));
+      await this.ready.push({ lease, message, pack, lane: this, tally });
     } catch (error) {
       this.release();
-      await this.refuse(lease, message, error);
+      await this.refuse(lease, message, error, tally);
     }
     this.#notify();
   }

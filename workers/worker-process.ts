@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { HealthServer } from '#adapters/health-server.ts';
 import { InstanceMetadata, watchInterruption } from '#adapters/instance-metadata.ts';
 import type { JsonLog } from '#adapters/json-log.ts';
+import { overhead } from '#adapters/meter.ts';
 import type { LoadedModel } from '#adapters/model-folder.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
@@ -43,7 +44,11 @@ const HEALTHY_WITHIN_MS = 300_000;
  * One worker of a pipeline, until it is told to stop: by `stop`, or by EC2 taking its instance away. It then takes no
  * more packs, finishes what the model has in hand, and gives the rest back at once.
  */
-export async function runWorkerProcess(pipeline: Pipeline, options: WorkerProcessOptions): Promise<void> {
+export function runWorkerProcess(pipeline: Pipeline, options: WorkerProcessOptions): Promise<void> {
+  return overhead('worker', () => workerProcess(pipeline, options));
+}
+
+async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions): Promise<void> {
   const { works, config } = pipeline;
   const { model, engine, log } = options;
   const { manifest } = model;

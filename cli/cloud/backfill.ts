@@ -1,10 +1,14 @@
 import { loadPolicy } from '#adapters/model-folder.ts';
-import { openPipeline } from '#adapters/pipeline.ts';
+import { openPipeline, type Pipeline } from '#adapters/pipeline.ts';
+import { readPrices } from '#adapters/price-files.ts';
+import { parseUsd } from '#core/budget.ts';
+import { workerHourUsd } from '#core/cost/job-cost.ts';
 import { SluiceError } from '#core/error.ts';
 import { JobRequest, type S3Source, sourceText } from '#core/job-request.ts';
 import { parseS3Url } from '#core/store-location.ts';
 import { submitJob } from '#functions/planning/submit-job.ts';
 import { EXIT } from '../exit-codes.ts';
+import { assumptionsFrom } from './cost-assumptions.ts';
 import { status } from './status.ts';
 import { validated } from './validated.ts';
 
@@ -21,6 +25,8 @@ export interface BackfillFlags {
   maxBytes?: string;
   modifiedAfter?: string;
   modifiedBefore?: string;
+  budget?: string;
+  assume?: string;
   watch?: boolean;
   json?: boolean;
 }
@@ -51,6 +57,7 @@ export async function backfill(
       },
       incremental: flags.incremental ?? false,
       ...(flags.policy !== undefined && { policy: await loadPolicy(flags.policy) }),
+      ...(flags.budget !== undefined && { budget: await budgetFrom(flags.budget, flags, pipeline) }),
       submittedAt: now,
     },
     'the backfill',
@@ -61,6 +68,18 @@ export async function backfill(
   if (flags.watch === true) return status(request.job, { ...flags, watch: true }, env);
   if (flags.json !== true) process.stdout.write(`see how it goes: sluice status ${request.job} --watch\n`);
   return EXIT.ok;
+}
+
+/** Prices and assumptions go with the job: who feeds it has no price file. */
+async function budgetFrom(amount: string, flags: BackfillFlags, pipeline: Pipeline): Promise<unknown> {
+  const assumptions = await assumptionsFrom(
+    flags.assume === undefined ? {} : { assume: flags.assume },
+    pipeline,
+  );
+  const prices = await readPrices(assumptions.region);
+  // A price that is missing is told now, and not when the first shard is done.
+  workerHourUsd(assumptions, prices);
+  return { usd: parseUsd(amount), assumptions, prices };
 }
 
 /** A bucket and prefix; the manifest.json of an inventory; or, with --bucket, a list of that bucket's keys. */

@@ -1,6 +1,7 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { WorkerFlags } from '../worker.ts';
 import type { BackfillFlags } from './backfill.ts';
+import type { CostFlags } from './cost.ts';
 import type { StatusFlags } from './status.ts';
 
 const PIPELINE = [
@@ -29,6 +30,8 @@ export function addPipelineCommands(program: Command, env: NodeJS.ProcessEnv): v
     .option('--max-bytes <n>', 'no larger objects')
     .option('--modified-after <date>', 'only objects written at that time or later')
     .option('--modified-before <date>', 'only objects written before that time')
+    .option('--budget <amount>', 'stop feeding the job when it reaches this, e.g. 25usd (see docs/cost.md)')
+    .option('--assume <file>', 'what the budget is reckoned by (JSON), as in sluice cost')
     .option('--watch', 'stay and show how it goes')
     .option('--json', 'print JSON')
     .addHelpText(
@@ -39,6 +42,7 @@ Examples:
   sluice backfill s3://photos/ --incremental --suffix .jpg .jpeg .png
   sluice backfill s3://reports/photos/daily/2026-11-20T01-00Z/manifest.json --bucket photos
   sluice backfill s3://lists/to-check.txt --bucket photos
+  sluice backfill s3://photos/ --budget 25usd
 `,
     )
     .action(async (url: string, flags: BackfillFlags) => {
@@ -90,6 +94,56 @@ Examples:
     .action(async (job: string, flags: { pipeline?: string; out?: string; json?: boolean }) => {
       const { report } = await import('./report.ts');
       process.exitCode = await report(job, flags, env);
+    });
+
+  program
+    .command('cost')
+    .description(
+      'what a job has cost, by stage and resource, what of it was for nothing, and what others would cost',
+    )
+    .argument('[job]', 'its name; or all jobs --since a date')
+    .option(...PIPELINE)
+    .option('--since <date>', 'the jobs that were completed since then, month by month')
+    .option('--assume <file>', 'assumptions (JSON); the report shows all there are')
+    .option('--region <region>', "whose prices (default: the region of the pipeline's queues, or us-east-1)")
+    .option('--prices <file>', "prices from here (default: the project's file of the region)")
+    .option('--instance <type>', "the workers' instance type (default: g4dn.xlarge)")
+    .addOption(
+      new Option('--market <market>', 'how it is bought (default: spot)').choices(['spot', 'on-demand']),
+    )
+    .option('--spot-price <usd>', "an hour's price, instead of the file's")
+    .addOption(
+      new Option('--architecture <name>', 'of the functions (default: arm64)').choices(['arm64', 'x86']),
+    )
+    .option('--memory <mb>', 'of functions that do not say theirs')
+    .option('--csv <file>', 'write the items here')
+    .option('--html <file>', 'write the report as a page here')
+    .option('--json', 'print one line of JSON')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  sluice cost backfill-20261121
+  sluice cost backfill-20261121 --instance g5.xlarge --market on-demand --html cost.html
+  sluice cost backfill-20261121 --assume assumptions.json --csv items.csv
+  sluice cost --since 2026-11-01
+`,
+    )
+    .action(async (job: string | undefined, flags: CostFlags) => {
+      const { cost } = await import('./cost.ts');
+      process.exitCode = await cost(job, flags, env);
+    });
+
+  program
+    .command('budget')
+    .description('give a job that was submitted with a budget another one; it goes on if there is room')
+    .argument('<job>')
+    .argument('<amount>', 'what it may cost in all, e.g. 40usd')
+    .option(...PIPELINE)
+    .addHelpText('after', '\nExample:\n  sluice budget backfill-20261121 40usd\n')
+    .action(async (job: string, amount: string, flags: { pipeline?: string }) => {
+      const { budget } = await import('./budget.ts');
+      process.exitCode = await budget(job, amount, flags, env);
     });
 
   program

@@ -1,10 +1,11 @@
 import type { Pipeline } from '#adapters/pipeline.ts';
-import { WORKERS_PREFIX } from '#core/job-layout.ts';
+import { dispatchKey, WORKERS_PREFIX } from '#core/job-layout.ts';
 import { sourceText } from '#core/job-request.ts';
 import { plannedImages } from '#core/plan.ts';
 import { bottleneckOf, WorkerStatus } from '#core/worker-status.ts';
 import { jobState } from '#functions/finalizing/job-state.ts';
 import { readJson } from '#functions/json-object.ts';
+import { Dispatch } from '#functions/planning/dispatch-shards.ts';
 
 /** A worker that has said nothing for so long is gone. */
 const WORKER_GONE_MS = 60_000;
@@ -26,6 +27,13 @@ export interface PipelineStatus {
   readonly done: number;
   readonly failed: number;
   readonly reason?: string;
+  /** Of a job with a budget, at the last look. */
+  readonly budget?: {
+    readonly usd: number;
+    readonly meteredUsd: number;
+    readonly committedUsd: number;
+    readonly isHeld: boolean;
+  };
   readonly queues: Readonly<Record<'shards' | 'bulk' | 'live', QueueDepth>>;
   readonly workers: readonly WorkerStatus[];
   readonly bottleneck: string;
@@ -65,6 +73,7 @@ export async function pipelineStatus(job: string, pipeline: Pipeline): Promise<P
         carried,
         done: done + carried,
         failed: givenUp,
+        ...(await budgetOf(job, state.request.budget?.usd, pipeline)),
       };
     }
     case 'complete': {
@@ -72,6 +81,18 @@ export async function pipelineStatus(job: string, pipeline: Pipeline): Promise<P
       return { ...common, planned, carried, done: planned - failed, failed };
     }
   }
+}
+
+async function budgetOf(
+  job: string,
+  usd: number | undefined,
+  { works }: Pipeline,
+): Promise<Pick<PipelineStatus, 'budget'>> {
+  if (usd === undefined) return {};
+  const feeding = (await readJson(works, dispatchKey(job), Dispatch))?.feeding;
+  if (feeding === undefined) return { budget: { usd, meteredUsd: 0, committedUsd: 0, isHeld: false } };
+  const { meteredUsd, committedUsd, isHeld } = feeding;
+  return { budget: { usd, meteredUsd, committedUsd, isHeld: isHeld && feeding.budgetUsd === usd } };
 }
 
 async function depthOf(pipeline: Pipeline, name: 'shards' | 'bulk' | 'live'): Promise<QueueDepth> {

@@ -1,3 +1,4 @@
+import { formatUsd } from '#report/money.ts';
 import type { PipelineStatus, QueueDepth } from './pipeline-status.ts';
 
 const BAR_WIDTH = 30;
@@ -9,11 +10,21 @@ export function statusLines(now: PipelineStatus, before: PipelineStatus | undefi
   if (now.state === 'broken') return lines;
   if (now.state === 'planning') lines.push('images      being listed');
   else lines.push(...imageLines(now, before));
+  if (now.budget !== undefined) lines.push(...budgetLines(now.job, now.budget));
   lines.push(
     `queues      shards ${depth(now.queues.shards)} · bulk packs ${depth(now.queues.bulk)} · live packs ${depth(now.queues.live)}`,
   );
   if (now.state !== 'complete') lines.push(...workerLines(now));
   return lines;
+}
+
+function budgetLines(job: string, budget: NonNullable<PipelineStatus['budget']>): string[] {
+  const { usd, meteredUsd, committedUsd, isHeld } = budget;
+  const line =
+    `budget      ${formatUsd(usd)}: ${formatUsd(meteredUsd)} metered, ` +
+    `${formatUsd(committedUsd)} committed to what is under way`;
+  if (!isHeld) return [line];
+  return [line, `            no more is fed: sluice budget ${job} <amount> lets it go on`];
 }
 
 function imageLines(now: PipelineStatus, before: PipelineStatus | undefined): string[] {

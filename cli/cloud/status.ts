@@ -40,6 +40,8 @@ export async function status(
     if (now.state === 'complete') return now.failed > 0 ? EXIT.someFailed : EXIT.ok;
     if (now.state === 'broken') return EXIT.error;
     if (flags.watch !== true) return EXIT.ok;
+    // Nothing comes any more until somebody gives it another budget.
+    if (now.budget?.isHeld === true) return EXIT.error;
     before = now;
     await sleep(Math.max(WATCH_EVERY_MS, (performance.now() - startedMs) * REST_PER_LOOK));
   }

@@ -1,12 +1,15 @@
+import { type Tally, tallied } from '#adapters/meter.ts';
 import { Completion } from '#core/completion.ts';
 import { SluiceError } from '#core/error.ts';
-import { completionKey, latestKey, openKey, type RangeId } from '#core/job-layout.ts';
+import { completionKey, dispatchKey, latestKey, openKey, type RangeId } from '#core/job-layout.ts';
 import { type JobRequest, seriesOf } from '#core/job-request.ts';
 import { type Plan, plannedImages } from '#core/plan.ts';
 import { type Policy, policyHash } from '#core/policy.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { Summary } from '#core/summary.ts';
+import type { UsageRecord } from '#core/usage.ts';
 import { readJson, writeJson } from '../json-object.ts';
+import { Dispatch } from '../planning/dispatch-shards.ts';
 import { LatestJob } from '../planning/planner.ts';
 import type { ResultLayout } from './audit-outputs.ts';
 import { type FinalizePorts, finalizeJob } from './finalize-job.ts';
@@ -22,6 +25,8 @@ export interface CompleteJobPorts {
   /** Why a range has no part. */
   reasonOf(range: RangeId): string;
   thumbnail: FinalizePorts['thumbnail'];
+  /** What was consumed and is in no part. */
+  readonly lostUsage?: readonly UsageRecord[];
   records?: FinalizePorts['records'];
 }
 
@@ -38,11 +43,21 @@ export async function completeJob(
   options: CompleteJobOptions,
   ports: CompleteJobPorts,
 ): Promise<{ summary: Summary; completion: Completion }> {
+  return tallied('finalize', (tally) => complete(plan, request, options, ports, tally));
+}
+
+async function complete(
+  plan: Plan,
+  request: Pick<JobRequest, 'source' | 'filter'> | undefined,
+  options: CompleteJobOptions,
+  ports: CompleteJobPorts,
+  tally: Tally,
+): Promise<{ summary: Summary; completion: Completion }> {
   const { works } = ports;
   const finishedAt = new Date();
   const startedAt = new Date(plan.createdAt);
   const seconds = Math.max(0, (finishedAt.getTime() - startedAt.getTime()) / 1000);
-  const { summary, tables, parts } = await finalizeJob(
+  const { summary, tables, parts, usage } = await finalizeJob(
     plan,
     {
       policy: options.policy,
@@ -63,6 +78,9 @@ export async function completeJob(
     },
   );
   const series = request === undefined ? plan.job : seriesOf(request, plan.stage.model);
+  const dispatch = await readJson(works, dispatchKey(plan.job), Dispatch);
+  for (const records of [plan.usage, dispatch?.usage, ports.lostUsage, tally.seal({ all: true })])
+    usage.add(records ?? []);
   const completion: Completion = Completion.parse({
     schema: 1,
     job: plan.job,
@@ -80,8 +98,10 @@ export async function completeJob(
     failed: summary.failed,
     parts,
     tables,
+    usage: usage.finish(),
   });
   await writeJson(works, completionKey(plan.job), completion);
+  tally.stored();
   if (request !== undefined) await becomeLatest(completion, works);
   await works.delete([openKey(plan.job)]);
   return { summary, completion };

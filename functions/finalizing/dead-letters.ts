@@ -5,6 +5,7 @@ import { PackMessage, ShardMessage } from '#core/messages.ts';
 import { type Plan, packOfRange } from '#core/plan.ts';
 import type { MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
+import type { UsageRecord } from '#core/usage.ts';
 import { readJson, writeJson } from '../json-object.ts';
 
 export const LETTER_QUEUES = ['jobs', 'shards', 'events', 'live', 'bulk'] as const;
@@ -82,6 +83,8 @@ export class GivenUp {
   readonly #shards = new Map<number, string>();
   readonly #ranges = new Map<string, string>();
   readonly #packs = new Map<string, string>();
+  /** What was consumed for packs that were given up: for nothing, as it turned out. */
+  readonly usage: UsageRecord[] = [];
 
   static async of(job: string, works: ObjectStore): Promise<GivenUp> {
     const given = new GivenUp();
@@ -106,13 +109,17 @@ export class GivenUp {
       for (const range of ranges ?? []) this.#ranges.set(`${shard.data.shard} ${range}`, reason);
     }
     const pack = PackMessage.safeParse(parse(body));
-    if (pack.success) this.#packs.set(packIdText(pack.data satisfies PackId), reason);
+    if (!pack.success) return;
+    this.#packs.set(packIdText(pack.data satisfies PackId), reason);
+    for (const record of pack.data.usage ?? []) this.usage.push({ ...record, waste: true });
   }
 }
 
-/** The same letter has the same key, however often it dies. */
+/** The same letter has the same key, however often it dies; so have those of one pack, whatever it took to make it. */
 function letterKey({ queue, job, body }: DeadLetter): string {
-  return `${deadPrefix(job)}${queue}-${sha256Hex(body).slice(0, 24)}.json`;
+  const pack = PackMessage.safeParse(parse(body));
+  const name = pack.success ? packIdText(pack.data satisfies PackId) : body;
+  return `${deadPrefix(job)}${queue}-${sha256Hex(name).slice(0, 24)}.json`;
 }
 
 function jobOf(body: string): string {

@@ -1,3 +1,4 @@
+import { usageOfPart } from '#adapters/parquet-audit.ts';
 import type { AuditRecord } from '#core/audit-record.ts';
 import { type Completion, PartsDigest, type TableFile } from '#core/completion.ts';
 import { JobFindingsBuilder, type JobFindingsIndex } from '#core/job/job-findings.ts';
@@ -7,6 +8,7 @@ import type { Plan } from '#core/plan.ts';
 import { decide, type Policy, policyHash } from '#core/policy.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { JobTally, Summary } from '#core/summary.ts';
+import { type UsageRecord, UsageSum } from '#core/usage.ts';
 import { renderReport } from '#report/render-report.ts';
 import { type ResultLayout, type TextFormat, writeAudit } from './audit-outputs.ts';
 import { jobRecords, type OnPart } from './job-records.ts';
@@ -53,7 +55,7 @@ export async function finalizeJob(
   plan: Plan,
   options: FinalizeOptions,
   ports: FinalizePorts,
-): Promise<{ summary: Summary; tables: TableFile[]; parts: Completion['parts'] }> {
+): Promise<{ summary: Summary; tables: TableFile[]; parts: Completion['parts']; usage: UsageSum }> {
   const { layout } = options;
   const hash = policyHash(options.policy);
   const failed = {
@@ -71,10 +73,15 @@ export async function finalizeJob(
   const collector = new ReportCollector(options.policy);
   let made = { decoderVersion: '', provider: '' };
   const digest = new PartsDigest();
+  const usage = new UsageSum();
   const formats = [...new Set(options.formats)];
   const tables = await writeAudit(formats, layout, ports.results, plan.stage.scores, async (write) => {
     let position = 0;
-    for await (const stored of records((key, part) => digest.add(key, part))) {
+    const onPart: OnPart = (key, part) => {
+      digest.add(key, part);
+      if (part !== undefined) usage.addPart(usageIfReadable(part));
+    };
+    for await (const stored of records(onPart)) {
       const record =
         stored.state === 'audited' ? judged(stored, index, position++, options.policy, hash) : stored;
       tally.add(record);
@@ -128,7 +135,16 @@ export async function finalizeJob(
   // The summary comes last: where it stands, the results are complete.
   const json = `${JSON.stringify(Summary.parse(summary), null, 2)}\n`;
   await ports.results.put(layout.file(SUMMARY_FILE), Buffer.from(json));
-  return { summary, tables, parts: digest.finish() };
+  return { summary, tables, parts: digest.finish(), usage };
+}
+
+/** That a part does not tell what it took is no reason to fail the job. */
+function usageIfReadable(part: Uint8Array): UsageRecord[] | undefined {
+  try {
+    return usageOfPart(part);
+  } catch {
+    return undefined;
+  }
 }
 
 function judged(

@@ -12,6 +12,7 @@ import {
 import { JobRequest } from '#core/job-request.ts';
 import { expectedRanges, Plan } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
+import type { UsageRecord } from '#core/usage.ts';
 import { readJson } from '../json-object.ts';
 import { GivenUp } from './dead-letters.ts';
 
@@ -30,6 +31,8 @@ export interface JobProgress {
   readonly done: number;
   readonly givenUp: number;
   readonly left: number;
+  /** What was consumed for what was given up. */
+  readonly lostUsage: readonly UsageRecord[];
   /** Why a range has no part. */
   reasonOf(range: RangeId): string;
 }
@@ -56,7 +59,8 @@ async function jobProgress(plan: Plan, works: ObjectStore): Promise<JobProgress>
     else if (givenUp.reasonOf(plan, range) !== undefined) counts.givenUp += range.refs;
     else counts.left += range.refs;
   }
-  return { ...counts, reasonOf: (range) => givenUp.reasonOf(plan, range) ?? 'it has no part' };
+  const lostUsage = givenUp.usage;
+  return { ...counts, lostUsage, reasonOf: (range) => givenUp.reasonOf(plan, range) ?? 'it has no part' };
 }
 
 /** The keys of all parts of a stage. */

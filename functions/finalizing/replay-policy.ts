@@ -37,6 +37,8 @@ export async function replayPolicy(
     shards: [],
     images: 0,
     bytes: 0,
+    // What the other job has consumed is its own.
+    usage: [],
     carried: {
       job,
       count: all.count,

@@ -1,4 +1,5 @@
 import type { JsonLog } from '#adapters/json-log.ts';
+import { invocation } from '#adapters/meter.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
 import { messageOf } from '#core/error.ts';
@@ -57,7 +58,12 @@ export async function finalizeHandler(
       state.plan,
       state.request,
       options(state.request.policy ?? pipelinePolicy),
-      { works, reasonOf: state.progress.reasonOf, thumbnail: thumbnail(state.plan.bucket) },
+      {
+        works,
+        reasonOf: state.progress.reasonOf,
+        lostUsage: state.progress.lostUsage,
+        thumbnail: thumbnail(state.plan.bucket),
+      },
     );
     const { planned, audited, unreadable, failed } = summary;
     log.info('a job is complete', { job, planned, audited, unreadable, failed });
@@ -78,7 +84,7 @@ export async function finalizeHandler(
     return [job];
   };
 
-  return async (_event, context) => {
+  const handle = async (context: TimedContext): Promise<FinalizeOutcome> => {
     let deadLetters = 0;
     for (const name of LETTER_QUEUES) {
       const queue = await pipeline.queue(name);
@@ -102,6 +108,7 @@ export async function finalizeHandler(
     if (deadLetters > 0) log.warn('dead letters were collected', { deadLetters });
     return { completed, open, deadLetters };
   };
+  return (_event, context) => invocation('finalize', () => handle(context));
 
   function refuse(job: string, error: unknown): false {
     log.error('a job could not be finalized', { job, reason: messageOf(error) });

@@ -1,5 +1,6 @@
 import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
 import type { JsonLog } from '#adapters/json-log.ts';
+import { overhead } from '#adapters/meter.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import { ImageMessage, parseMessage } from '#core/messages.ts';
 import { plannedStage } from '#core/plan.ts';
@@ -21,11 +22,13 @@ export async function ingestHandler(
   log: JsonLog,
 ): Promise<(event: SQSEvent, context: TimedContext) => Promise<SQSBatchResponse>> {
   const { works, config } = pipeline;
-  const queue = await pipeline.queue('events');
-  const livePacks = await pipeline.queue('live');
+  const [queue, livePacks] = await overhead('ingest', () =>
+    Promise.all([pipeline.queue('events'), pipeline.queue('live')]),
+  );
   const stage = plannedStage(await pipeline.manifest());
   const inlineUpToBytes = inlinePackBytes(config.inlineMessageBytes);
   return sqsHandler<ImageMessage>({
+    stage: 'ingest',
     queue,
     log,
     concurrency: processes.concurrency * IMAGES_PER_PROCESS,

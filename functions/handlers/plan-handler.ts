@@ -1,5 +1,6 @@
 import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
 import type { JsonLog } from '#adapters/json-log.ts';
+import { overhead } from '#adapters/meter.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
 import { brokenKey, completionKey, openKey, requestKey } from '#core/job-layout.ts';
@@ -8,21 +9,30 @@ import { PlanMessage, parseMessage } from '#core/messages.ts';
 import { plannedStage } from '#core/plan.ts';
 import { readJson, writeJson } from '../json-object.ts';
 import { dispatchShards } from '../planning/dispatch-shards.ts';
+import { feedWithinBudget } from '../planning/feed-budget.ts';
 import { planRequest } from '../planning/planner.ts';
 import { submitScheduled } from '../planning/submit-job.ts';
 import { wakeFleet } from '../wake-fleet.ts';
 import { sqsHandler, type TimedContext } from './sqs-handler.ts';
 
 const MIN_TIME_LEFT_MS = 30_000;
+/** A job with a budget is looked at again after this. */
+const BUDGET_EVERY_MS = 60_000;
+
+export interface PlanHandlerOptions {
+  readonly budgetEveryMs?: number;
+}
 
 /** The `plan` function: messages of the queue of jobs. A job whose planning takes longer than one invocation goes on in the next. */
 export async function planHandler(
   pipeline: Pipeline,
   log: JsonLog,
+  { budgetEveryMs = BUDGET_EVERY_MS }: PlanHandlerOptions = {},
 ): Promise<(event: SQSEvent, context: TimedContext) => Promise<SQSBatchResponse>> {
   const { works, config } = pipeline;
-  const queue = await pipeline.queue('jobs');
-  const shards = await pipeline.queue('shards');
+  const [queue, shards] = await overhead('plan', () =>
+    Promise.all([pipeline.queue('jobs'), pipeline.queue('shards')]),
+  );
   const stage = plannedStage(await pipeline.manifest());
 
   const plan = async (job: string, timeLeftMs: () => number): Promise<void> => {
@@ -43,12 +53,22 @@ export async function planHandler(
     );
     // An instance takes minutes to start, about as long as the first packs take.
     if (plan !== undefined && plan.images > 0) await wakeFleet(pipeline, log);
+    if (plan !== undefined && request.budget !== undefined) {
+      const { budget } = request;
+      const fed = await feedWithinBudget(plan, budget, { works, shards }, { everyMs: budgetEveryMs });
+      log.info('fed within its budget', { job, fed, budgetUsd: budget.usd });
+      if (fed === 'again') await goOn(job, budgetEveryMs);
+      return;
+    }
     const done = plan !== undefined && (await dispatchShards(plan, { works, shards, timeLeftMs }));
     log.info(done ? 'planned' : 'planning goes on in another invocation', { job, images: plan?.images });
-    if (!done) await queue.send([JSON.stringify({ v: 1, type: 'plan', job } satisfies PlanMessage)]);
+    if (!done) await goOn(job);
   };
+  const goOn = (job: string, delayMs = 0): Promise<void> =>
+    queue.send([JSON.stringify({ v: 1, type: 'plan', job } satisfies PlanMessage)], { delayMs });
 
   return sqsHandler<PlanMessage>({
+    stage: 'plan',
     queue,
     log,
     concurrency: 1,

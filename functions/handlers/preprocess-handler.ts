@@ -1,5 +1,6 @@
 import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
 import type { JsonLog } from '#adapters/json-log.ts';
+import { overhead } from '#adapters/meter.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import { SluiceError } from '#core/error.ts';
 import { parseMessage, ShardMessage } from '#core/messages.ts';
@@ -28,8 +29,9 @@ export async function preprocessHandler(
   options: PreprocessHandlerOptions = {},
 ): Promise<(event: SQSEvent, context: TimedContext) => Promise<SQSBatchResponse>> {
   const { works, config } = pipeline;
-  const queue = await pipeline.queue('shards');
-  const packs = await pipeline.queue('bulk');
+  const [queue, packs] = await overhead('preprocess', () =>
+    Promise.all([pipeline.queue('shards'), pipeline.queue('bulk')]),
+  );
   // Invocations do not know of one another: each leaves room for what all of them have in hand.
   const margin = config.preprocess.concurrency * processes.concurrency;
   const backlog = new Backlog(packs, Math.max(1, config.maxBacklogPacks - margin));
@@ -43,6 +45,7 @@ export async function preprocessHandler(
   };
 
   return sqsHandler<ShardMessage>({
+    stage: 'preprocess',
     queue,
     log,
     concurrency: 1,

@@ -1,7 +1,9 @@
 import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import PQueue from 'p-queue';
 import type { JsonLog } from '#adapters/json-log.ts';
+import { inCallersTally, invocation, Tally } from '#adapters/meter.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
+import type { MeteredStage } from '#core/usage.ts';
 
 /** Of Lambda's context, what handlers use. */
 export interface TimedContext {
@@ -20,6 +22,8 @@ export interface SqsHandlerOptions<T> {
   /** The queue that the messages come from: where its dead letters go, and after how many deliveries. */
   readonly queue: { readonly maxDeliveries: number; bury(body: string, reason: string): Promise<void> };
   readonly log: JsonLog;
+  /** Who pays. */
+  readonly stage: MeteredStage;
 }
 
 /**
@@ -33,7 +37,7 @@ export function sqsHandler<T>(
   options: SqsHandlerOptions<T>,
 ): (event: SQSEvent, context: TimedContext) => Promise<SQSBatchResponse> {
   const { queue, log } = options;
-  return async ({ Records }, context) => {
+  const handle = async ({ Records }: SQSEvent, context: TimedContext): Promise<SQSBatchResponse> => {
     const timeLeftMs = (): number => context.getRemainingTimeInMillis();
     const failed = new Set<string>();
     const work = new PQueue({ concurrency: options.concurrency });
@@ -42,9 +46,15 @@ export function sqsHandler<T>(
         failed.add(record.messageId);
         return;
       }
+      const tally = new Tally(options.stage);
       try {
-        for (const item of options.parse(record.body)) await options.handle(item, timeLeftMs);
+        const items = options.parse(record.body);
+        await tally.run(async () => {
+          for (const item of items) await options.handle(item, timeLeftMs);
+        });
+        tally.stored();
       } catch (error) {
+        tally.wasted();
         const reason = messageOf(error);
         const malformed = error instanceof SluiceError && error.code === 'message-malformed';
         const deliveries = Number(record.attributes.ApproximateReceiveCount);
@@ -57,7 +67,8 @@ export function sqsHandler<T>(
         }
       }
     };
-    await work.addAll(Records.map((record) => () => one(record)));
+    await work.addAll(Records.map((record) => inCallersTally(() => one(record))));
     return { batchItemFailures: [...failed].map((itemIdentifier) => ({ itemIdentifier })) };
   };
+  return (event, context) => invocation(options.stage, () => handle(event, context));
 }

@@ -1,3 +1,4 @@
+import { type Tally, tallied } from '#adapters/meter.ts';
 import { sha256Hex } from '#core/canonical-json.ts';
 import { type PackId, partKey } from '#core/job-layout.ts';
 import type { ImageMessage } from '#core/messages.ts';
@@ -35,6 +36,15 @@ export async function ingestImage(
   { stage, inlineUpToBytes }: IngestOptions,
   ports: IngestPorts,
 ): Promise<'announced' | 'known'> {
+  return tallied('ingest', (tally) => ingest(image, { stage, inlineUpToBytes }, ports, tally));
+}
+
+async function ingest(
+  image: ImageMessage,
+  { stage, inlineUpToBytes }: IngestOptions,
+  ports: IngestPorts,
+  tally: Tally,
+): Promise<'announced' | 'known'> {
   const { bucket } = image;
   const now = await ports.openBucket(bucket).head(image.ref.key);
   // An object that is gone by now has a row all the same, which says so.
@@ -42,9 +52,11 @@ export async function ingestImage(
   const id: PackId = { job: liveJob(image.at), stage: stage.name, name: eventName(bucket, ref) };
   if ((await ports.works.head(partKey(id))) !== undefined) return 'known';
   const remade = image.remakes > 0;
+  const stored = remade ? undefined : await storedPack(id, ports.works);
   const built =
-    (remade ? undefined : await storedPack(id, ports.works)) ??
+    stored ??
     (await ports.build({
+      stage: 'ingest',
       id,
       source: { kind: 's3', bucket, prefix: '' },
       refs: [ref],
@@ -53,7 +65,11 @@ export async function ingestImage(
       inlineUpToBytes,
     }));
   const origin = { lane: 'live', image: { ...image, ref } } as const;
-  await announcePack(id, origin, built, ports.livePacks);
+  if (built.usage !== undefined) tally.add(built.usage.after);
+  const waste = remade || stored !== undefined;
+  const usage = tally.seal({ waste, carried: built.usage?.inHeader ?? [] });
+  await announcePack(id, origin, built, ports.livePacks, usage);
+  tally.stored();
   return 'announced';
 }
 

@@ -1,5 +1,6 @@
 import PQueue from 'p-queue';
 import { z } from 'zod';
+import { type Tally, tallied } from '#adapters/meter.ts';
 import { Completion } from '#core/completion.ts';
 import type { ImageRef } from '#core/image-ref.ts';
 import {
@@ -14,6 +15,7 @@ import { type JobRequest, seriesOf, sourceText } from '#core/job-request.ts';
 import { Plan, type PlannedStage, type Shard, SourceProblem } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { RowSet } from '#core/row-set.ts';
+import { UsageRecord } from '#core/usage.ts';
 import { readJson, writeJson } from '../json-object.ts';
 import { BaseIndex } from './base-index.ts';
 import { sourceFilter } from './source-filter.ts';
@@ -46,6 +48,7 @@ const PlanningState = z.strictObject({
   problemCount: z.int().min(0),
   /** The completed job whose rows may be carried over. */
   base: z.string().nullable(),
+  usage: z.array(UsageRecord).optional(),
 });
 type PlanningState = z.infer<typeof PlanningState>;
 
@@ -80,6 +83,15 @@ export async function planRequest(
   options: PlannerOptions,
   ports: PlannerPorts,
 ): Promise<Plan | undefined> {
+  return tallied('plan', (tally) => plan(request, options, ports, tally));
+}
+
+async function plan(
+  request: JobRequest,
+  options: PlannerOptions,
+  ports: PlannerPorts,
+  tally: Tally,
+): Promise<Plan | undefined> {
   const { job } = request;
   const { works } = ports;
   const known = await readJson(works, planKey(job), Plan);
@@ -101,7 +113,9 @@ export async function planRequest(
   );
   if (index !== undefined) await works.put(carriedRowsKey(job), carried.bytes);
   if (state.segments.some((segment) => !segment.done)) {
-    await writeJson(works, planningKey(job), state);
+    const usage = tally.seal({ carried: state.usage ?? [] });
+    await writeJson(works, planningKey(job), { ...state, usage });
+    tally.stored();
     return undefined;
   }
   const plan: Plan = {
@@ -126,8 +140,10 @@ export async function planRequest(
           },
     problems: state.problems,
     problemCount: state.problemCount,
+    usage: tally.seal({ carried: state.usage ?? [] }),
   };
   await writeJson(works, planKey(job), plan);
+  tally.stored();
   await works.delete([planningKey(job)]);
   return plan;
 }

@@ -1,5 +1,6 @@
 import PQueue from 'p-queue';
 import type { PreprocessOutcome } from '#adapters/image/preprocess-image.ts';
+import { recordsOf, Tally } from '#adapters/meter.ts';
 import { SluiceError } from '#core/error.ts';
 import type { ImageRef } from '#core/image-ref.ts';
 import { type PackId, packIdText, packKey } from '#core/job-layout.ts';
@@ -8,6 +9,7 @@ import type { ObjectStore, StoredObject } from '#core/ports/object-store.ts';
 import type { PreprocessSpec } from '#core/preprocess-spec.ts';
 import { type Refusal, refusal } from '#core/refusal.ts';
 import type { StoreLocation } from '#core/store-location.ts';
+import type { MeteredStage, Usage, UsageRecord } from '#core/usage.ts';
 import { ByteBudget } from './byte-budget.ts';
 
 /** Some images, to be made into one pack. */
@@ -24,6 +26,8 @@ export interface PackRequest {
   readonly inlineUpToBytes?: number;
   /** Images one at a time, with the processor time of each. */
   readonly measured?: boolean;
+  /** Who pays for it; left out, preprocessing. */
+  readonly stage?: MeteredStage;
 }
 
 /** What became of the images. */
@@ -35,6 +39,8 @@ export interface BuiltPack {
   readonly refused: number;
   /** Where it was asked for: milliseconds of processor time by the image's place in `refs`. */
   readonly imageCpuMs?: readonly number[];
+  /** What it took to make it, as its header says, and what it took to store it. */
+  readonly usage?: { readonly inHeader: readonly UsageRecord[]; readonly after: Usage };
 }
 
 export interface PackBuilderOptions {
@@ -47,6 +53,8 @@ export interface PackBuilderPorts {
   readonly source: ObjectStore;
   readonly works: ObjectStore;
   readonly decoderVersion: string;
+  /** Takes what it consumes, also where it fails. */
+  readonly tally?: Tally;
   /** Decodes one image into its row `[heightPx, widthPx, 3]` of the pack. */
   preprocess(bytes: Buffer, spec: PreprocessSpec, row: Uint8Array): Promise<PreprocessOutcome>;
 }
@@ -72,6 +80,9 @@ export async function buildPack(
   ports: PackBuilderPorts,
   events: PackBuilderEvents = {},
 ): Promise<BuiltPack> {
+  const stage = request.stage ?? 'preprocess';
+  const tally = ports.tally ?? new Tally(stage);
+  const cpuBefore = process.cpuUsage();
   const { id, refs, preprocess } = request;
   const rowBytes = preprocess.widthPx * preprocess.heightPx * 3;
   const tensor = Buffer.allocUnsafeSlow(refs.length * rowBytes);
@@ -97,7 +108,7 @@ export async function buildPack(
   );
 
   async function preprocessRef(ref: ImageRef, index: number, row: Uint8Array): Promise<ImageResult> {
-    const stored = await getOrRefuse(ports.source, ref, options.maxImageBytes);
+    const stored = await tally.run(() => getOrRefuse(ports.source, ref, options.maxImageBytes));
     if ('code' in stored) return { refused: { index, ref, refusal: stored } };
     const current: ImageRef = { key: ref.key, etag: stored.etag, bytes: stored.body.length };
     const outcome = await ports.preprocess(stored.body, preprocess, row);
@@ -118,6 +129,12 @@ export async function buildPack(
     if (row !== index) tensor.copyWithin(row * rowBytes, index * rowBytes, (index + 1) * rowBytes);
     items.push({ ...result.item, preprocessMs });
   }
+  const cpu = process.cpuUsage(cpuBefore);
+  tally.add({
+    ms: { cpu: (cpu.user + cpu.system) / 1000 },
+    counts: { packs: 1, images: items.length, refused: refused.length },
+  });
+  const usage = recordsOf(stage, false, tally.take());
   const { header, body } = encodePack({
     header: {
       schema: 1,
@@ -126,16 +143,19 @@ export async function buildPack(
       decoderVersion: ports.decoderVersion,
       items,
       refused,
+      usage,
     },
     heightPx: preprocess.heightPx,
     widthPx: preprocess.widthPx,
     images: tensor.subarray(0, items.length * rowBytes),
   });
   const built = { bytes: header.length + body.length, images: items.length, refused: refused.length };
-  if (built.bytes <= (request.inlineUpToBytes ?? 0))
-    return { ...built, inline: Buffer.concat([header, body]) };
-  await ports.works.put(packKey(id), [header, body]);
-  return built;
+  if (built.bytes <= (request.inlineUpToBytes ?? 0)) {
+    const inline = Buffer.concat([header, body]);
+    return { ...built, inline, usage: { inHeader: usage, after: tally.take() } };
+  }
+  await tally.run(() => ports.works.put(packKey(id), [header, body]));
+  return { ...built, usage: { inHeader: usage, after: tally.take() } };
 }
 
 async function getOrRefuse(

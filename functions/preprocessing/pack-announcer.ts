@@ -3,10 +3,11 @@ import { packKey } from '#core/job-layout.ts';
 import type { PackMessage } from '#core/messages.ts';
 import type { MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
+import type { UsageRecord } from '#core/usage.ts';
 import type { BuiltPack } from './build-pack.ts';
 
-/** A message's own words around a pack: names, origin, JSON. */
-const ENVELOPE_BYTES = 8 * 1024;
+/** A message's own words around a pack: names, origin, JSON, and some records of usage. */
+const ENVELOPE_BYTES = 24 * 1024;
 
 /** How many bytes a pack may have to travel inside a message of so many, as base64. */
 export function inlinePackBytes(messageBytes: number): number {
@@ -19,13 +20,14 @@ export async function announcePack(
   origin: PackMessage['origin'],
   built: BuiltPack,
   packs: MessageQueue,
+  usage: readonly UsageRecord[],
 ): Promise<void> {
   const { inline, bytes } = built;
   const pack =
     inline === undefined
       ? { bytes }
       : { inline: Buffer.from(inline.buffer, inline.byteOffset, inline.length).toString('base64') };
-  const message: PackMessage = { v: 1, type: 'pack', ...id, origin, pack };
+  const message: PackMessage = { v: 1, type: 'pack', ...id, origin, pack, usage: [...usage] };
   await packs.send([JSON.stringify(message)], { group: id.job });
 }
 

@@ -1,10 +1,12 @@
 import { decoderVersion, preprocessImage, thumbnailOf } from '#adapters/image/preprocess-image.ts';
+import { Tally } from '#adapters/meter.ts';
 import { openStore } from '#adapters/open-store.ts';
 import { serveTasks } from '#adapters/task-process.ts';
 import { messageOf, SluiceError, type SluiceErrorCode } from '#core/error.ts';
 import type { ImageLimits } from '#core/limits.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { StoreLocation } from '#core/store-location.ts';
+import type { Usage } from '#core/usage.ts';
 import { type BuiltPack, buildPack, type PackBuilderOptions, type PackRequest } from './build-pack.ts';
 
 /** What a decoding process needs to know before its first task. */
@@ -29,9 +31,9 @@ export type PackProcessResult =
    * system, of all threads of the process while it did the task.
    */
   | { kind: 'built'; pack: BuiltPack; tainted: boolean; cpuMs: number }
-  | { kind: 'stuck'; images: number[]; cpuMs: number }
-  | { kind: 'thumbnail'; jpeg: Uint8Array | null; tainted: boolean }
-  | { kind: 'failed'; code: SluiceErrorCode; message: string; retryable: boolean };
+  | { kind: 'stuck'; images: number[]; usage: Usage; cpuMs: number }
+  | { kind: 'thumbnail'; jpeg: Uint8Array | null; tainted: boolean; usage: Usage }
+  | { kind: 'failed'; code: SluiceErrorCode; message: string; retryable: boolean; usage: Usage };
 
 /** With this many decoders stuck the rest of the pack would crawl: better to start again without those images. */
 const MAX_STUCK = 2;
@@ -80,17 +82,19 @@ function cpuMs(): number {
 serveTasks<PackProcessSetup, PackProcessTask, PackProcessEvent, PackProcessResult>((setup) => {
   const opening = openStore(setup.works);
   return async (task, emit) => {
+    const tally = new Tally((task.kind === 'pack' ? task.request.stage : 'finalize') ?? 'preprocess');
     try {
       const works = await opening;
       return task.kind === 'pack'
-        ? await pack(task, setup, { source: await openStore(task.request.source), works }, emit)
-        : await thumbnail(task, setup, await openStore(task.source));
+        ? await pack(task, setup, { source: await openStore(task.request.source), works, tally }, emit)
+        : await thumbnail(task, setup, { source: await openStore(task.source), tally });
     } catch (error) {
       const known =
         error instanceof SluiceError
           ? error
           : new SluiceError('internal', messageOf(error), { cause: error });
-      return { kind: 'failed', code: known.code, message: known.message, retryable: known.retryable };
+      const { code, message, retryable } = known;
+      return { kind: 'failed', code, message, retryable, usage: tally.take() };
     }
   };
 });
@@ -98,7 +102,7 @@ serveTasks<PackProcessSetup, PackProcessTask, PackProcessEvent, PackProcessResul
 async function pack(
   task: PackProcessTask & { kind: 'pack' },
   setup: PackProcessSetup,
-  stores: { source: ObjectStore; works: ObjectStore },
+  ports: { source: ObjectStore; works: ObjectStore; tally: Tally },
   emit: (event: PackProcessEvent) => void,
 ): Promise<PackProcessResult> {
   const stuck: number[] = [];
@@ -111,7 +115,7 @@ async function pack(
       task.request,
       options,
       {
-        ...stores,
+        ...ports,
         decoderVersion: decoderVersion(),
         preprocess: (bytes, spec, row) => preprocessImage(bytes, spec, setup.limits, row),
       },
@@ -133,7 +137,8 @@ async function pack(
     const pack = measured ? { ...built, imageCpuMs: meter.imagesMs(cpuMs) } : built;
     return { kind: 'built', pack, tainted: stuck.length > 0, cpuMs };
   } catch (error) {
-    if (error instanceof TooManyStuck) return { kind: 'stuck', images: stuck, cpuMs: meter.totalMs() };
+    if (error instanceof TooManyStuck)
+      return { kind: 'stuck', images: stuck, usage: ports.tally.take(), cpuMs: meter.totalMs() };
     throw error;
   }
 }
@@ -141,10 +146,11 @@ async function pack(
 async function thumbnail(
   task: PackProcessTask & { kind: 'thumbnail' },
   setup: PackProcessSetup,
-  source: ObjectStore,
+  { source, tally }: { source: ObjectStore; tally: Tally },
 ): Promise<PackProcessResult> {
-  const { body } = await source.get(task.key, { maxBytes: setup.limits.maxImageBytes });
+  const { body } = await tally.run(() => source.get(task.key, { maxBytes: setup.limits.maxImageBytes }));
   const outcome = await thumbnailOf(body, setup.limits, task.maxSidePx);
-  if (outcome.ok) return { kind: 'thumbnail', jpeg: outcome.jpeg, tainted: false };
-  return { kind: 'thumbnail', jpeg: null, tainted: outcome.refusal.code === 'timed-out' };
+  const usage = tally.take();
+  if (outcome.ok) return { kind: 'thumbnail', jpeg: outcome.jpeg, tainted: false, usage };
+  return { kind: 'thumbnail', jpeg: null, tainted: outcome.refusal.code === 'timed-out', usage };
 }

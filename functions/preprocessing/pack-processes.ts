@@ -1,4 +1,5 @@
 import PQueue from 'p-queue';
+import { countUsage, inCallersTally, oweWaste } from '#adapters/meter.ts';
 import { entryFile } from '#adapters/runtime.ts';
 import { TaskProcess } from '#adapters/task-process.ts';
 import { SluiceError } from '#core/error.ts';
@@ -48,10 +49,12 @@ export class PackProcesses implements AsyncDisposable {
 
   /** Builds one pack. @throws SluiceError when a store fails; never because of an image. */
   async build(request: PackRequest, signal?: AbortSignal): Promise<BuiltPack> {
-    return this.#queue.add(() => {
-      signal?.throwIfAborted();
-      return this.#build(request);
-    });
+    return this.#queue.add(
+      inCallersTally(() => {
+        signal?.throwIfAborted();
+        return this.#build(request);
+      }),
+    );
   }
 
   /**
@@ -64,15 +67,18 @@ export class PackProcesses implements AsyncDisposable {
 
   /** A small JPEG of one image, or `undefined` where it cannot be decoded. */
   async thumbnail(source: StoreLocation, key: string, maxSidePx: number): Promise<Uint8Array | undefined> {
-    return this.#queue.add(async () => {
-      try {
-        const result = await this.#run({ kind: 'thumbnail', source, key, maxSidePx });
-        return result.kind === 'thumbnail' ? (result.jpeg ?? undefined) : undefined;
-      } catch {
-        // The image was audited; that its picture cannot be shown now is no reason to fail the report.
-        return undefined;
-      }
-    });
+    return this.#queue.add(
+      inCallersTally(async () => {
+        try {
+          const result = await this.#run({ kind: 'thumbnail', source, key, maxSidePx });
+          if (result.kind === 'thumbnail' || result.kind === 'failed') countUsage(result.usage);
+          return result.kind === 'thumbnail' ? (result.jpeg ?? undefined) : undefined;
+        } catch {
+          // The image was audited; that its picture cannot be shown now is no reason to fail the report.
+          return undefined;
+        }
+      }),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -99,12 +105,14 @@ export class PackProcesses implements AsyncDisposable {
         announceImages = true;
       } else if (result.kind === 'stuck') {
         this.#cpuMs += result.cpuMs;
+        oweWaste(request.stage ?? 'preprocess', result.usage);
         for (const image of result.images) refused[image] = timedOut(this.#setup.limits.maxSecondsPerImage);
       } else if (result.kind === 'built') {
         this.#cpuMs += result.cpuMs;
         this.#images += result.pack.images + result.pack.refused;
         return result.pack;
       } else {
+        if (result.kind === 'failed') countUsage(result.usage);
         throw failureOf(result);
       }
     }

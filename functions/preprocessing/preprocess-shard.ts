@@ -1,4 +1,5 @@
 import PQueue from 'p-queue';
+import { inCallersTally, type Tally, tallied } from '#adapters/meter.ts';
 import { packKey, partKey, type RangeId, rangesIn, refsOfRange } from '#core/job-layout.ts';
 import type { PackMessage, ShardMessage } from '#core/messages.ts';
 import { type Plan, packOfRange } from '#core/plan.ts';
@@ -60,13 +61,15 @@ export async function preprocessShard(
     (options.timeLeftMs?.() ?? Number.POSITIVE_INFINITY) <
     Math.max(MIN_TIME_FOR_RANGE_MS, longestMs * TIME_SAFETY);
 
-  const preprocessRange = async (range: RangeId): Promise<void> => {
+  const preprocessRange = async (range: RangeId, tally: Tally): Promise<void> => {
     const id = packOfRange(plan, range);
     if ((await ports.works.head(partKey(id))) !== undefined) return;
     // A pack that is asked for again was damaged or is gone; it must not be announced as it is.
     const remade = message.remakes > 0;
     if (remade) await ports.works.delete([packKey(id)]);
     let built = remade ? undefined : await storedPack(id, ports.works);
+    // Another try has made it: whatever this one costs comes on top.
+    const waste = built !== undefined || remade;
     using place = built === undefined && !timeIsShort() ? await ports.reserve(options.signal) : undefined;
     if (built === undefined) {
       if (place === undefined) {
@@ -84,6 +87,7 @@ export async function preprocessShard(
         },
         options.signal,
       );
+      if (built.usage !== undefined) tally.add(built.usage.after);
       longestMs = Math.max(longestMs, performance.now() - startedMs);
       ports.onPack?.(built);
     }
@@ -93,13 +97,21 @@ export async function preprocessShard(
       ...range,
       remakes: message.remakes,
     };
-    await announcePack(id, origin, built, ports.packs);
+    const usage = tally.seal({ waste, carried: built.usage?.inHeader ?? [] });
+    await announcePack(id, origin, built, ports.packs, usage);
+    tally.stored();
   };
 
   const ranges =
     message.ranges ?? Array.from({ length: rangesIn(refs.length, plan.packSize) }, (_, range) => range);
   const outcomes = await Promise.allSettled(
-    ranges.map((range) => queue.add(() => preprocessRange({ shard: message.shard, range }))),
+    ranges.map((range) =>
+      queue.add(
+        inCallersTally(() =>
+          tallied('preprocess', (tally) => preprocessRange({ shard: message.shard, range }, tally)),
+        ),
+      ),
+    ),
   );
   // All ranges have come to their end before the shard fails: nothing of it runs on unseen.
   const failure = outcomes.find((settled) => settled.status === 'rejected');

@@ -1,4 +1,5 @@
 import { serveTasks } from '#adapters/task-process.ts';
+import { noUsage } from '#core/usage.ts';
 import type {
   PackProcessEvent,
   PackProcessResult,
@@ -13,7 +14,7 @@ import type {
  */
 serveTasks<PackProcessSetup, PackProcessTask, PackProcessEvent, PackProcessResult>(
   () => async (task, emit) => {
-    if (task.kind !== 'pack') return { kind: 'thumbnail', jpeg: null, tainted: false };
+    if (task.kind !== 'pack') return { kind: 'thumbnail', jpeg: null, tainted: false, usage: noUsage() };
     const { refs, refused = {} } = task.request;
     const stuck: number[] = [];
     for (const [index, { key }] of refs.entries()) {
@@ -24,10 +25,16 @@ serveTasks<PackProcessSetup, PackProcessTask, PackProcessEvent, PackProcessResul
       await new Promise((resolve) => setTimeout(resolve, 5));
       if (key.includes('crash')) process.kill(process.pid, 'SIGKILL');
       if (key.includes('store'))
-        return { kind: 'failed', code: 'store-unavailable', message: 'no store', retryable: true };
+        return {
+          kind: 'failed',
+          code: 'store-unavailable',
+          message: 'no store',
+          retryable: true,
+          usage: noUsage(),
+        };
       if (key.includes('stuck')) stuck.push(index);
     }
-    if (stuck.length > 1) return { kind: 'stuck', images: stuck, cpuMs: 0 };
+    if (stuck.length > 1) return { kind: 'stuck', images: stuck, usage: noUsage(), cpuMs: 0 };
     const detail = Object.keys(refused).length;
     return {
       kind: 'built',

@@ -22,6 +22,7 @@ async function invoke(records: readonly SQSRecord[], leftMs = 60_000) {
   const buried: string[] = [];
   const handled: string[] = [];
   const handler = sqsHandler<string>({
+    stage: 'preprocess',
     queue: { maxDeliveries: 3, bury: async (body, reason) => void buried.push(`${body}: ${reason}`) },
     log: jsonLog({}, () => undefined),
     concurrency: 2,

@@ -1,0 +1,71 @@
+import { assumptionLines } from '#core/cost/assumptions.ts';
+import type { JobCost } from '#core/cost/job-cost.ts';
+import type { Prices } from '#core/cost/prices.ts';
+import { formatShare } from '#report/format.ts';
+import { formatUsd } from '#report/money.ts';
+
+/** The cost report for a person at a terminal. */
+export function costLines(cost: JobCost, prices: Prices): string {
+  const { usd, usdPerMillion, images, jobs } = cost;
+  const lines = [
+    '',
+    `${jobs.length === 1 ? jobs[0] : `${jobs.length} jobs`}${cost.isComplete ? '' : ' (not complete)'}: ` +
+      `${formatUsd(usd)} for ${images.toLocaleString('en-US')} images` +
+      (usdPerMillion === undefined ? '' : `, ${formatUsd(usdPerMillion)} a million`),
+    '',
+    'by stage',
+    ...cost.byStage.map((row) => line(row.stage, row.usd, usd)),
+    '',
+    'by resource',
+    ...cost.byResource.map((row) => line(row.resource, row.usd, usd)),
+    '',
+    `of it, for nothing: ${formatUsd(cost.usdWasted)} (${formatShare(cost.usdWasted, usd)})`,
+    ...cost.waste.map((row) => line(row.waste, row.usd, usd)),
+    ...(cost.batchFill === undefined ? [] : [`  batches were ${(cost.batchFill * 100).toFixed(1)} % full`]),
+    '',
+    'elsewhere, the same images',
+    ...cost.alternatives.map(
+      (other) =>
+        `  ${other.name.padEnd(36)} ${other.usd === undefined ? 'unknown'.padStart(12) : formatUsd(other.usd).padStart(12)}` +
+        `${other.usdPerMillion === undefined ? '' : `  ${formatUsd(other.usdPerMillion)} a million`}\n      ${other.how}`,
+    ),
+    '',
+    `assumed (--assume file.json, or flags), with the prices of ${prices.region}`,
+    ...assumptionLines(cost.assumptions).map(({ name, value }) => `  ${name.padEnd(24)} ${value}`),
+    '',
+    ...cost.notes.map((note) => `note: ${note}`),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+/** A month a line, and its jobs below it. */
+export function monthLines(
+  months: readonly { month: string; total: JobCost; jobs: readonly JobCost[] }[],
+): string {
+  const row = (name: string, { images, usd, usdWasted, usdPerMillion }: JobCost): string =>
+    `${name.padEnd(34)} ${images.toLocaleString('en-US').padStart(14)} ${formatUsd(usd).padStart(12)} ` +
+    `${formatUsd(usdWasted).padStart(12)} ${(usdPerMillion === undefined ? '' : formatUsd(usdPerMillion)).padStart(12)}`;
+  const head = `${'month'.padEnd(34)} ${'images'.padStart(14)} ${'dollars'.padStart(12)} ${'for nothing'.padStart(12)} ${'a million'.padStart(12)}`;
+  const lines = months.flatMap(({ month, total, jobs }) => [
+    row(month, total),
+    ...jobs.map((job) => row(`  ${job.jobs[0]}`, job)),
+  ]);
+  return `${[head, ...lines].join('\n')}\n`;
+}
+
+/** Item by item. */
+export function costCsv(cost: JobCost): string {
+  const rows = cost.items.map((item) =>
+    [item.stage, item.resource, item.waste ?? '', item.quantity, item.unit, item.usd].map(cell).join(','),
+  );
+  return `${['stage,resource,waste,quantity,unit,usd', ...rows].join('\r\n')}\r\n`;
+}
+
+function cell(value: string | number): string {
+  const text = String(value);
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+function line(name: string, usd: number, whole: number): string {
+  return `  ${name.padEnd(36)} ${formatUsd(usd).padStart(12)}  ${formatShare(usd, whole).padStart(7)}`;
+}

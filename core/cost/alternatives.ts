@@ -1,0 +1,104 @@
+import type { Usage } from '#core/usage.ts';
+import type { CostAssumptions } from './assumptions.ts';
+import { tieredUsd } from './bill.ts';
+import { instanceHourUsd, type Prices } from './prices.ts';
+
+/** What the same images would cost elsewhere. */
+export interface Alternative {
+  readonly name: string;
+  /** `undefined` where it cannot be reckoned; `how` says why. */
+  readonly usd: number | undefined;
+  readonly usdPerMillion: number | undefined;
+  /** How the figure came about. */
+  readonly how: string;
+}
+
+const HOUR_MS = 3_600_000;
+
+/**
+ * @param total what all stages have consumed, `worked` the workers alone: from these come the milliseconds of decoding and
+ * of the model that an image takes.
+ */
+export function alternativesOf(
+  total: Usage,
+  worked: Usage,
+  images: number,
+  assumptions: CostAssumptions,
+  prices: Prices,
+): Alternative[] {
+  const decoded = total.counts['packs'] === undefined ? 0 : decodedImages(total, worked);
+  const cpuMs = decoded > 0 ? ((total.ms['cpu'] ?? 0) / decoded) * assumptions.decodingFactor : undefined;
+  const inferred = worked.counts['images'] ?? 0;
+  const modelMs = inferred > 0 ? (worked.ms['run'] ?? 0) / inferred : undefined;
+  const decodeMs = cpuMs === undefined ? undefined : cpuMs / assumptions.decodingVcpus;
+  const perImage = (name: string, ms: number | undefined, hourUsd: number, how: string): Alternative => {
+    if (ms === undefined || images === 0) {
+      return { name, usd: undefined, usdPerMillion: undefined, how: 'nothing was metered to reckon it from' };
+    }
+    const usd = ((ms * images) / HOUR_MS) * hourUsd;
+    return { name, usd, usdPerMillion: (usd / images) * 1e6, how };
+  };
+  return [
+    rekognition(images, assumptions, prices),
+    sageMaker(decodeMs, assumptions, prices, perImage),
+    perImage(
+      `${assumptions.instanceType} that decodes for itself`,
+      decodeMs === undefined || modelMs === undefined ? undefined : Math.max(decodeMs, modelMs),
+      assumptions.market === 'spot' && assumptions.spotHourUsd !== undefined
+        ? assumptions.spotHourUsd
+        : instanceHourUsd(prices, assumptions.instanceType, assumptions.market),
+      `${assumptions.market}; the slower of decoding (${ms(decodeMs)} an image on ${assumptions.decodingVcpus} vCPUs) and ` +
+        `the model (${ms(modelMs)}), both as metered, each hidden behind the other; requests left out`,
+    ),
+  ];
+}
+
+function rekognition(
+  images: number,
+  { rekognitionImagesBefore: before }: CostAssumptions,
+  { alternatives, region }: Prices,
+): Alternative {
+  const name = 'Rekognition image moderation';
+  const tiers = alternatives.rekognitionModeration;
+  if (tiers === undefined || images === 0) {
+    const how = tiers === undefined ? `the price file of ${region} has no price for it` : 'no images yet';
+    return { name, usd: undefined, usdPerMillion: undefined, how };
+  }
+  const usd = tieredUsd(tiers, before + images) - tieredUsd(tiers, before);
+  const how = `tiered price for ${count(images)} images after ${count(before)} of the month`;
+  return { name, usd, usdPerMillion: (usd / images) * 1e6, how };
+}
+
+function sageMaker(
+  decodeMs: number | undefined,
+  { sageMakerInstance, sageMakerRequestMs }: CostAssumptions,
+  { alternatives, region }: Prices,
+  perImage: (name: string, ms: number | undefined, hourUsd: number, how: string) => Alternative,
+): Alternative {
+  const name = 'SageMaker Batch Transform';
+  const price = alternatives.sageMaker[sageMakerInstance];
+  if (price === undefined) {
+    const how = `the price file of ${region} has no price for ${sageMakerInstance}`;
+    return { name, usd: undefined, usdPerMillion: undefined, how };
+  }
+  return perImage(
+    name,
+    decodeMs === undefined ? undefined : Math.max(decodeMs, sageMakerRequestMs),
+    price.usd,
+    `${sageMakerInstance} at $${price.usd} an hour, one request an image: the slower of decoding (${ms(decodeMs)}) and ` +
+      `a request (${sageMakerRequestMs} ms, assumed)`,
+  );
+}
+
+/** The workers count the images that their batches held; the rest of the count is that of decoding. */
+function decodedImages(total: Usage, worked: Usage): number {
+  return (total.counts['images'] ?? 0) - (worked.counts['images'] ?? 0) + (total.counts['refused'] ?? 0);
+}
+
+function ms(value: number | undefined): string {
+  return value === undefined ? 'unknown' : `${value.toFixed(1)} ms`;
+}
+
+function count(n: number): string {
+  return n.toLocaleString('en-US');
+}

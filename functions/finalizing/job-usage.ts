@@ -1,0 +1,143 @@
+import { usageOfPart } from '#adapters/parquet-audit.ts';
+import { Completion } from '#core/completion.ts';
+import type { MeteredJob } from '#core/cost/job-cost.ts';
+import { messageOf, SluiceError } from '#core/error.ts';
+import { completionKey, dispatchKey, partKey } from '#core/job-layout.ts';
+import { expectedRanges } from '#core/plan.ts';
+import type { ObjectStore } from '#core/ports/object-store.ts';
+import { UsageSum } from '#core/usage.ts';
+import { ahead } from '../ahead.ts';
+import { readJson } from '../json-object.ts';
+import { Dispatch } from '../planning/dispatch-shards.ts';
+import { readPlan } from '../planning/read-plan.ts';
+import { GivenUp } from './dead-letters.ts';
+import { partKeys } from './job-state.ts';
+
+const PARTS_AHEAD = 16;
+const MAX_DAMAGED_NAMED = 3;
+const JOBS_PREFIX = 'jobs/';
+const COMPLETION = completionKey('');
+
+/**
+ * What a job has consumed so far. A complete job says so itself; of any other, the plan and each part are asked.
+ *
+ * @param stage whose parts a job without a plan has: a day of the live lane that is not over.
+ * @throws SluiceError `job-conflict` where there is no such job, or it is not planned yet.
+ */
+export async function meteredJob(job: string, works: ObjectStore, stage?: string): Promise<MeteredJob> {
+  const completion = await readJson(works, completionKey(job), Completion);
+  if (completion?.usage !== undefined) return completeJobUsage(completion);
+  const plan = await readPlan(job, works);
+  if (plan === undefined && stage !== undefined) {
+    const live = await meteredLiveDay(job, stage, works);
+    if (live !== undefined) return live;
+  }
+  if (plan === undefined) {
+    throw new SluiceError(
+      'job-conflict',
+      `there is no job "${job}", or it is not planned yet: see "sluice status ${job}"`,
+    );
+  }
+  const present = await partKeys(job, plan.stage.name, works);
+  const ranges = [...expectedRanges(plan)].filter(({ pack }) => present.has(partKey(pack)));
+  const images = ranges.reduce((all, { refs }) => all + refs, 0);
+  const { sum, damaged } = await sumOfParts(
+    ranges.map(({ pack }) => partKey(pack)),
+    works,
+  );
+  const dispatch = await readJson(works, dispatchKey(job), Dispatch);
+  const given = await GivenUp.of(job, works);
+  for (const records of [plan.usage, dispatch?.usage, given.usage]) sum.add(records ?? []);
+  const usage = sum.finish();
+  const notes = [
+    ...silentNotes(job, usage.silentParts, usage.parts),
+    ...damagedNotes(job, damaged, ranges.length),
+  ];
+  if (completion === undefined) {
+    notes.push(
+      `${job} is not complete: ${images} of ${plan.images} images have their row, and only those are counted`,
+    );
+  }
+  return { job, isComplete: completion !== undefined, images, usage, notes };
+}
+
+/** Every part is an image. */
+async function meteredLiveDay(
+  job: string,
+  stage: string,
+  works: ObjectStore,
+): Promise<MeteredJob | undefined> {
+  const keys = [...(await partKeys(job, stage, works))];
+  if (keys.length === 0) return undefined;
+  const { sum, damaged } = await sumOfParts(keys, works);
+  const notes = [
+    ...damagedNotes(job, damaged, keys.length),
+    `${job} is not complete: the ${keys.length} images that have their row so far are counted`,
+  ];
+  return { job, isComplete: false, images: keys.length, usage: sum.finish(), notes };
+}
+
+async function sumOfParts(
+  keys: readonly string[],
+  works: ObjectStore,
+): Promise<{ sum: UsageSum; damaged: string[] }> {
+  const sum = new UsageSum();
+  const damaged: string[] = [];
+  for await (const { item, result } of ahead(keys, PARTS_AHEAD, (key) => works.get(key))) {
+    try {
+      sum.addPart(usageOfPart(result.body));
+    } catch (error) {
+      damaged.push(`${item} (${messageOf(error)})`);
+    }
+  }
+  return { sum, damaged };
+}
+
+function damagedNotes(job: string, damaged: readonly string[], parts: number): string[] {
+  if (damaged.length === 0) return [];
+  const more = damaged.length > MAX_DAMAGED_NAMED ? ', …' : '';
+  return [
+    `${job}: ${damaged.length} of ${parts} parts are damaged, and what they cost is left out: ` +
+      `${damaged.slice(0, MAX_DAMAGED_NAMED).join(', ')}${more}; delete them, and they are made again`,
+  ];
+}
+
+/** The complete jobs since a time, the earliest first. */
+export async function meteredJobsSince(
+  since: Date,
+  works: ObjectStore,
+): Promise<{ completedAt: string; job: MeteredJob }[]> {
+  const jobs: { completedAt: string; job: MeteredJob }[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await works.list({ prefix: JOBS_PREFIX, ...(cursor !== undefined && { cursor }) });
+    for (const { key, modifiedAt } of page.objects) {
+      // A proof is written when its job is complete: an older one need not be read.
+      if (!key.endsWith(COMPLETION.slice(JOBS_PREFIX.length)) || (modifiedAt ?? since) < since) continue;
+      const completion = await readJson(works, key, Completion);
+      if (completion === undefined || new Date(completion.completedAt) < since) continue;
+      jobs.push({
+        completedAt: completion.completedAt,
+        job:
+          completion.usage === undefined
+            ? await meteredJob(completion.job, works)
+            : completeJobUsage(completion),
+      });
+    }
+    cursor = page.next;
+  } while (cursor !== undefined);
+  return jobs.sort((a, b) => a.completedAt.localeCompare(b.completedAt));
+}
+
+function completeJobUsage({ job, planned, carried, usage }: Completion): MeteredJob {
+  if (usage === undefined) throw new SluiceError('internal', `the proof of "${job}" has no usage`);
+  const notes = silentNotes(job, usage.silentParts, usage.parts);
+  return { job, isComplete: true, images: planned - carried, usage, notes };
+}
+
+function silentNotes(job: string, silent: number, parts: number): string[] {
+  if (silent === 0) return [];
+  return [
+    `${job}: ${silent} of ${parts} parts do not say what they took (written by an earlier version, or damaged): left out`,
+  ];
+}

@@ -1,0 +1,127 @@
+import { type Tally, tallied } from '#adapters/meter.ts';
+import { usageOfPart } from '#adapters/parquet-audit.ts';
+import { type Budget, feedingWithin } from '#core/budget.ts';
+import { jobCost } from '#core/cost/job-cost.ts';
+import { dispatchKey, partKey } from '#core/job-layout.ts';
+import { expectedRanges, type Plan } from '#core/plan.ts';
+import type { ObjectStore } from '#core/ports/object-store.ts';
+import { RowSet } from '#core/row-set.ts';
+import { type StageUsage, type UsageRecord, UsageSum } from '#core/usage.ts';
+import { ahead } from '../ahead.ts';
+import { GivenUp } from '../finalizing/dead-letters.ts';
+import { partKeys } from '../finalizing/job-state.ts';
+import { readJson, writeJson } from '../json-object.ts';
+import { Dispatch, type DispatchPorts, sendShards } from './dispatch-shards.ts';
+
+const PARTS_AHEAD = 16;
+
+export interface FeedOptions {
+  /** How long it is until the next look. */
+  readonly everyMs: number;
+  readonly now?: () => number;
+}
+
+/**
+ * Sends as many of a plan's shards as its budget has room for: what the finished images have cost, and what those under
+ * way will cost at that rate, stay within it. Each part is read once, over all looks.
+ *
+ * @returns `done` when all shards are sent, `again` where another look is due, `held` where only another budget helps,
+ * `watched` where another one looks already.
+ */
+export function feedWithinBudget(
+  plan: Plan,
+  budget: Budget,
+  ports: DispatchPorts,
+  options: FeedOptions,
+): Promise<'done' | 'again' | 'held' | 'watched'> {
+  return tallied('plan', (tally) => feed(plan, budget, ports, options, tally));
+}
+
+async function feed(
+  plan: Plan,
+  budget: Budget,
+  ports: DispatchPorts,
+  { everyMs, now = Date.now }: FeedOptions,
+  tally: Tally,
+): Promise<'done' | 'again' | 'held' | 'watched'> {
+  const { works } = ports;
+  const { job } = plan;
+  const known: Dispatch = (await readJson(works, dispatchKey(job), Dispatch)) ?? { sent: 0 };
+  if (known.sent === plan.shards.length) return 'done';
+  const last = known.feeding;
+  // A message may come twice: two that look in turn must not become four.
+  if (last !== undefined && !last.isHeld && now() - Date.parse(last.lookedAt) < everyMs / 2) return 'watched';
+
+  const metered = await meteredSoFar(plan, known, works);
+  const cost = jobCost(
+    [{ job, isComplete: false, images: metered.done, usage: metered.usage, notes: [] }],
+    budget.assumptions,
+    budget.prices,
+  );
+  const perImageUsd = cost.byStage
+    .filter(({ stage }) => stage === 'preprocess' || stage === 'worker')
+    .reduce((sum, { usd }) => sum + usd, 0);
+  const { shards, committedUsd, isHeld } = feedingWithin(budget, {
+    shards: plan.shards,
+    sent: known.sent,
+    done: metered.done,
+    underWay: metered.underWay,
+    meteredUsd: cost.usd,
+    perImageUsd,
+  });
+  const sent = known.sent + shards;
+  await sendShards(plan, known.sent, sent, ports.shards);
+  await writeJson(works, dispatchKey(job), {
+    sent,
+    usage: tally.seal({ carried: known.usage ?? [] }),
+    feeding: {
+      lookedAt: new Date(now()).toISOString(),
+      seen: Buffer.from(metered.seen.bytes).toString('base64'),
+      stages: metered.ofParts,
+      budgetUsd: budget.usd,
+      meteredUsd: cost.usd,
+      committedUsd,
+      isHeld,
+    },
+  } satisfies Dispatch);
+  tally.stored();
+  if (sent === plan.shards.length) return 'done';
+  return isHeld ? 'held' : 'again';
+}
+
+/** What plan and parts say, and how many images of the shards that were sent are done or on their way. */
+async function meteredSoFar(plan: Plan, known: Dispatch, works: ObjectStore) {
+  const ranges = [...expectedRanges(plan)];
+  const before = known.feeding && Uint8Array.from(Buffer.from(known.feeding.seen, 'base64'));
+  const seen = new RowSet(ranges.length, before);
+  const ofParts = new UsageSum(known.feeding?.stages);
+  const present = await partKeys(plan.job, plan.stage.name, works);
+  const fresh = [...ranges.entries()].filter(([i, { pack }]) => !seen.has(i) && present.has(partKey(pack)));
+  const parts = ahead(fresh, PARTS_AHEAD, ([, { pack }]) => works.get(partKey(pack)));
+  for await (const { item, result } of parts) {
+    seen.add(item[0]);
+    ofParts.addPart(usageIfReadable(result.body));
+  }
+  const givenUp = await GivenUp.of(plan.job, works);
+  const sentShards = new Set(plan.shards.slice(0, known.sent).map(({ shard }) => shard));
+  let done = 0;
+  let underWay = 0;
+  for (const [i, range] of ranges.entries()) {
+    if (seen.has(i)) done += range.refs;
+    else if (sentShards.has(range.shard) && givenUp.reasonOf(plan, range) === undefined)
+      underWay += range.refs;
+  }
+  const stages: StageUsage[] = ofParts.finish().stages;
+  const all = new UsageSum(stages);
+  for (const records of [plan.usage, known.usage]) all.add(records ?? []);
+  return { seen, ofParts: stages, usage: all.finish(), done, underWay };
+}
+
+/** A damaged part is a matter for whoever finalizes the job. */
+function usageIfReadable(part: Uint8Array): UsageRecord[] | undefined {
+  try {
+    return usageOfPart(part);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,159 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Completion } from '#core/completion.ts';
+import type { JobCost } from '#core/cost/job-cost.ts';
+import { completionKey, partPrefix, planKey } from '#core/job-layout.ts';
+import { Plan } from '#core/plan.ts';
+import { replayPolicy } from '#functions/finalizing/replay-policy.ts';
+import { liveJob } from '#functions/live/ingest-image.ts';
+import { forgetEarlierUsage } from '#test/support/earlier-usage.ts';
+import { RunningPipeline } from '#test/support/running-pipeline.ts';
+import { type CommandResult, sluice } from '#test/support/sluice-command.ts';
+import { temporaryFolder } from '#test/support/temporary-folder.ts';
+
+const IMAGES = 20;
+
+describe('sluice cost', () => {
+  let running: RunningPipeline;
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let pipelineFile: string;
+  beforeAll(async () => {
+    folder = await temporaryFolder();
+    running = await RunningPipeline.start({ config: { packSize: 5 } });
+    pipelineFile = join(folder.path, 'pipeline.json');
+    await writeFile(pipelineFile, JSON.stringify(running.pipeline.config));
+    const create = { width: 40, height: 40, channels: 3, background: '#a41' } as const;
+    const bytes = await sharp({ create }).jpeg().toBuffer();
+    for (let i = 0; i < IMAGES; i++) running.aws.objects.putObject(running.images, `in/${i}.jpg`, bytes);
+    running.startFunctions();
+    await running.startWorkerHere();
+    await running.submit('one');
+    await running.reached('one', 'complete');
+    await running.submit('two');
+    await running.reached('two', 'complete');
+  });
+  afterAll(async () => {
+    await running[Symbol.asyncDispose]();
+    await folder[Symbol.asyncDispose]();
+  });
+  const command = (...args: string[]): Promise<CommandResult> =>
+    sluice('cost', ...args, '--pipeline', pipelineFile).result;
+  const json = async (...args: string[]): Promise<JobCost> =>
+    JSON.parse((await command(...args, '--json')).stdout) as JobCost;
+
+  it('tells what a job came to, for a person, a program, a spreadsheet and a browser', async () => {
+    const csv = join(folder.path, 'items.csv');
+    const page = join(folder.path, 'cost.html');
+    const { exitCode, stdout, stderr } = await command('one', '--csv', csv, '--html', page);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    for (const part of ['by stage', 'by resource', 'idle GPU', 'Rekognition', 'a million', 'note: left out'])
+      expect(stdout).toContain(part);
+    const report = await json('one');
+    expect(report).toMatchObject({ jobs: ['one'], isComplete: true, images: IMAGES });
+    expect(report.usd).toBeGreaterThan(0);
+    for (const { stage, usd } of report.byStage.filter(({ stage }) => stage !== 'ingest'))
+      expect([stage, usd > 0]).toEqual([stage, true]);
+    const lines = (await readFile(csv, 'utf8')).trim().split('\r\n');
+    expect(lines).toHaveLength(report.items.length + 1);
+    const usd = lines.slice(1).reduce((sum, line) => sum + Number(line.split(',').at(-1)), 0);
+    expect(usd).toBeCloseTo(report.usd, 12);
+    expect(await readFile(page, 'utf8')).toContain('Cost of one');
+  });
+
+  it('reckons with what it is told, and shows it', async () => {
+    const file = join(folder.path, 'assumptions.json');
+    await writeFile(file, JSON.stringify({ volumeGb: 0, publicIpv4: false, market: 'on-demand' }));
+    const told = await json('one', '--assume', file, '--instance', 'g5.xlarge', '--memory', '1000');
+    expect(told.assumptions).toMatchObject({
+      instanceType: 'g5.xlarge',
+      market: 'on-demand',
+      volumeGb: 0,
+      memoryMb: { plan: 1000, preprocess: 1000 },
+    });
+    const workers = told.items.filter(({ resource }) => resource === 'GPU workers');
+    for (const { usd, quantity } of workers) expect(usd / quantity).toBeCloseTo(1.006, 9);
+  });
+
+  it('refuses what it cannot reckon with', async () => {
+    for (const [args, message] of [
+      [['none'], /there is no job "none", or it is not planned yet/],
+      [[], /expected the name of a job, or --since/],
+      [['--since', 'yesterday'], /--since expects a date such as/],
+      [['one', '--region', 'xx-north-1'], /prices of xx-north-1 .* there are prices of us-east-1/],
+      [['one', '--instance', 'p9.large'], /no price for "p9.large"/],
+      [['one', '--spot-price', 'cheap'], /spotHourUsd/],
+      [['one', '--assume', join(folder.path, 'nothing.json')], /no assumptions can be read from/],
+    ] as const) {
+      const { exitCode, stderr } = await command(...args);
+      expect(stderr).toMatch(message);
+      expect(exitCode).toBe(2);
+    }
+  });
+
+  it('adds up jobs by month', async () => {
+    const { stdout } = await command('--since', '2020-01-01', '--json');
+    const { months, all } = JSON.parse(stdout) as {
+      months: { month: string; total: JobCost; jobs: JobCost[] }[];
+      all: JobCost;
+    };
+    expect(months.flatMap(({ jobs }) => jobs.flatMap((job) => job.jobs))).toEqual(['one', 'two']);
+    expect(all.images).toBe(2 * IMAGES);
+    const sum = months.reduce((usd, { total }) => usd + total.usd, 0);
+    expect(sum).toBeCloseTo(all.usd, 12);
+    expect((await command('--since', '2020-01-01')).stdout).toMatch(/ {2}one +20 /);
+    expect((await command('--since', '2999-01-01')).stdout).toMatch(/0 jobs: \$0\.00 for 0 images/);
+  });
+
+  it('asks the parts of a job that does not say so itself, and tells of those that are damaged', async () => {
+    const { works } = running.pipeline;
+    const before = await json('one');
+    const { usage, ...silent } = Completion.parse(
+      JSON.parse((await works.get(completionKey('one'))).body.toString()),
+    );
+    await works.put(completionKey('one'), Buffer.from(JSON.stringify(silent)));
+    const stageUsd = (cost: JobCost, stage: string) => cost.byStage.find((row) => row.stage === stage)?.usd;
+    const asked = await json('one');
+    // Here functions and workers are one process: the proof has what the worker owed after its last part.
+    for (const stage of ['preprocess', 'worker']) {
+      const whole = stageUsd(before, stage) ?? 0;
+      expect(stageUsd(asked, stage)).toBeLessThanOrEqual(whole * (1 + 1e-9));
+      expect(stageUsd(asked, stage)).toBeGreaterThan(whole / 2);
+    }
+    const [part] = (await works.list({ prefix: 'parts/one/' })).objects;
+    await works.put(part?.key ?? '', Buffer.from('no part'));
+    const { exitCode, stdout } = await command('one');
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/1 of 4 parts are damaged, and what they cost is left out: parts\/one\//);
+    await works.put(completionKey('one'), Buffer.from(JSON.stringify({ ...silent, usage })));
+  });
+
+  it('tells of a day of the live lane before it is over', async () => {
+    running.aws.notify(running.images, running.pipeline.config.queues.events);
+    const job = liveJob(new Date().toISOString());
+    const bytes = running.aws.objects.getObject(running.images, 'in/0.jpg').body;
+    running.aws.objects.putObject(running.images, 'live.jpg', bytes);
+    const prefix = partPrefix(job, 'quality');
+    while ((await running.pipeline.works.list({ prefix })).objects.length === 0) await sleep(50);
+    const cost = await json(job);
+    expect(cost).toMatchObject({ isComplete: false, images: 1 });
+    expect(cost.byStage.find(({ stage }) => stage === 'ingest')?.usd).toBeGreaterThan(0);
+    expect(cost.notes.join('\n')).toMatch(/is not complete: the 1 images that have their row so far/);
+  });
+
+  it('charges a replayed policy for itself alone', async () => {
+    const { works, config } = running.pipeline;
+    const { policy } = await running.pipeline.manifest();
+    const stricter = { ...policy, rules: policy.rules.slice(1) };
+    const options = { softwareVersion: 'test', tableFileBytes: config.tableFileBytes };
+    forgetEarlierUsage();
+    const { job } = await replayPolicy('two', stricter, options, works);
+    const plan = Plan.parse(JSON.parse((await works.get(planKey(job))).body.toString()));
+    expect(plan.usage).toEqual([]);
+    const replayed = await json(job);
+    const ran = replayed.items.filter(({ resource }) => resource === 'GPU workers');
+    expect(ran).toEqual([]);
+  });
+});

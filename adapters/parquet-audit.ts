@@ -15,7 +15,13 @@ const CREATED_BY = 'sluice';
  */
 export function encodePart(records: readonly AuditRecord[], scores: readonly string[]): Uint8Array {
   const present = new Set(records.flatMap((record) => Object.keys(record.scores)));
-  const table = new ParquetTable(auditColumns(scores.filter((score) => present.has(score))));
+  const follows = records.some((record) => record.parent !== undefined);
+  const table = new ParquetTable(
+    auditColumns(
+      scores.filter((score) => present.has(score)),
+      follows,
+    ),
+  );
   table.append(records);
   return table.finish();
 }
@@ -48,9 +54,9 @@ export class AuditParquetWriter {
   #rows = 0;
   #bytes = 0;
 
-  constructor(output: ObjectWriter, scores: readonly string[]) {
+  constructor(output: ObjectWriter, scores: readonly string[], cascade = false) {
     this.#output = output;
-    this.#table = new ParquetTable(auditColumns(scores));
+    this.#table = new ParquetTable(auditColumns(scores, cascade));
   }
 
   /** Bytes written so far: what is not a whole row group yet is not among them. */

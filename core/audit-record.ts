@@ -1,3 +1,4 @@
+import { parseRegion, type Region, regionText } from './image-ref.ts';
 import type { Verdict } from './policy.ts';
 import type { RefusalCode } from './refusal.ts';
 
@@ -23,6 +24,10 @@ export interface ImageFacts {
   readonly key: string;
   readonly etag: string;
   readonly bytes: number;
+  /** Of a following stage's row: the piece of the picture that it is about, where it is not the whole. */
+  readonly region?: Region | undefined;
+  /** Of a following stage's row: the name of the row that it comes from. */
+  readonly parent?: string | undefined;
   readonly widthPx: number | null;
   readonly heightPx: number | null;
   readonly format: string | null;
@@ -68,10 +73,17 @@ export interface AuditColumn {
 /**
  * The columns of `audit.parquet`, in order; a score `x` of the model is the column `score_x`.
  * A reader may rely on names and types; new columns are added at the end of their group.
+ *
+ * @param cascade with the columns that only the rows of following stages fill.
  */
-export function auditColumns(scores: readonly string[]): AuditColumn[] {
+export function auditColumns(scores: readonly string[], cascade = false): AuditColumn[] {
+  const following = [
+    text('region', (r) => (r.region === undefined ? null : regionText(r.region)), true),
+    text('parent_key', (r) => r.parent ?? null, true),
+  ];
   return [
     text('key', (r) => r.key),
+    ...(cascade ? following : []),
     text('state', (r) => r.state),
     text('verdict', (r) => r.verdict, true),
     { name: 'checks', type: 'string-list', nullable: false, read: (r) => r.checks },
@@ -120,8 +132,12 @@ export function recordFromRow(
     const value = row[name];
     return value === null || value === undefined ? null : Number(value);
   };
+  const region = textOrNull('region');
+  const parent = textOrNull('parent_key');
   return {
     key: required('key'),
+    ...(region !== null && { region: parseRegion(region) }),
+    ...(parent !== null && { parent }),
     state: required('state') as ImageState,
     verdict: textOrNull('verdict') as Verdict | null,
     checks: (row['checks'] as string[] | null) ?? [],

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { sha256Hex } from './canonical-json.ts';
+import { StageTotals } from './summary.ts';
 
 const Count = z.int().min(0);
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
@@ -29,7 +30,9 @@ export const Completion = z.strictObject({
   audited: Count,
   unreadable: Count,
   failed: Count,
-  /** Parts in plan order; see {@link PartsDigest}. */
+  /** Only of a cascade; its rows follow on those of the images, stage by stage. */
+  stages: z.array(StageTotals).optional(),
+  /** Parts in plan order, stage by stage; see {@link PartsDigest}. */
   parts: z.strictObject({ count: Count, digest: Sha256 }),
   tables: z.array(TableFile),
 });

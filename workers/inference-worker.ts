@@ -1,6 +1,7 @@
 import PQueue from 'p-queue';
 import { encodePart } from '#adapters/parquet-audit.ts';
 import type { AuditRecord } from '#core/audit-record.ts';
+import type { ImageResult } from '#core/decode/read-outputs.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
 import { packKey, partKey, quarantineKey } from '#core/job-layout.ts';
 import type { PackMessage } from '#core/messages.ts';
@@ -13,7 +14,9 @@ import type { MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { preprocessHash } from '#core/preprocess-spec.ts';
 import { FeedMeter } from './feed-meter.ts';
-import { inferByHalves, inferPacks, type Scores, sliceOf } from './infer-packs.ts';
+import { type FollowingStages, writeFollowUps } from './follow-ups.ts';
+import type { HeldModel } from './held-models.ts';
+import { inferByHalves, inferPacks, sliceOf } from './infer-packs.ts';
 import { type BatchOptions, LaneBatches } from './lane-batches.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import { checkModelFits } from './model-batch.ts';
@@ -22,7 +25,10 @@ import { type LoadedPack, PackLane } from './pack-lane.ts';
 import { RecycledMemory } from './recycled-memory.ts';
 
 export interface InferenceWorkerOptions extends BatchOptions {
+  /** Of the first stage, or the only one. */
   readonly manifest: ModelManifest;
+  /** What the first stage is called; left out, as its model. */
+  readonly stage?: string;
   readonly softwareVersion: string;
   /** Packs of one lane that are loading or loaded while others are inferred. */
   readonly prefetchPacks: number;
@@ -33,11 +39,16 @@ export interface InferenceWorkerPorts {
   /** Packs that somebody waits for; they go first. */
   readonly live?: MessageQueue;
   readonly bulk: MessageQueue;
+  /** Of the first stage, or the only one. */
   readonly engine: Engine;
+  /** The models of the other stages of a cascade. */
+  readonly following?: readonly HeldModel[];
+  /** What a part comes to for other stages; left out, every stage is the last one. */
+  readonly followUps?: FollowingStages;
   /** Reads packs on other threads; left out, they are read on this one. */
   fetchThreads?(memory: RecycledMemory): PackFiles & AsyncDisposable;
-  /** The policy that a job's images are judged by. */
-  policyOf(job: string): Promise<Policy>;
+  /** The policy that a job's images are judged by at a stage. */
+  policyOf(job: string, stage: string): Promise<Policy>;
   /** Asks for a pack again that is gone or damaged. */
   remake?(message: PackMessage): Promise<void>;
   /** Does what is to be done about the verdicts of a part that is written; must bear being repeated. */
@@ -52,6 +63,8 @@ export interface InferenceWorkerPorts {
 const COMMITS_IN_FLIGHT = 16;
 const MAX_REMAKES = 3;
 
+type Result = ImageResult | EngineFault;
+
 /**
  * The GPU stage: packs in, parts out. Three steps overlap: load the next packs, run the model on the present
  * ones, commit the last ones.
@@ -59,7 +72,8 @@ const MAX_REMAKES = 3;
  * Each lane has a loop of its own, and the engine takes their batches in turn: a live image waits for one step of the
  * engine and not for a whole batch of a backfill, and however much is live, every other turn is the backfill's.
  *
- * The life of a delivery: received → loaded → inferred → part written → actions run → acknowledged → pack deleted.
+ * The life of a delivery: received → loaded → inferred → follow-ups written → part written → follow-ups sent → actions run →
+ * acknowledged → pack deleted.
  * A crash at any point repeats work and loses nothing, because the part's key follows from the pack's id and its rows
  * from the pack. The first part that is written under a key stays: what comes later says the same.
  */
@@ -68,15 +82,17 @@ export class InferenceWorker {
   readonly meter = new FeedMeter();
   readonly #options: InferenceWorkerOptions;
   readonly #ports: InferenceWorkerPorts;
-  readonly #scores: readonly string[];
+  readonly #models: ReadonlyMap<string, HeldModel>;
   readonly #memory = new RecycledMemory();
 
   /** @throws SluiceError `model-invalid` where the manifest does not fit the engine's model. */
   constructor(options: InferenceWorkerOptions, ports: InferenceWorkerPorts) {
-    checkModelFits(options.manifest, ports.engine);
+    const { manifest, stage = manifest.name } = options;
+    const models = [{ stage, manifest, engine: ports.engine }, ...(ports.following ?? [])];
+    for (const model of models) checkModelFits(model.manifest, model.engine);
+    this.#models = new Map(models.map((model) => [model.stage, model]));
     this.#options = options;
     this.#ports = ports;
-    this.#scores = scoreNames(options.manifest);
   }
 
   /**
@@ -105,7 +121,10 @@ export class InferenceWorker {
   async #work(lane: PackLane, halt: AbortSignal, onEngineDied: (error: unknown) => void): Promise<void> {
     const batches = new LaneBatches(lane, this.#options, this.meter);
     const commits = new PQueue({ concurrency: COMMITS_IN_FLIGHT });
-    const runs = Array.from({ length: this.#ports.engine.runsInFlight ?? 1 }, (_, i) => `${lane.name} ${i}`);
+    const runsInFlight = Math.max(
+      ...[...this.#models.values()].map(({ engine }) => engine.runsInFlight ?? 1),
+    );
+    const runs = Array.from({ length: runsInFlight }, (_, i) => `${lane.name} ${i}`);
     await Promise.all(
       runs.map(async (run) => {
         for (let batch = await batches.next(); batch !== undefined; batch = await batches.next()) {
@@ -122,7 +141,7 @@ export class InferenceWorker {
           });
           this.meter.enter(run, 'commit');
           await commits.onSizeLessThan(COMMITS_IN_FLIGHT);
-          for (const { loaded, scores } of done) void commits.add(() => this.#commit(loaded, scores));
+          for (const { loaded, results } of done) void commits.add(() => this.#commit(loaded, results));
           this.meter.enter(run, 'message');
         }
       }),
@@ -137,13 +156,13 @@ export class InferenceWorker {
 
   #lane(name: 'live' | 'bulk', packs: MessageQueue, files: PackFiles, keeper: LeaseKeeper): PackLane {
     const { works, remake, onFailedDelivery } = this.#ports;
-    const { manifest, prefetchPacks } = this.#options;
+    const { prefetchPacks } = this.#options;
+    const models = [...this.#models.values()];
     return new PackLane(
       {
         name,
         prefetchPacks,
-        stage: manifest.name,
-        preprocessHash: preprocessHash(manifest.preprocess),
+        stages: new Map(models.map(({ stage, manifest }) => [stage, preprocessHash(manifest.preprocess)])),
         maxRemakes: MAX_REMAKES,
       },
       {
@@ -159,11 +178,8 @@ export class InferenceWorker {
   }
 
   /** @throws SluiceError `engine-unavailable`, and nothing else: any other trouble is one pack's. */
-  async #infer(
-    batch: readonly LoadedPack[],
-  ): Promise<{ loaded: LoadedPack; scores: readonly (Scores | EngineFault)[] }[]> {
-    const { manifest } = this.#options;
-    const { engine } = this.#ports;
+  async #infer(batch: readonly LoadedPack[]): Promise<{ loaded: LoadedPack; results: readonly Result[] }[]> {
+    const { manifest, engine } = this.#modelOf((batch[0] as LoadedPack).message);
     const now = Date.now();
     this.#ports.onBatch?.({
       images: batch.reduce((sum, { pack }) => sum + pack.header.items.length, 0),
@@ -171,7 +187,7 @@ export class InferenceWorker {
       waitedMs: batch.map(({ lease }) => now - lease.sentAt.getTime()),
     });
     try {
-      const scores = await inferPacks(
+      const results = await inferPacks(
         batch.map(({ pack }) => pack),
         manifest,
         engine,
@@ -180,19 +196,19 @@ export class InferenceWorker {
       let from = 0;
       return batch.map((loaded) => {
         const to = from + loaded.pack.header.items.length;
-        const own = scores.slice(from, to);
+        const own = results.slice(from, to);
         from = to;
-        return { loaded, scores: own };
+        return { loaded, results: own };
       });
     } catch (error) {
       if (isDead(error)) throw error;
       // The engine took the tensors with it: each pack is loaded afresh and tried for itself.
-      const done: { loaded: LoadedPack; scores: readonly (Scores | EngineFault)[] }[] = [];
+      const done: { loaded: LoadedPack; results: readonly Result[] }[] = [];
       for (const loaded of batch) {
         const { lane, lease, message } = loaded;
         try {
-          const scores = await inferByHalves(() => lane.load(message), manifest, engine, this.#memory);
-          done.push({ loaded, scores });
+          const results = await inferByHalves(() => lane.load(message), manifest, engine, this.#memory);
+          done.push({ loaded, results });
         } catch (error) {
           if (isDead(error)) throw error;
           await lane.refuse(lease, message, error);
@@ -202,19 +218,28 @@ export class InferenceWorker {
     }
   }
 
-  /** The order is the design's: part, actions, acknowledgement, pack. */
-  async #commit(loaded: LoadedPack, scores: readonly (Scores | EngineFault)[]): Promise<void> {
+  /**
+   * The order is the design's: follow-ups, part, messages for the follow-ups, actions, acknowledgement, pack. Where a part
+   * is, its follow-ups are, so what is expected of the next stage follows from the parts of this one.
+   */
+  async #commit(loaded: LoadedPack, results: readonly Result[]): Promise<void> {
     const { lane, lease, message, pack } = loaded;
-    const { works, act } = this.#ports;
+    const { works, act, followUps } = this.#ports;
     try {
-      const records = await this.#recordsOf(message, pack.header, scores);
-      await this.#quarantine(loaded, scores);
-      const part = encodePart(records, this.#scores);
+      const records = await this.#recordsOf(message, pack.header, results);
+      await this.#quarantine(loaded, results);
+      const toSend =
+        followUps === undefined
+          ? []
+          : await writeFollowUps(message, pack.header, records, results, followUps, works);
+      const part = encodePart(records, scoreNames(this.#modelOf(message).manifest));
       const outcome = await works.put(partKey(message), part, { ifAbsent: true });
       // A part that exists on the first delivery was written by another delivery, which acts on it; on a later one
       // it may be ours, from a try that did not get further.
-      if (act !== undefined && (outcome === 'written' || lease.deliveryCount > 1))
-        await act(message, records);
+      if (outcome === 'written' || lease.deliveryCount > 1) {
+        for (const followUp of toSend) await followUps?.send(followUp);
+        await act?.(message, records);
+      }
       await lease.ack();
       lane.settle(lease);
       if (!('inline' in message.pack)) await works.delete([packKey(message)]);
@@ -229,10 +254,12 @@ export class InferenceWorker {
   async #recordsOf(
     message: PackMessage,
     header: PackHeader,
-    scores: readonly (Scores | EngineFault)[],
+    results: readonly Result[],
   ): Promise<AuditRecord[]> {
-    const { manifest, softwareVersion } = this.#options;
-    const policy = await this.#ports.policyOf(message.job);
+    const { softwareVersion } = this.#options;
+    const { manifest, engine } = this.#modelOf(message);
+    const policy = await this.#ports.policyOf(message.job, message.stage);
+    const scores = results.map((result) => (result instanceof EngineFault ? result : result.scores));
     return recordsOfPack(header, scores, policy, {
       job: message.job,
       stage: message.stage,
@@ -243,19 +270,24 @@ export class InferenceWorker {
       policyHash: policyHash(policy),
       softwareVersion,
       decoderVersion: header.decoderVersion,
-      provider: this.#ports.engine.provider,
+      provider: engine.provider,
     });
   }
 
+  /** The model of a pack that a lane has let through. */
+  #modelOf({ stage }: PackMessage): HeldModel {
+    return this.#models.get(stage) as HeldModel;
+  }
+
   /** Keeps the pixels of an image that the model failed on: whoever mends the model needs them. */
-  async #quarantine({ lane, message }: LoadedPack, scores: readonly unknown[]): Promise<void> {
-    if (!scores.some((score) => score instanceof EngineFault)) return;
+  async #quarantine({ lane, message }: LoadedPack, results: readonly Result[]): Promise<void> {
+    if (!results.some((result) => result instanceof EngineFault)) return;
     const pack = await lane.load(message).catch((error: unknown) => {
       if (error instanceof SluiceError && error.code === 'object-missing') return undefined;
       throw error;
     });
-    for (const [i, score] of scores.entries()) {
-      if (!(score instanceof EngineFault) || pack === undefined) continue;
+    for (const [i, result] of results.entries()) {
+      if (!(result instanceof EngineFault) || pack === undefined) continue;
       await this.#ports.works.put(quarantineKey(message, i), filePieces(sliceOf(pack, i, i + 1)));
     }
   }

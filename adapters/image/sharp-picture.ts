@@ -2,6 +2,7 @@ import sharp, { type Sharp, type SharpOptions } from 'sharp';
 import type { Size } from '#core/geometry.ts';
 import type { ImageFormat, ImageHeader } from '#core/image/image-header.ts';
 import { withoutNeedlessChunks } from '#core/image/inspect-png.ts';
+import type { Region } from '#core/image-ref.ts';
 import type { ImageLimits } from '#core/limits.ts';
 import type { PreprocessSpec } from '#core/preprocess-spec.ts';
 import { profiledTiff } from './profiled-tiff.ts';
@@ -35,8 +36,8 @@ interface ScaleSpec extends Pick<PreprocessSpec, 'fidelity' | 'color' | 'backgro
 /** A picture that sharp can scale: its upright size is known, its pixels are not decoded yet. */
 export interface OpenPicture {
   readonly upright: Size;
-  /** The whole picture as uint8 RGB `[heightPx, widthPx, 3]` of exactly this size. */
-  scaledTo(size: Size, spec: ScaleSpec): Promise<Buffer>;
+  /** The whole picture, or the whole of a region of it, as uint8 RGB `[heightPx, widthPx, 3]` of exactly this size. */
+  scaledTo(size: Size, spec: ScaleSpec, region?: Region): Promise<Buffer>;
   /** The same picture as a JPEG of at most this size. */
   thumbnail(maxSidePx: number): Promise<Buffer>;
 }
@@ -60,9 +61,9 @@ export async function openWithSharp(
     header.orientation === null ? await uprightSize(input, options) : turned(header, header.orientation);
   return {
     upright,
-    scaledTo: (size, spec) => {
+    scaledTo: (size, spec, region) => {
       const ignoreIcc = spec.color === 'ignore-profile';
-      const picture = sharp(input, { ...options, ignoreIcc }).autoOrient();
+      const picture = cut(sharp(input, { ...options, ignoreIcc }).autoOrient(), region);
       return header.isCmyk && ignoreIcc
         ? scaledNaiveCmyk(picture, size, spec)
         : scaledRgb(picture, size, spec);
@@ -85,10 +86,10 @@ export function openRaw(picture: RawPicture, colorProfile: Uint8Array | null): O
   };
   return {
     upright: { widthPx, heightPx },
-    scaledTo: async (size, spec) =>
+    scaledTo: async (size, spec, region) =>
       colorProfile === null || spec.color === 'ignore-profile'
-        ? scaledRgb(open(), size, spec)
-        : scaledRgb(await profiled(resized(open(), size, spec), colorProfile), size, spec),
+        ? scaledRgb(cut(open(), region), size, spec)
+        : scaledRgb(await profiled(resized(cut(open(), region), size, spec), colorProfile), size, spec),
     thumbnail: async (maxSidePx) => {
       const small = withinSide(open(), maxSidePx);
       return thumbnailOf(colorProfile === null ? small : await profiled(small, colorProfile), maxSidePx);
@@ -121,7 +122,14 @@ async function scaledNaiveCmyk(picture: Sharp, size: Size, spec: ScaleSpec): Pro
   return rgb;
 }
 
-/** Nothing is cut out here: sharp shrinks while it decodes only where it resizes the whole picture. */
+/** A region is cut out of the upright picture, before anything is scaled. */
+function cut(picture: Sharp, region: Region | undefined): Sharp {
+  if (region === undefined) return picture;
+  const { x, y, width, height } = region;
+  return picture.extract({ left: x, top: y, width, height });
+}
+
+/** No target is cut out here: sharp shrinks while it decodes only where it resizes the whole picture. */
 function resized(picture: Sharp, size: Size, spec: ScaleSpec): Sharp {
   return picture.resize(size.widthPx, size.heightPx, {
     fit: 'fill',

@@ -1,5 +1,5 @@
 import { AuditParquetWriter } from '#adapters/parquet-audit.ts';
-import { type AuditRecord, auditColumns } from '#core/audit-record.ts';
+import { type AuditColumn, type AuditRecord, auditColumns } from '#core/audit-record.ts';
 import { csvHeader, csvRow, jsonlRow } from '#core/audit-text.ts';
 import type { TableFile } from '#core/completion.ts';
 import type { ObjectStore, ObjectWriter } from '#core/ports/object-store.ts';
@@ -43,6 +43,8 @@ const TEXT_CHUNK_CHARS = 1 << 20;
 /**
  * Writes the table in Parquet, and in each of the text formats, while `produce` hands in the records. The files appear
  * together once it has come to its end; if it throws, none does.
+ *
+ * @param cascade with the columns of following stages.
  */
 export async function writeAudit(
   formats: readonly TextFormat[],
@@ -50,11 +52,14 @@ export async function writeAudit(
   results: ObjectStore,
   scores: readonly string[],
   produce: (write: (record: AuditRecord) => Promise<void>) => Promise<void>,
+  cascade = false,
 ): Promise<TableFile[]> {
-  const table = new TableOutput(layout, results, scores);
+  const table = new TableOutput(layout, results, scores, cascade);
   const outputs: AuditOutput[] = [table];
   try {
-    for (const format of formats) outputs.push(await openTextOutput(format, layout, results, scores));
+    for (const format of formats) {
+      outputs.push(await openTextOutput(format, layout, results, auditColumns(scores, cascade)));
+    }
     await produce(async (record) => {
       for (const output of outputs) await output.write(record);
     });
@@ -73,13 +78,15 @@ class TableOutput implements AuditOutput {
   readonly #layout: ResultLayout;
   readonly #results: ObjectStore;
   readonly #scores: readonly string[];
+  readonly #cascade: boolean;
   readonly #finished: AuditParquetWriter[] = [];
   #current: AuditParquetWriter | undefined;
 
-  constructor(layout: ResultLayout, results: ObjectStore, scores: readonly string[]) {
+  constructor(layout: ResultLayout, results: ObjectStore, scores: readonly string[], cascade: boolean) {
     this.#layout = layout;
     this.#results = results;
     this.#scores = scores;
+    this.#cascade = cascade;
   }
 
   async write(record: AuditRecord): Promise<void> {
@@ -104,7 +111,7 @@ class TableOutput implements AuditOutput {
 
   async #open(): Promise<AuditParquetWriter> {
     const output = await this.#results.createWriter(this.#layout.table(this.files.length));
-    this.#current = new AuditParquetWriter(output, this.#scores);
+    this.#current = new AuditParquetWriter(output, this.#scores, this.#cascade);
     return this.#current;
   }
 
@@ -122,10 +129,9 @@ async function openTextOutput(
   format: TextFormat,
   layout: ResultLayout,
   results: ObjectStore,
-  scores: readonly string[],
+  columns: readonly AuditColumn[],
 ): Promise<AuditOutput> {
   const output = await results.createWriter(layout.file(`audit.${format}`));
-  const columns = auditColumns(scores);
   return format === 'csv'
     ? new TextOutput(output, csvHeader(columns), (record) => csvRow(columns, record))
     : new TextOutput(output, '', (record) => jsonlRow(columns, record));

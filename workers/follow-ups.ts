@@ -1,12 +1,14 @@
+import { z } from 'zod';
 import type { AuditRecord } from '#core/audit-record.ts';
 import type { ImageResult } from '#core/decode/read-outputs.ts';
 import { followUpsOf } from '#core/follow-ups.ts';
-import { followUpsKey } from '#core/job-layout.ts';
+import { followUpsKey, planKey } from '#core/job-layout.ts';
 import type { FollowUpMessage, PackMessage } from '#core/messages.ts';
 import type { PackHeader } from '#core/pack.ts';
 import { EngineFault } from '#core/pack-records.ts';
-import { type FollowingStage, FollowUps } from '#core/plan.ts';
+import { type FollowingStage, FollowUps, followersOf, Plan } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
+import { PerJob } from './per-job.ts';
 
 /** The stages that follow on others, and the way to them. */
 export interface FollowingStages {
@@ -54,4 +56,19 @@ export async function writeFollowUps(
     messages.push({ v: 1, type: 'follow-up', job, stage: follower.name, parent, shard, remakes: 0 });
   }
   return messages;
+}
+
+/** Of a plan, what tells which stages follow on which. */
+const PlannedFollowing = z.object({ following: Plan.shape.following });
+
+/** The stages of a pipeline's jobs, as their plans have them. */
+export function plannedFollowing(
+  works: ObjectStore,
+  send: (message: FollowUpMessage) => Promise<void>,
+): FollowingStages {
+  const plans = new PerJob(async (job) => {
+    const { body } = await works.get(planKey(job));
+    return PlannedFollowing.parse(JSON.parse(body.toString('utf8')));
+  });
+  return { of: async (job, stage) => followersOf(await plans.of(job), stage), send };
 }

@@ -2,8 +2,8 @@ import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
 import type { JsonLog } from '#adapters/json-log.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import { ImageMessage, parseMessage } from '#core/messages.ts';
-import { plannedStage } from '#core/plan.ts';
 import { parseS3Event } from '#core/s3-event.ts';
+import { plannedStages } from '#core/stages.ts';
 import { ingestImage } from '../live/ingest-image.ts';
 import { inlinePackBytes } from '../preprocessing/pack-announcer.ts';
 import type { PackProcesses } from '../preprocessing/pack-processes.ts';
@@ -23,7 +23,7 @@ export async function ingestHandler(
   const { works, config } = pipeline;
   const queue = await pipeline.queue('events');
   const livePacks = await pipeline.queue('live');
-  const stage = plannedStage(await pipeline.manifest());
+  const { stage } = plannedStages(await pipeline.stages());
   const inlineUpToBytes = inlinePackBytes(config.inlineMessageBytes);
   return sqsHandler<ImageMessage>({
     queue,

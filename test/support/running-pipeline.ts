@@ -100,7 +100,9 @@ export class RunningPipeline implements AsyncDisposable {
   }
 
   /** A worker in this process: no start-up to wait for. @returns what stops it. */
-  async startWorkerHere(options: { engine?: Engine } = {}): Promise<() => Promise<void>> {
+  async startWorkerHere(
+    options: { engine?: Engine; engineOf?: (stage: string, engine: Engine) => Engine } = {},
+  ): Promise<() => Promise<void>> {
     const stop = new AbortController();
     const stages = await loadStages(this.pipeline.config, loadModel);
     const isCascade = this.pipeline.config.cascade !== undefined;
@@ -108,7 +110,12 @@ export class RunningPipeline implements AsyncDisposable {
     const done = runWorkerProcess(this.pipeline, {
       model: stages.first,
       engine: options.engine ?? models?.first.engine ?? (await this.engine()),
-      ...(models && { following: models.following }),
+      ...(models && {
+        following: models.following.map((model) => ({
+          ...model,
+          engine: options.engineOf?.(model.stage, model.engine) ?? model.engine,
+        })),
+      }),
       healthHost: '127.0.0.1',
       metadataEndpoint: 'http://127.0.0.1:9',
       metadataEveryMs: 60_000,

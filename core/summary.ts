@@ -41,7 +41,7 @@ export const Summary = z.strictObject({
   unreadable: Count,
   failed: Count,
   /** Only of a cascade: each stage with what it saw. The numbers above are those of the first one. */
-  stages: z.array(StageTotals).optional(),
+  stages: z.array(StageTotals.extend({ policyHash: z.string(), policy: Policy })).optional(),
   verdicts: z.strictObject({ pass: Count, review: Count, reject: Count, unreadable: Count }),
   /** Images that each check of the policy flagged. */
   checks: z.record(z.string(), Count),

@@ -8,6 +8,8 @@ import type { RefusalCode } from '#core/refusal.ts';
 export interface ReportData {
   readonly job: ReportJob;
   readonly totals: ReportTotals;
+  /** The stages of a cascade, or none. */
+  readonly stages?: readonly ReportStage[];
   readonly checks: readonly ReportCheck[];
   readonly flagged: readonly FlaggedSection[];
   readonly duplicates: {
@@ -39,6 +41,16 @@ export interface ReportJob {
   readonly finishedAt: string;
   readonly seconds: number;
   readonly imagesPerSecond: number;
+}
+
+/** What one stage of a cascade saw: planned = audited + unreadable + failed. */
+export interface ReportStage {
+  readonly stage: string;
+  readonly model: string;
+  readonly planned: number;
+  readonly audited: number;
+  readonly unreadable: number;
+  readonly failed: number;
 }
 
 /** planned = audited + unreadable + failed. */

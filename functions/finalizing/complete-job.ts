@@ -78,7 +78,9 @@ export async function completeJob(
     audited: summary.audited,
     unreadable: summary.unreadable,
     failed: summary.failed,
-    ...(summary.stages && { stages: summary.stages }),
+    ...(summary.stages && {
+      stages: summary.stages.map(({ policyHash: _hash, policy: _policy, ...totals }) => totals),
+    }),
     parts,
     tables,
   });

@@ -87,7 +87,10 @@ export async function finalizeJob(
   }
 
   const tally = new JobTally(plan, options.policy);
-  const collector = new ReportCollector(options.policy);
+  const collector = new ReportCollector(
+    options,
+    following.map(({ name }) => name),
+  );
   let made = { decoderVersion: '', provider: '' };
   const digest = new PartsDigest();
   const formats = [...new Set(options.formats)];
@@ -134,7 +137,12 @@ export async function finalizeJob(
     softwareVersion: options.softwareVersion,
     ...totals,
     carried: plan.carried?.count ?? 0,
-    ...(following.length > 0 && { stages }),
+    ...(following.length > 0 && {
+      stages: stages.map((of) => {
+        const policy = stagePolicy(options, of.stage);
+        return { ...of, policyHash: policyHash(policy), policy };
+      }),
+    }),
     verdicts: tally.verdicts,
     checks: tally.checks,
     refusals: tally.refusals,

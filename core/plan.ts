@@ -96,7 +96,7 @@ export const FollowUps = z.strictObject({
 export type FollowUps = z.infer<typeof FollowUps>;
 
 /** The pack of one range of the plan. */
-export function packOfRange(plan: Pick<Plan, 'job' | 'stage'>, range: RangeId): PackId {
+function packOfRange(plan: Pick<Plan, 'job' | 'stage'>, range: RangeId): PackId {
   return { job: plan.job, stage: plan.stage.name, name: rangeName(range) };
 }
 

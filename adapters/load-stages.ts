@@ -4,7 +4,7 @@ import { Cascade } from '#core/cascade.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
 import type { ModelManifest } from '#core/model-manifest.ts';
 import type { Policy } from '#core/policy.ts';
-import { type Stage, type Stages, singleStage, stageProblems } from '#core/stages.ts';
+import { type Stages, type StageWith, singleStage, stageProblems } from '#core/stages.ts';
 
 /**
  * The cascade that a file describes.
@@ -41,20 +41,28 @@ export async function loadStages<M extends { readonly manifest: ModelManifest }>
     readonly policy?: Policy | undefined;
   },
   load: (nameOrFolder: string) => Promise<M>,
-): Promise<Stages<Stage & M>> {
+): Promise<Stages<StageWith<M>>> {
   if (from.cascade === undefined) {
     const model = await load(from.model);
     const { name, policy } = model.manifest;
-    return singleStage({ ...model, name, policy: from.policy ?? policy });
+    return singleStage<StageWith<M>>({ ...model, name, policy: from.policy ?? policy });
   }
   const { verdict } = from.cascade;
   const policy = from.policy ?? from.cascade.policy;
-  const all: (Stage & M)[] = [];
-  for (const { name, model, from: source, policy: own } of from.cascade.stages) {
-    const loaded = await load(model);
-    all.push({ ...loaded, name, ...(source && { from: source }), policy: own ?? loaded.manifest.policy });
+  const all: StageWith<M>[] = [];
+  for (const { name, model, from: source, policy: own, shadow } of from.cascade.stages) {
+    const withPolicy = async (nameOrFolder: string) => {
+      const loaded = await load(nameOrFolder);
+      return { ...loaded, policy: own ?? loaded.manifest.policy };
+    };
+    all.push({
+      ...(await withPolicy(model)),
+      name,
+      ...(source && { from: source }),
+      ...(shadow !== undefined && { shadow: await withPolicy(shadow) }),
+    });
   }
-  const [first, ...following] = all as [Stage & M, ...(Stage & M)[]];
+  const [first, ...following] = all as [StageWith<M>, ...StageWith<M>[]];
   const stages = { first, following, combined: { verdict, ...(policy && { policy }) } };
   const problems = stageProblems(stages);
   if (problems.length === 0) return stages;

@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto';
 import { parquetReadObjects, type SchemaElement } from 'hyparquet';
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
-import { type AuditColumn, type AuditRecord, auditColumns, recordFromRow } from '#core/audit-record.ts';
+import {
+  type AuditColumn,
+  type AuditRecord,
+  auditColumns,
+  type ExtraColumns,
+  recordFromRow,
+} from '#core/audit-record.ts';
 import type { ObjectWriter } from '#core/ports/object-store.ts';
 
 /** Rows in one row group of the compacted table: large enough to compress, small enough to hold in memory. */
@@ -13,13 +19,21 @@ const CREATED_BY = 'sluice';
  * One part: the audit records of one pack as a Parquet file. Scores that none of them has get no column: of a thousand
  * classes, of which each image keeps the best few, most columns would be empty, and writing them would keep the GPU waiting.
  */
-export function encodePart(records: readonly AuditRecord[], scores: readonly string[]): Uint8Array {
+export function encodePart(
+  records: readonly AuditRecord[],
+  scores: readonly string[],
+  shadowScores: readonly string[] = [],
+): Uint8Array {
   const present = new Set(records.flatMap((record) => Object.keys(record.scores)));
+  const shadowed = new Set(records.flatMap((record) => Object.keys(record.shadow?.scores ?? {})));
   const follows = records.some((record) => record.parent !== undefined);
   const table = new ParquetTable(
     auditColumns(
       scores.filter((score) => present.has(score)),
-      follows,
+      {
+        following: follows,
+        shadowScores: shadowScores.filter((score) => shadowed.has(score)),
+      },
     ),
   );
   table.append(records);
@@ -27,10 +41,14 @@ export function encodePart(records: readonly AuditRecord[], scores: readonly str
 }
 
 /** The records of a part, in the order they were written. */
-export async function decodePart(file: Buffer, scores: readonly string[]): Promise<AuditRecord[]> {
+export async function decodePart(
+  file: Buffer,
+  scores: readonly string[],
+  shadowScores: readonly string[] = [],
+): Promise<AuditRecord[]> {
   const bytes = file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength) as ArrayBuffer;
   const rows = await parquetReadObjects({ file: bytes });
-  return rows.map((row) => recordFromRow(row, scores));
+  return rows.map((row) => recordFromRow(row, scores, shadowScores));
 }
 
 /** Some columns of a table, or all, row by row. */
@@ -54,9 +72,9 @@ export class AuditParquetWriter {
   #rows = 0;
   #bytes = 0;
 
-  constructor(output: ObjectWriter, scores: readonly string[], cascade = false) {
+  constructor(output: ObjectWriter, scores: readonly string[], extra: ExtraColumns = {}) {
     this.#output = output;
-    this.#table = new ParquetTable(auditColumns(scores, cascade));
+    this.#table = new ParquetTable(auditColumns(scores, extra));
   }
 
   /** Bytes written so far: what is not a whole row group yet is not among them. */

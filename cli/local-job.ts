@@ -9,7 +9,7 @@ import type { RunConfig } from '#core/config.ts';
 import type { Plan } from '#core/plan.ts';
 import type { Engine } from '#core/ports/engine.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
-import { type JobRules, rulesHash, rulesOf, type Stage, type Stages } from '#core/stages.ts';
+import { type JobRules, rulesHash, rulesOf, type Stages, type StageWith } from '#core/stages.ts';
 import type { StoreLocation } from '#core/store-location.ts';
 import { Summary } from '#core/summary.ts';
 import { FOLDER_LAYOUT } from '#functions/finalizing/audit-outputs.ts';
@@ -118,7 +118,7 @@ async function auditImages(
   { config, source }: LocalJobRequest,
   parts: {
     works: ObjectStore;
-    stages: Stages<Stage & LoadedModel>;
+    stages: Stages<StageWith<LoadedModel>>;
     rules: JobRules;
     decoders: PackProcesses;
   },
@@ -126,7 +126,7 @@ async function auditImages(
   stop: AbortSignal,
 ): Promise<{ finished: boolean; images: number; reasonOf: FinalizePorts['reasonOf'] }> {
   const { stages, rules } = parts;
-  await using models = await HeldModels.load(stages, (stage) => cpuEngine(stage, config));
+  await using models = await HeldModels.load(stages, (model) => cpuEngine(model, config));
   let images = 0;
   const result = await runLocalPipeline(
     {
@@ -143,6 +143,7 @@ async function auditImages(
       works: parts.works,
       processes: parts.decoders,
       engine: models.first.engine,
+      ...(models.first.shadow && { shadow: models.first.shadow }),
       following: models.following,
       onPart: (records) => {
         images += records.length;

@@ -47,6 +47,7 @@ export interface LocalPipelinePorts {
   readonly works: ObjectStore;
   readonly processes: PackProcesses;
   readonly engine: Engine;
+  readonly shadow?: HeldModel['shadow'];
   /** The models of the other stages of a cascade. */
   readonly following?: readonly HeldModel[];
   /** The rows of the first stage. */
@@ -115,6 +116,7 @@ export async function runLocalPipeline(
       works: ports.works,
       bulk: packs,
       engine: ports.engine,
+      ...(ports.shadow && { shadow: ports.shadow }),
       ...(ports.following && { following: ports.following }),
       ...(plan.following && {
         followUps: {

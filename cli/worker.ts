@@ -46,8 +46,8 @@ export async function worker(
   process.on('SIGINT', onSignal);
   const config = { ...pipeline.config.worker, ...providersOf(flags.provider) };
   await using models = await wellMeanwhile(flags, () =>
-    HeldModels.load(stages, (stage) =>
-      loadWorkerEngine(stage, {
+    HeldModels.load(stages, (model) =>
+      loadWorkerEngine(model, {
         config,
         threads: flags.threads === undefined ? availableParallelism() : Number(flags.threads),
         deviceId: Number(flags.device),
@@ -62,6 +62,7 @@ export async function worker(
   await runWorkerProcess(pipeline, {
     model: stages.first,
     engine: models.first.engine,
+    ...(models.first.shadow && { shadow: models.first.shadow }),
     following: models.following,
     ...(flags.healthPort !== undefined && { healthPort: Number(flags.healthPort) }),
     healthHost: flags.healthHost,

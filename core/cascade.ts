@@ -34,6 +34,8 @@ const CascadeStage = z.strictObject({
   from: StageSource.optional(),
   /** Instead of the model's own policy. */
   policy: Policy.optional(),
+  /** Another model that sees the same packs and decides nothing: how its verdicts would differ is told in the end. */
+  shadow: z.string().min(1).optional(),
 });
 
 /**

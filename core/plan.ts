@@ -13,6 +13,10 @@ export const PlannedStage = z.strictObject({
   preprocess: PreprocessSpec,
   preprocessHash: z.string(),
   scores: z.array(z.string()),
+  /** A model that sees the same packs and decides nothing. */
+  shadow: z
+    .strictObject({ model: z.string(), modelSha256: z.string(), scores: z.array(z.string()) })
+    .optional(),
 });
 export type PlannedStage = z.infer<typeof PlannedStage>;
 
@@ -21,7 +25,11 @@ export const FollowingStage = PlannedStage.extend({ from: StageSource });
 export type FollowingStage = z.infer<typeof FollowingStage>;
 
 /** A model's stage as a plan fixes it. */
-export function plannedStage(manifest: ModelManifest, name = manifest.name): PlannedStage {
+export function plannedStage(
+  manifest: ModelManifest,
+  name = manifest.name,
+  shadow?: ModelManifest,
+): PlannedStage {
   return {
     name,
     model: manifest.name,
@@ -29,6 +37,9 @@ export function plannedStage(manifest: ModelManifest, name = manifest.name): Pla
     preprocess: manifest.preprocess,
     preprocessHash: preprocessHash(manifest.preprocess),
     scores: scoreNames(manifest),
+    ...(shadow && {
+      shadow: { model: shadow.name, modelSha256: shadow.sha256, scores: scoreNames(shadow) },
+    }),
   };
 }
 

@@ -3,6 +3,7 @@ import type { CombinedVerdict, StageSource } from './cascade.ts';
 import { type ModelManifest, scoreNames } from './model-manifest.ts';
 import { type FollowingStage, type Plan, plannedStage } from './plan.ts';
 import { measuresOf, type Policy, policyHash } from './policy.ts';
+import { preprocessHash } from './preprocess-spec.ts';
 
 /** A stage with its model. */
 export interface Stage {
@@ -11,7 +12,18 @@ export interface Stage {
   /** Of every stage but the first. */
   readonly from?: StageSource;
   readonly policy: Policy;
+  readonly shadow?: Shadow;
 }
+
+/** A model that sees what a stage sees and decides nothing. */
+export interface Shadow {
+  readonly manifest: ModelManifest;
+  /** What would decide if it were the stage's model. */
+  readonly policy: Policy;
+}
+
+/** A stage with what was loaded of its models. */
+export type StageWith<M> = Stage & M & { readonly shadow?: Shadow & M };
 
 /** What a job runs: one model, or a cascade. */
 export interface Stages<S extends Stage = Stage> {
@@ -27,6 +39,8 @@ export interface CascadeRules {
   readonly stages: Readonly<Record<string, Policy>>;
   /** `rules`: the job's policy decides from the measures of all stages. */
   readonly verdict: CombinedVerdict | 'rules';
+  /** The policies of shadows, by their stages. */
+  readonly shadows: Readonly<Record<string, Policy>>;
 }
 
 /** How a job's scores become verdicts. */
@@ -44,11 +58,15 @@ export function singleStage<S extends Stage>(stage: S): Stages<S> {
 /** The rules of a job. @param policy of the images, instead of what the stages say. */
 export function rulesOf({ first, following, combined }: Stages, policy?: Policy): JobRules {
   if (combined === undefined) return { policy: policy ?? first.policy };
-  const stages = Object.fromEntries([first, ...following].map((stage) => [stage.name, stage.policy]));
+  const all = [first, ...following];
+  const stages = Object.fromEntries(all.map(({ name, policy }) => [name, policy]));
+  const shadows = Object.fromEntries(
+    all.flatMap(({ name, shadow }) => (shadow === undefined ? [] : [[name, shadow.policy]])),
+  );
   const own = policy ?? combined.policy;
   return own === undefined
-    ? { policy: first.policy, cascade: { stages, verdict: combined.verdict } }
-    : { policy: own, cascade: { stages, verdict: 'rules' } };
+    ? { policy: first.policy, cascade: { stages, shadows, verdict: combined.verdict } }
+    : { policy: own, cascade: { stages, shadows, verdict: 'rules' } };
 }
 
 /** The name of a job's rules in receipts: the policy's own where there is no cascade. */
@@ -60,11 +78,11 @@ export function rulesHash({ policy, cascade }: JobRules): string {
 
 /** The stages as a plan fixes them. */
 export function plannedStages({ first, following }: Stages): Pick<Plan, 'stage' | 'following'> {
-  const stage = plannedStage(first.manifest, first.name);
+  const stage = plannedStage(first.manifest, first.name, first.shadow?.manifest);
   if (following.length === 0) return { stage };
   const planned = following.map(
     (one): FollowingStage => ({
-      ...plannedStage(one.manifest, one.name),
+      ...plannedStage(one.manifest, one.name, one.shadow?.manifest),
       from: one.from as StageSource,
     }),
   );
@@ -76,6 +94,13 @@ export function stageProblems(stages: Stages): string[] {
   const { first, following, combined } = stages;
   const byName = new Map([first, ...following].map((stage) => [stage.name, stage]));
   const problems: string[] = [];
+  for (const { name, manifest, shadow } of byName.values()) {
+    if (shadow === undefined) continue;
+    if (preprocessHash(shadow.manifest.preprocess) !== preprocessHash(manifest.preprocess))
+      problems.push(
+        `stage "${name}" has the shadow "${shadow.manifest.name}", which takes pictures in another way than "${manifest.name}": a shadow sees the same packs, so both must have the same "preprocess"`,
+      );
+  }
   for (const { name, from } of following) {
     const source = from === undefined ? undefined : byName.get(from.stage);
     if (from === undefined || source === undefined) continue;

@@ -23,6 +23,22 @@ export type StageTotals = z.infer<typeof StageTotals>;
 /** Failed images listed by key in the summary; the audit table has all of them. */
 const MAX_FAILED_LISTED = 1000;
 
+/** What a stage's shadow would have decided: where it agrees with the stage's model, and where it does not. */
+export const ShadowTotals = z.strictObject({
+  stage: z.string(),
+  model: z.string(),
+  modelSha256: z.string(),
+  policyHash: z.string(),
+  /** Rows that both have judged. */
+  compared: Count,
+  agreed: Count,
+  /** "pass → reject": so many. */
+  flips: z.record(z.string(), Count),
+  /** The first of them, by the names of their rows. */
+  flipped: z.array(z.strictObject({ row: z.string(), verdict: z.string(), shadow: z.string() })),
+});
+export type ShadowTotals = z.infer<typeof ShadowTotals>;
+
 /** `summary.json`: the job in numbers. */
 export const Summary = z.strictObject({
   schema: z.literal(1),
@@ -42,6 +58,8 @@ export const Summary = z.strictObject({
   failed: Count,
   /** Only of a cascade: each stage with what it saw. The numbers above are those of the first one. */
   stages: z.array(StageTotals.extend({ policyHash: z.string(), policy: Policy })).optional(),
+  /** Only where stages have shadows. */
+  shadows: z.array(ShadowTotals).optional(),
   verdicts: z.strictObject({ pass: Count, review: Count, reject: Count, unreadable: Count }),
   /** Images that each check of the policy flagged. */
   checks: z.record(z.string(), Count),

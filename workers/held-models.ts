@@ -1,12 +1,14 @@
 import type { ModelManifest } from '#core/model-manifest.ts';
 import type { Engine } from '#core/ports/engine.ts';
-import type { Stage, Stages } from '#core/stages.ts';
+import type { Stages, StageWith } from '#core/stages.ts';
 
 /** A model that a worker holds, for the packs of one stage. */
 export interface HeldModel {
   readonly stage: string;
   readonly manifest: ModelManifest;
   readonly engine: Engine;
+  /** Sees the same packs, and decides nothing. */
+  readonly shadow?: { readonly manifest: ModelManifest; readonly engine: Engine };
 }
 
 /** The models of all stages of a job, each in an engine of its own. */
@@ -19,14 +21,19 @@ export class HeldModels implements AsyncDisposable {
   }
 
   /** Loads one model after the other. What was loaded before one that fails is let go. */
-  static async load<S extends Stage>(
-    { first, following }: Stages<S>,
-    load: (stage: S) => Promise<Engine>,
+  static async load<M extends { readonly manifest: ModelManifest }>(
+    { first, following }: Stages<StageWith<M>>,
+    load: (model: M) => Promise<Engine>,
   ): Promise<HeldModels> {
     const held: HeldModel[] = [];
     try {
-      for (const stage of [first, ...following])
-        held.push({ stage: stage.name, manifest: stage.manifest, engine: await load(stage) });
+      for (const stage of [first, ...following]) {
+        const model: HeldModel = { stage: stage.name, manifest: stage.manifest, engine: await load(stage) };
+        held.push(model);
+        if (stage.shadow === undefined) continue;
+        const { manifest } = stage.shadow;
+        held[held.length - 1] = { ...model, shadow: { manifest, engine: await load(stage.shadow) } };
+      }
     } catch (error) {
       await dispose(held);
       throw error;
@@ -40,5 +47,6 @@ export class HeldModels implements AsyncDisposable {
 }
 
 async function dispose(held: readonly HeldModel[]): Promise<void> {
-  await Promise.all(held.map(({ engine }) => engine[Symbol.asyncDispose]()));
+  const engines = held.flatMap(({ engine, shadow }) => (shadow ? [engine, shadow.engine] : [engine]));
+  await Promise.all(engines.map((engine) => engine[Symbol.asyncDispose]()));
 }

@@ -1,6 +1,7 @@
 import PQueue from 'p-queue';
 import { encodePart } from '#adapters/parquet-audit.ts';
 import type { AuditRecord } from '#core/audit-record.ts';
+import type { Scores } from '#core/decode/classification.ts';
 import type { ImageResult } from '#core/decode/read-outputs.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
 import { packKey, partKey, quarantineKey } from '#core/job-layout.ts';
@@ -41,6 +42,8 @@ export interface InferenceWorkerPorts {
   readonly bulk: MessageQueue;
   /** Of the first stage, or the only one. */
   readonly engine: Engine;
+  /** A model beside the first stage's, which decides nothing. */
+  readonly shadow?: HeldModel['shadow'];
   /** The models of the other stages of a cascade. */
   readonly following?: readonly HeldModel[];
   /** What a part comes to for other stages; left out, every stage is the last one. */
@@ -65,6 +68,14 @@ const MAX_REMAKES = 3;
 
 type Result = ImageResult | EngineFault;
 
+/** A pack and what became of its items. */
+interface Inferred {
+  readonly loaded: LoadedPack;
+  readonly results: readonly Result[];
+  /** What the stage's shadow made of the same items; empty where there is none, or it failed. */
+  readonly shadows: readonly Scores[];
+}
+
 /**
  * The GPU stage: packs in, parts out. Three steps overlap: load the next packs, run the model on the present
  * ones, commit the last ones.
@@ -88,8 +99,12 @@ export class InferenceWorker {
   /** @throws SluiceError `model-invalid` where the manifest does not fit the engine's model. */
   constructor(options: InferenceWorkerOptions, ports: InferenceWorkerPorts) {
     const { manifest, stage = manifest.name } = options;
-    const models = [{ stage, manifest, engine: ports.engine }, ...(ports.following ?? [])];
-    for (const model of models) checkModelFits(model.manifest, model.engine);
+    const { engine, shadow, following = [] } = ports;
+    const models: HeldModel[] = [{ stage, manifest, engine, ...(shadow && { shadow }) }, ...following];
+    for (const model of models) {
+      checkModelFits(model.manifest, model.engine);
+      if (model.shadow !== undefined) checkModelFits(model.shadow.manifest, model.shadow.engine);
+    }
     this.#models = new Map(models.map((model) => [model.stage, model]));
     this.#options = options;
     this.#ports = ports;
@@ -141,7 +156,7 @@ export class InferenceWorker {
           });
           this.meter.enter(run, 'commit');
           await commits.onSizeLessThan(COMMITS_IN_FLIGHT);
-          for (const { loaded, results } of done) void commits.add(() => this.#commit(loaded, results));
+          for (const inferred of done) void commits.add(() => this.#commit(inferred));
           this.meter.enter(run, 'message');
         }
       }),
@@ -178,14 +193,16 @@ export class InferenceWorker {
   }
 
   /** @throws SluiceError `engine-unavailable`, and nothing else: any other trouble is one pack's. */
-  async #infer(batch: readonly LoadedPack[]): Promise<{ loaded: LoadedPack; results: readonly Result[] }[]> {
-    const { manifest, engine } = this.#modelOf((batch[0] as LoadedPack).message);
+  async #infer(batch: readonly LoadedPack[]): Promise<Inferred[]> {
+    const { manifest, engine, shadow } = this.#modelOf((batch[0] as LoadedPack).message);
     const now = Date.now();
     this.#ports.onBatch?.({
       images: batch.reduce((sum, { pack }) => sum + pack.header.items.length, 0),
       packs: batch.length,
       waitedMs: batch.map(({ lease }) => now - lease.sentAt.getTime()),
     });
+    // The engine takes the pixels with it: what is to see them after it needs its own.
+    const copies = shadow && batch.map(({ pack }) => sliceOf(pack, 0, pack.header.items.length));
     try {
       const results = await inferPacks(
         batch.map(({ pack }) => pack),
@@ -193,22 +210,23 @@ export class InferenceWorker {
         engine,
         this.#memory,
       );
+      const shadows = shadow && (await this.#shadowScores(copies ?? [], shadow));
       let from = 0;
       return batch.map((loaded) => {
         const to = from + loaded.pack.header.items.length;
-        const own = results.slice(from, to);
+        const own = { results: results.slice(from, to), shadows: shadows?.slice(from, to) ?? [] };
         from = to;
-        return { loaded, results: own };
+        return { loaded, ...own };
       });
     } catch (error) {
       if (isDead(error)) throw error;
       // The engine took the tensors with it: each pack is loaded afresh and tried for itself.
-      const done: { loaded: LoadedPack; results: readonly Result[] }[] = [];
+      const done: Inferred[] = [];
       for (const loaded of batch) {
         const { lane, lease, message } = loaded;
         try {
           const results = await inferByHalves(() => lane.load(message), manifest, engine, this.#memory);
-          done.push({ loaded, results });
+          done.push({ loaded, results, shadows: [] });
         } catch (error) {
           if (isDead(error)) throw error;
           await lane.refuse(lease, message, error);
@@ -218,21 +236,40 @@ export class InferenceWorker {
     }
   }
 
+  /** What a shadow makes of the same pictures; nothing where it fails, since nothing hangs on it. */
+  async #shadowScores(
+    packs: readonly Pack[],
+    { manifest, engine }: NonNullable<HeldModel['shadow']>,
+  ): Promise<readonly Scores[]> {
+    try {
+      const results = await inferPacks(packs, manifest, engine, this.#memory);
+      return results.map(({ scores }) => scores);
+    } catch (error) {
+      this.#ports.onFailedDelivery?.(undefined, `shadow "${manifest.name}": ${messageOf(error)}`);
+      return [];
+    }
+  }
+
   /**
    * The order is the design's: follow-ups, part, messages for the follow-ups, actions, acknowledgement, pack. Where a part
    * is, its follow-ups are, so what is expected of the next stage follows from the parts of this one.
    */
-  async #commit(loaded: LoadedPack, results: readonly Result[]): Promise<void> {
+  async #commit({ loaded, results, shadows }: Inferred): Promise<void> {
     const { lane, lease, message, pack } = loaded;
     const { works, act, followUps } = this.#ports;
     try {
-      const records = await this.#recordsOf(message, pack.header, results);
+      const records = withShadows(await this.#recordsOf(message, pack.header, results), pack.header, shadows);
       await this.#quarantine(loaded, results);
       const toSend =
         followUps === undefined
           ? []
           : await writeFollowUps(message, pack.header, records, results, followUps, works);
-      const part = encodePart(records, scoreNames(this.#modelOf(message).manifest));
+      const { manifest, shadow } = this.#modelOf(message);
+      const part = encodePart(
+        records,
+        scoreNames(manifest),
+        shadow === undefined ? [] : scoreNames(shadow.manifest),
+      );
       const outcome = await works.put(partKey(message), part, { ifAbsent: true });
       // A part that exists on the first delivery was written by another delivery, which acts on it; on a later one
       // it may be ours, from a try that did not get further.
@@ -291,6 +328,19 @@ export class InferenceWorker {
       await this.#ports.works.put(quarantineKey(message, i), filePieces(sliceOf(pack, i, i + 1)));
     }
   }
+}
+
+function withShadows(
+  records: readonly AuditRecord[],
+  { items }: PackHeader,
+  shadows: readonly Scores[],
+): AuditRecord[] {
+  const seen = new Map(items.map(({ index }, i) => [index, shadows[i]]));
+  return records.map((record, index) => {
+    const scores = seen.get(index);
+    if (scores === undefined || record.state !== 'audited') return record;
+    return { ...record, shadow: { verdict: null, scores } };
+  });
 }
 
 function isDead(error: unknown): boolean {

@@ -25,6 +25,7 @@ export interface WorkerProcessOptions {
   /** Of the first stage, or the only one. */
   readonly model: LoadedModel;
   readonly engine: Engine;
+  readonly shadow?: HeldModel['shadow'];
   /** The models of the other stages of a cascade. */
   readonly following?: readonly HeldModel[];
   /** 0 takes any free port; left out, there is no health endpoint. */
@@ -85,6 +86,7 @@ export async function runWorkerProcess(pipeline: Pipeline, options: WorkerProces
       live,
       bulk,
       engine,
+      ...(options.shadow && { shadow: options.shadow }),
       ...(options.following && { following: options.following }),
       ...(cascade && {
         followUps: plannedFollowing(works, (message) =>

@@ -1,5 +1,5 @@
 import { AuditParquetWriter } from '#adapters/parquet-audit.ts';
-import { type AuditColumn, type AuditRecord, auditColumns } from '#core/audit-record.ts';
+import { type AuditColumn, type AuditRecord, auditColumns, type ExtraColumns } from '#core/audit-record.ts';
 import { csvHeader, csvRow, jsonlRow } from '#core/audit-text.ts';
 import type { TableFile } from '#core/completion.ts';
 import type { ObjectStore, ObjectWriter } from '#core/ports/object-store.ts';
@@ -43,8 +43,6 @@ const TEXT_CHUNK_CHARS = 1 << 20;
 /**
  * Writes the table in Parquet, and in each of the text formats, while `produce` hands in the records. The files appear
  * together once it has come to its end; if it throws, none does.
- *
- * @param cascade with the columns of following stages.
  */
 export async function writeAudit(
   formats: readonly TextFormat[],
@@ -52,13 +50,13 @@ export async function writeAudit(
   results: ObjectStore,
   scores: readonly string[],
   produce: (write: (record: AuditRecord) => Promise<void>) => Promise<void>,
-  cascade = false,
+  extra: ExtraColumns = {},
 ): Promise<TableFile[]> {
-  const table = new TableOutput(layout, results, scores, cascade);
+  const table = new TableOutput(layout, results, scores, extra);
   const outputs: AuditOutput[] = [table];
   try {
     for (const format of formats) {
-      outputs.push(await openTextOutput(format, layout, results, auditColumns(scores, cascade)));
+      outputs.push(await openTextOutput(format, layout, results, auditColumns(scores, extra)));
     }
     await produce(async (record) => {
       for (const output of outputs) await output.write(record);
@@ -78,15 +76,15 @@ class TableOutput implements AuditOutput {
   readonly #layout: ResultLayout;
   readonly #results: ObjectStore;
   readonly #scores: readonly string[];
-  readonly #cascade: boolean;
+  readonly #extra: ExtraColumns;
   readonly #finished: AuditParquetWriter[] = [];
   #current: AuditParquetWriter | undefined;
 
-  constructor(layout: ResultLayout, results: ObjectStore, scores: readonly string[], cascade: boolean) {
+  constructor(layout: ResultLayout, results: ObjectStore, scores: readonly string[], extra: ExtraColumns) {
     this.#layout = layout;
     this.#results = results;
     this.#scores = scores;
-    this.#cascade = cascade;
+    this.#extra = extra;
   }
 
   async write(record: AuditRecord): Promise<void> {
@@ -111,7 +109,7 @@ class TableOutput implements AuditOutput {
 
   async #open(): Promise<AuditParquetWriter> {
     const output = await this.#results.createWriter(this.#layout.table(this.files.length));
-    this.#current = new AuditParquetWriter(output, this.#scores, this.#cascade);
+    this.#current = new AuditParquetWriter(output, this.#scores, this.#extra);
     return this.#current;
   }
 

@@ -1,6 +1,7 @@
 import type { AuditRecord } from '#core/audit-record.ts';
 import { type Completion, PartsDigest, type TableFile } from '#core/completion.ts';
 import { JobFindingsBuilder, type JobFindingsIndex } from '#core/job/job-findings.ts';
+import { ShadowTally } from '#core/job/shadow-tally.ts';
 import { StageVerdicts } from '#core/job/stage-verdicts.ts';
 import { imageMeasures } from '#core/measures.ts';
 import type { ExpectedPack, FollowingStage, Plan } from '#core/plan.ts';
@@ -72,6 +73,12 @@ export async function finalizeJob(
     for await (const record of followingRecords(plan, stage, ports.works, failedUnder(own), onPart))
       yield record.state === 'audited' ? judgedAtStage(record, policy, own) : record;
   };
+  const shadows = new Map(
+    [plan.stage, ...following].flatMap(({ name, shadow }) => {
+      const policy = options.cascade?.shadows[name];
+      return shadow && policy ? [[name, new ShadowTally(name, shadow, policy)] as const] : [];
+    }),
+  );
   const findings = new JobFindingsBuilder(options.policy);
   const records = (onPart?: OnPart): AsyncGenerator<AuditRecord> =>
     ports.records?.(onPart ?? (() => undefined)) ?? jobRecords(plan, ports.works, failed, onPart);
@@ -101,7 +108,11 @@ export async function finalizeJob(
     for await (const stored of records((key, part) => digest.add(key, part))) {
       const record =
         stored.state === 'audited'
-          ? judged(stored, index, position++, options, plan.stage.name, verdicts, hash)
+          ? judged(stored, index.of(position++, stored), options, {
+              verdicts,
+              hash,
+              shadow: shadows.get(plan.stage.name),
+            })
           : stored;
       tally.add(record);
       collector.add(record);
@@ -117,12 +128,16 @@ export async function finalizeJob(
       const ofStage = new StageTally(stage);
       for await (const record of rowsOf(stage, (key, part) => digest.add(key, part))) {
         ofStage.add(record);
-        await write(record);
+        const shadow = record.verdict === null ? undefined : shadows.get(stage.name);
+        await write(shadow?.judged(record, record.verdict ?? '', imageMeasures(record, {})) ?? record);
       }
       stages.push(ofStage.totals(plannedAt.get(stage.name) ?? 0));
     }
   };
-  const tables = await writeAudit(formats, layout, ports.results, scores, produce, following.length > 0);
+  const tables = await writeAudit(formats, layout, ports.results, scores, produce, {
+    following: following.length > 0,
+    shadowScores: [...new Set([plan.stage, ...following].flatMap(({ shadow }) => shadow?.scores ?? []))],
+  });
   const totals = tally.totals();
 
   const summary: Summary = {
@@ -143,6 +158,7 @@ export async function finalizeJob(
         return { ...of, policyHash: policyHash(policy), policy };
       }),
     }),
+    ...(shadows.size > 0 && { shadows: [...shadows.values()].map((shadow) => shadow.totals()) }),
     verdicts: tally.verdicts,
     checks: tally.checks,
     refusals: tally.refusals,
@@ -174,18 +190,15 @@ export async function finalizeJob(
 
 function judged(
   record: AuditRecord,
-  index: JobFindingsIndex,
-  position: number,
+  { findings, measures: ofJob }: ReturnType<JobFindingsIndex['of']>,
   rules: JobRules,
-  stage: string,
-  verdicts: StageVerdicts,
-  hash: string,
+  by: { verdicts: StageVerdicts; hash: string; shadow: ShadowTally | undefined },
 ): AuditRecord {
-  const { findings, measures: ofJob } = index.of(position, record);
   const measures = { ...imageMeasures(record, record.scores), ...ofJob };
-  const own = decide(stagePolicy(rules, stage), measures);
-  const decision = rules.cascade === undefined ? own : verdicts.decide(record.key, own, measures);
-  return { ...record, ...findings, ...decision, receipt: { ...record.receipt, policyHash: hash } };
+  const own = decide(stagePolicy(rules, record.receipt.stage), measures);
+  const decision = rules.cascade === undefined ? own : by.verdicts.decide(record.key, own, measures);
+  const seen = by.shadow?.judged(record, own.verdict, { ...imageMeasures(record, {}), ...ofJob }) ?? record;
+  return { ...seen, ...findings, ...decision, receipt: { ...record.receipt, policyHash: by.hash } };
 }
 
 function judgedAtStage(record: AuditRecord, policy: Policy, hash: string): AuditRecord {

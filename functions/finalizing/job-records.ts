@@ -87,7 +87,7 @@ async function* packRecords(
     for (const ref of refs) yield failedRecord(ref, failed.reasonOf(expected), receipt);
     return;
   }
-  const records = await decodePart(part, stage.scores);
+  const records = await decodePart(part, stage.scores, stage.shadow?.scores);
   const fits =
     records.length === refs.length &&
     records.every((record, i) => rowName(record) === rowName(refs[i] as ImageRef));

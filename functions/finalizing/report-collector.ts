@@ -95,6 +95,7 @@ export class ReportCollector {
         verdicts: summary.verdicts,
       },
       stages: summary.stages ?? [],
+      shadows: summary.shadows ?? [],
       checks,
       flagged: checks.flatMap(({ check }) => {
         const found = this.#flagged.get(check);

@@ -8,6 +8,7 @@ import { temporaryFolder } from '#test/support/temporary-folder.ts';
 import {
   expectedRows,
   HEIGHT_PX,
+  STRICT_RED,
   tinyImages,
   WIDTH_PX,
   writeTinyCascade,
@@ -18,13 +19,14 @@ const KILLS = 4;
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 let photos: string;
-let cascade: Awaited<ReturnType<typeof writeTinyCascade>>;
+let cascade: Pick<Awaited<ReturnType<typeof writeTinyCascade>>, 'stages'>;
+let strict: string;
 beforeAll(async () => {
   folder = await temporaryFolder();
   photos = join(folder.path, 'photos');
   await mkdir(photos);
   for (const [key, bytes] of await tinyImages(IMAGES)) await writeFile(join(photos, key), bytes);
-  cascade = await writeTinyCascade(folder.path);
+  ({ strict, ...cascade } = await writeTinyCascade(folder.path));
 });
 afterAll(() => folder[Symbol.asyncDispose]());
 
@@ -123,6 +125,59 @@ describe('a cascade on one machine', () => {
     });
   }, 60_000);
 
+  it('tells what a shadow would have decided, which decides nothing', async () => {
+    const stages = cascade.stages.map((stage) =>
+      stage.name === 'colours' ? { ...stage, shadow: strict } : stage,
+    );
+    const { outputs } = await run('shadow', { stages }, '--pack-size', '8');
+    const rows = await rowsOf(outputs.audit);
+    const without = rows.map(({ job, pack, ...row }) =>
+      Object.fromEntries(Object.entries(row).filter(([name]) => !name.startsWith('shadow_'))),
+    );
+    const whole = await rowsOf(join(folder.path, 'whole', 'audit.parquet'));
+    expect(without).toEqual(whole.map(({ job, pack, ...row }) => row));
+
+    const { boxes } = expectedRows(IMAGES);
+    const judged = boxes.map(([row, red]) => {
+      const verdict = red > 229.5 ? 'reject' : 'pass';
+      return { row, verdict, shadow: red > STRICT_RED ? 'review' : 'pass' };
+    });
+    const flipped = judged.filter(({ verdict, shadow }) => verdict !== shadow);
+    const count = (from: string) => flipped.filter(({ verdict }) => verdict === from).length;
+    const summary = JSON.parse(await readFile(join(folder.path, 'shadow', 'summary.json'), 'utf8'));
+    expect(summary.shadows).toMatchObject([
+      {
+        stage: 'colours',
+        model: 'strict',
+        compared: boxes.length,
+        agreed: boxes.length - flipped.length,
+        flipped,
+      },
+    ]);
+    expect(summary.shadows[0].flips).toEqual({
+      'pass → review': count('pass'),
+      'reject → review': count('reject'),
+    });
+    const ofStage = rows.filter(({ stage }) => stage === 'colours');
+    expect(ofStage.map((row) => [nameOf(row), row['shadow_verdict'], row['shadow_score_level_r']])).toEqual(
+      judged.map(({ row, shadow }, i) => [row, shadow, boxes[i]?.[1]]),
+    );
+    const report = await readFile(join(folder.path, 'shadow', 'report.html'), 'utf8');
+    expect(report).toContain('Shadows');
+    expect(report).toContain(flipped[0]?.row);
+  }, 60_000);
+
+  it('can be one stage with a shadow, beside which it says how often they agree', async () => {
+    const model = cascade.stages[1]?.model;
+    const file = await cascadeFile('alone', { stages: [{ name: 'colours', model, shadow: strict }] });
+    const out = join(folder.path, 'alone');
+    const { stdout, exitCode } = await sluice('run', photos, '--cascade', file, '--out', out).result;
+    expect([exitCode, stdout]).toEqual([
+      0,
+      expect.stringMatching(/shadows\n +colours: strict +agrees in 77 of 89; pass → review 12\n/),
+    ]);
+  }, 60_000);
+
   it(`killed ${KILLS} times at random moments ends with the rows of an undisturbed run, in the same order`, async () => {
     const file = await cascadeFile('stormy');
     const out = join(folder.path, 'stormy');
@@ -161,12 +216,21 @@ describe('a cascade on one machine', () => {
       /boxes of "cat".*\(red\)/,
     ],
     [
+      'a shadow that wants other pictures',
+      {
+        name: 'b',
+        from: { stage: 'colours', images: { when: { measure: 'red', above: 1 } } },
+        shadow: 'quality',
+      },
+      /shadow "quality", which takes pictures in another way/,
+    ],
+    [
       'a score that the stage does not give',
       { name: 'b', from: { stage: 'colours', images: { when: { measure: 'nsfw', above: 0.5 } } } },
       /images by "nsfw".*red, green, blue, width/,
     ],
   ])('is refused with %s, and says what is wrong', async (_, stage, message) => {
-    const model = (cascade.stages[1] as { model: string }).model;
+    const model = cascade.stages[1]?.model;
     const file = await cascadeFile('wrong', { stages: [...cascade.stages.slice(0, 2), { model, ...stage }] });
     const { exitCode, stderr } = await sluice(
       'run',

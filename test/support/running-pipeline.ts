@@ -110,6 +110,7 @@ export class RunningPipeline implements AsyncDisposable {
     const done = runWorkerProcess(this.pipeline, {
       model: stages.first,
       engine: options.engine ?? models?.first.engine ?? (await this.engine()),
+      ...(models?.first.shadow && { shadow: models.first.shadow }),
       ...(models && {
         following: models.following.map((model) => ({
           ...model,

@@ -14,6 +14,8 @@ export const HEIGHT_PX = 48;
 const HALF_PX = WIDTH_PX / 2;
 /** The detector finds halves with at least so much red. */
 const MIN_RED = 0.4;
+/** The strict model's threshold, as a level. */
+export const STRICT_RED = 190.5;
 /** The last stage sees the pieces that are at least so red. */
 const SURE_RED = 0.9;
 
@@ -55,7 +57,9 @@ export function expectedRows(count: number): { boxes: [string, number][]; sure: 
 
 /** Writes the models and returns the cascade: red halves, the colours of each, and once more those of the reddest. */
 export async function writeTinyCascade(folder: string): Promise<{
-  stages: object[];
+  stages: { name: string; model: string; from?: object }[];
+  /** A model that sees what the second stage sees, and judges more strictly. */
+  strict: string;
   verdict?: string;
   policy?: object;
 }> {
@@ -75,7 +79,14 @@ export async function writeTinyCascade(folder: string): Promise<{
       rules: [{ check: 'very_red', when: { measure: 'red', above: 255 * SURE_RED }, verdict: 'reject' }],
     },
   });
+  const strict = await writeModel(folder, 'strict', meansModel({ dtype: 'uint8', layout: 'nhwc' }), {
+    outputs: [{ name: 'y', decode: 'scores', labels: ['level_r', 'level_g', 'level_b'] }],
+    policy: {
+      rules: [{ check: 'red', when: { measure: 'level_r', above: STRICT_RED }, verdict: 'review' }],
+    },
+  });
   return {
+    strict,
     stages: [
       { name: 'halves', model: halves },
       { name: 'colours', model: means, from: { stage: 'halves', boxes: { labels: ['red'] } } },

@@ -1,4 +1,5 @@
 import { backfillBench } from './backfill.ts';
+import { capacityBench } from './capacity.ts';
 import { coldStartBench } from './cold-start.ts';
 import { gpuBench } from './gpu/gpu.ts';
 import { liveLatencyBench } from './live-latency.ts';
@@ -6,6 +7,7 @@ import { memoryBench } from './memory.ts';
 import { nearDuplicatesBench } from './near-duplicates.ts';
 import { pipelineBench } from './pipeline.ts';
 import { preprocessBench } from './preprocess.ts';
+import { quantizeBench } from './quantize.ts';
 import { type BenchResult, jsonLine, table } from './support/bench.ts';
 import { transportBench } from './transport.ts';
 
@@ -17,8 +19,10 @@ const BENCHES: Readonly<Record<string, () => Promise<BenchResult[]>>> = {
   transport: transportBench,
   'live-latency': liveLatencyBench,
   backfill: backfillBench,
+  capacity: capacityBench,
   'cold-start': coldStartBench,
   gpu: gpuBench,
+  quantize: quantizeBench,
 };
 
 const [name = '', ...flags] = process.argv.slice(2);

@@ -13,6 +13,7 @@ import { placePicture } from '#core/image/place-picture.ts';
 import type { ImageRef } from '#core/image-ref.ts';
 import { ImageLimits } from '#core/limits.ts';
 import { PreprocessSpec, preprocessHash } from '#core/preprocess-spec.ts';
+import { pixelDifference } from '#models/verify/compare-pixels.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 import { atLeast, atMost, type BenchResult, median, timed } from './support/bench.ts';
 import { samplePhoto, writeSamplePhotos } from './support/sample-photos.ts';
@@ -33,17 +34,26 @@ const SPEC = PreprocessSpec.parse({
   color: 'ignore-profile',
   background: [255, 255, 255],
 });
+const EXACT: PreprocessSpec = { ...SPEC, fidelity: 'exact' };
 const LIMITS = ImageLimits.parse({});
 
 const SIZES = [
-  { name: '12 MP', megapixels: 12, floorTarget: 0.75, scalingTarget: 1.75, images: 64 },
-  { name: '1 MP', megapixels: 1, floorTarget: 0.4, scalingTarget: 1.5, images: 512 },
-  { name: '0.2 MP', megapixels: 0.2, floorTarget: undefined, scalingTarget: 1.5, images: 1024 },
+  { name: '12 MP', megapixels: 12, floorTarget: 0.75, exactTarget: 0.6, scalingTarget: 1.75, images: 64 },
+  { name: '1 MP', megapixels: 1, floorTarget: 0.4, exactTarget: 0.45, scalingTarget: 1.5, images: 512 },
+  {
+    name: '0.2 MP',
+    megapixels: 0.2,
+    floorTarget: undefined,
+    exactTarget: 0.33,
+    scalingTarget: 1.5,
+    images: 1024,
+  },
 ] as const;
 
 /**
  * How near decoding comes to its floor, libjpeg-turbo's own scaled decode (`djpeg` at the smallest scale that keeps
- * the shorter side at 256 px or more), and to one plain call of sharp; and what a second core adds.
+ * the shorter side at 256 px or more), and to one plain call of sharp; the same of exact pictures, whose floor is
+ * libjpeg-turbo's decode at full size; and what a second core adds.
  */
 export async function preprocessBench(): Promise<BenchResult[]> {
   const hasDjpeg = spawnSync('djpeg', ['-version'], { stdio: 'ignore' }).error === undefined;
@@ -62,7 +72,15 @@ async function oneCore(size: (typeof SIZES)[number], hasDjpeg: boolean): Promise
   const floor = hasDjpeg ? await djpegFloor(folder.path, photo, Math.min(width, height)) : undefined;
   const row = new Uint8Array(224 * 224 * 3);
   const hashingOf = await hashing(photo, { widthPx: width, heightPx: height });
-  const runs = { sluice: [], sharp: [], floor: [], doubleFloor: [], hashing: [] } as Record<string, number[]>;
+  const runs: Record<string, number[]> = {
+    sluice: [],
+    exact: [],
+    sharp: [],
+    floor: [],
+    doubleFloor: [],
+    wholeFloor: [],
+    hashing: [],
+  };
   const run = async (name: string, work: () => Promise<number>, round: number): Promise<void> => {
     const ms = await work();
     // The first rounds compile and fill caches.
@@ -72,11 +90,13 @@ async function oneCore(size: (typeof SIZES)[number], hasDjpeg: boolean): Promise
     if (floor !== undefined) {
       await run('floor', () => floor(1), round);
       await run('doubleFloor', () => floor(2), round);
+      await run('wholeFloor', () => floor(8), round);
     }
     // Starting djpeg copied this process's memory map: the first image after it pays for that, and is not counted.
     await plainSharp(photo);
     await run('sharp', () => timed(() => plainSharp(photo)), round);
     await run('sluice', () => timed(() => preprocessImage(photo, SPEC, LIMITS, row)), round);
+    await run('exact', () => timed(() => preprocessImage(photo, EXACT, LIMITS, row)), round);
     // Many at once: in a job this code is warm.
     await run(
       'hashing',
@@ -91,6 +111,8 @@ async function oneCore(size: (typeof SIZES)[number], hasDjpeg: boolean): Promise
     { metric: `${size.name}: one core`, value: 1000 / ms('sluice'), unit: 'images/s' },
     { metric: `${size.name}: / plain sharp call`, value: ms('sharp') / ms('sluice'), unit: 'ratio' },
     atMost(`${size.name}: packing and hashing / decoding`, ms('hashing') / decodingMs, 0.01),
+    { metric: `${size.name}: exact, one core`, value: 1000 / ms('exact'), unit: 'images/s' },
+    ...(await differences(size.name, photo)),
   ];
   if (floor === undefined) return results;
   const ratio = ms('floor') / ms('sluice');
@@ -106,8 +128,37 @@ async function oneCore(size: (typeof SIZES)[number], hasDjpeg: boolean): Promise
       value: ms('doubleFloor') / ms('sluice'),
       unit: 'ratio',
     },
+    {
+      metric: `${size.name}: exact / decode floor (djpeg -scale)`,
+      value: ms('floor') / ms('exact'),
+      unit: 'ratio',
+    },
+    atLeast(
+      `${size.name}: exact / decode floor at full size (djpeg)`,
+      ms('wholeFloor') / ms('exact'),
+      size.exactTarget,
+    ),
   );
   return results;
+}
+
+/** How far a faithful picture is from the exact one, which the tests hold to be Pillow's. */
+async function differences(name: string, photo: Buffer): Promise<BenchResult[]> {
+  const [faithful, exact] = await Promise.all(
+    [SPEC, EXACT].map(async (spec) => {
+      const row = new Uint8Array(224 * 224 * 3);
+      await preprocessImage(photo, spec, LIMITS, row);
+      return row;
+    }),
+  );
+  const { mean, p99 } = pixelDifference(
+    Float32Array.from(exact as Uint8Array),
+    (i) => faithful?.[i] as number,
+  );
+  return [
+    atMost(`${name}: faithful, mean difference from exact`, mean, 0.8, 'levels'),
+    atMost(`${name}: faithful, 99th percentile of it`, p99, 5, 'levels'),
+  ];
 }
 
 function repeat(work: () => void, times: number): void {
@@ -132,7 +183,7 @@ async function hashing(photo: Buffer, source: Size): Promise<() => void> {
   };
 }
 
-/** The milliseconds of `djpeg` at the smallest scale M/8 that keeps the shorter side at 256 px, or a multiple of it. */
+/** The milliseconds of `djpeg` at the smallest scale M/8 that keeps the shorter side at 256 px, or a multiple of it up to 8/8. */
 async function djpegFloor(
   folder: string,
   photo: Buffer,

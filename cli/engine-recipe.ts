@@ -2,6 +2,7 @@ import { gpus, onnxruntimeVersion, tensorrtVersion } from '#adapters/gpu-machine
 import type { LoadedModel } from '#adapters/model-folder.ts';
 import type { EngineRecipe, Precision } from '#core/engine-artifact.ts';
 import { SluiceError } from '#core/error.ts';
+import type { ModelManifest } from '#core/model-manifest.ts';
 
 /** What an engine of this model for this machine's GPU depends on. */
 export async function recipeHere(
@@ -9,7 +10,8 @@ export async function recipeHere(
   options: { precision: Precision; batch: EngineRecipe['batch']; deviceId: number; builderFlags: string[] },
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<EngineRecipe> {
-  const { deviceId, precision, batch, builderFlags } = options;
+  const { deviceId, batch, builderFlags } = options;
+  const precision = enginePrecision(manifest, options.precision);
   const [all, tensorrt, onnxruntime] = await Promise.all([
     gpus(),
     tensorrtVersion(env),
@@ -31,4 +33,27 @@ export async function recipeHere(
     onnxruntime,
     builderFlags,
   };
+}
+
+/**
+ * What an engine of a model computes in: an int8 model in int8, whatever is asked of the others.
+ *
+ * @throws SluiceError `config-invalid` where the model is not what was asked for, or integers for a CPU.
+ */
+export function enginePrecision(
+  { name, derived }: Pick<ModelManifest, 'name' | 'derived'>,
+  wanted: Precision,
+): Precision {
+  if (derived?.precision === 'int8') {
+    if (derived.quantization?.target !== 'cpu') return 'int8';
+    throw new SluiceError(
+      'config-invalid',
+      `"${name}" was quantized for a CPU, and TensorRT takes no uint8: make it of "${derived.from.name}" with \`sluice models quantize --for gpu\``,
+    );
+  }
+  if (wanted !== 'int8') return wanted;
+  throw new SluiceError(
+    'config-invalid',
+    `the precision is int8, but "${name}" is not quantized: make an int8 model of it first, with \`sluice models quantize\``,
+  );
 }

@@ -3,6 +3,7 @@ import { ONNX_PROVIDERS } from '#adapters/onnx-engine.ts';
 import { PIPELINE_ROLES } from '#adapters/pipeline-permissions.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
+import { addCapacityCommands } from './capacity/commands.ts';
 import { addPipelineCommands } from './cloud/commands.ts';
 import { demo } from './demo.ts';
 import { doctor } from './doctor.ts';
@@ -104,6 +105,7 @@ program
   });
 addPipelineCommands(program, process.env);
 addModelCommands(program);
+addCapacityCommands(program);
 
 program
   .command('demo')

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { shortHashOf } from './canonical-json.ts';
 
-/** What a model computes in. */
-export const Precision = z.enum(['fp32', 'fp16']);
+/** What a model computes in. `int8`: as a graph says that was quantized before, with float32 where it is not. */
+export const Precision = z.enum(['fp32', 'fp16', 'int8']);
 export type Precision = z.infer<typeof Precision>;
 
 /** Batch sizes that a TensorRT engine takes (`min` to `max`) and is tuned for (`opt`). */

@@ -12,7 +12,8 @@ export const ImageLimits = z.strictObject({
   /** Width × height of the first frame, for formats that decode row by row. */
   maxPixels: z.int().min(1).default(100_000_000),
   /**
-   * Width × height for what a decoder must hold whole: WebP, AVIF, HEIC, GIF, BMP, progressive JPEG and interlaced PNG.
+   * Width × height for what a decoder must hold whole: WebP, AVIF, HEIC, GIF, BMP, progressive JPEG and interlaced PNG,
+   * and for whatever is scaled exactly.
    * They take 3 to 8 bytes of memory per pixel; AVIF and HEIC take 13 to 18.
    */
   maxBufferedPixels: z.int().min(1).default(64_000_000),

@@ -2,7 +2,10 @@ import type { ImageFacts } from './audit-record.ts';
 import type { Measures } from './policy.ts';
 
 /** The measures that one image has by itself: its model's scores, and its size and shape. */
-export function imageMeasures(facts: ImageFacts, scores: Readonly<Record<string, number>>): Measures {
+export function imageMeasures(
+  facts: Pick<ImageFacts, 'widthPx' | 'heightPx' | 'bytes'>,
+  scores: Readonly<Record<string, number>>,
+): Measures {
   const { widthPx, heightPx } = facts;
   if (widthPx === null || heightPx === null) return {};
   return {

@@ -129,6 +129,37 @@ const Prepared = z.strictObject({
 });
 export type Prepared = z.infer<typeof Prepared>;
 
+/** How a model of lower precision was made of another one, and what it was found to cost. */
+const Derived = z.strictObject({
+  precision: z.enum(['fp16', 'int8']),
+  /** The model that it was made of. */
+  from: z.strictObject({ name: ModelName, sha256: Sha256 }),
+  /** Of `int8`. */
+  quantization: z
+    .strictObject({
+      /** What its integers are for: `gpu` int8 around zero, `cpu` uint8 over what occurs. */
+      target: z.enum(['gpu', 'cpu']),
+      calibrator: z.string().min(1),
+      images: z.int().min(1),
+      /** Names the images' pixels, in their order. */
+      imagesSha256: Sha256,
+      /** Layers that stayed float, by the name of the value they give. */
+      floatLayers: z.array(z.string()),
+    })
+    .optional(),
+  /** Against the model that it was made of, when it was made. */
+  agreement: z.strictObject({
+    images: z.int().min(1),
+    /** Whether calibration had not seen them. */
+    heldOut: z.boolean(),
+    /** Share of images with the same best label, 0–1. */
+    top1: z.number().min(0).max(1),
+    maxScoreDifference: z.number().min(0),
+    verdictFlips: z.int().min(0),
+  }),
+});
+export type Derived = z.infer<typeof Derived>;
+
 /** `models/<name>/model.json`: all that is needed to run a model and to reproduce its scores. */
 export const ModelManifest = z
   .strictObject({
@@ -148,6 +179,8 @@ export const ModelManifest = z
     maxBatch: z.int().min(1).optional(),
     /** Only of imported models. */
     prepared: Prepared.optional(),
+    /** Only of models of lower precision. */
+    derived: Derived.optional(),
     policy: Policy,
   })
   .superRefine(({ outputs, detector }, context) => {

@@ -41,10 +41,12 @@ export const PreprocessSpec = z.strictObject({
    */
   kernel: z.enum(['nearest', 'linear', 'cubic', 'lanczos3', 'linear-sampled', 'linear-corners']),
   /**
+   * `exact`: the whole picture is decoded, and scaled to the very bytes that Pillow makes (kernels `nearest` to `lanczos3`).
    * `faithful`: shrink-on-load only as far as it cannot be told from a full decode.
    * `fast`: the decoder shrinks as far as it can.
+   * Where the decoder has nothing to shrink, the last two are exact too: that costs no more.
    */
-  fidelity: z.enum(['faithful', 'fast']).default('faithful'),
+  fidelity: z.enum(['exact', 'faithful', 'fast']).default('faithful'),
   /** `srgb` converts an embedded profile to sRGB; `ignore-profile` takes the stored numbers, as torchvision and Pillow pipelines do. */
   color: z.enum(['srgb', 'ignore-profile']),
   /** What transparent pixels are flattened on. */

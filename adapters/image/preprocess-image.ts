@@ -4,6 +4,7 @@ import { placementOf, type Size } from '#core/geometry.ts';
 import type { ImageFormat } from '#core/image/image-header.ts';
 import { inspectImage } from '#core/image/inspect-image.ts';
 import { perceptualHash } from '#core/image/perceptual-hash.ts';
+import { pixelsOnTheWay, resizeAsPillow } from '#core/image/pillow/resize.ts';
 import { placePicture } from '#core/image/place-picture.ts';
 import { sampleBilinear } from '#core/image/sample-bilinear.ts';
 import { type Region, regionText } from '#core/image-ref.ts';
@@ -12,7 +13,13 @@ import type { PreprocessSpec } from '#core/preprocess-spec.ts';
 import { type Refusal, refusal } from '#core/refusal.ts';
 import { decoderRefusal } from './decoder-refusal.ts';
 import { PictureDecoder } from './picture-decoder.ts';
-import { type OpenPicture, openRaw, openWithSharp, sharpVersion } from './sharp-picture.ts';
+import {
+  type OpenPicture,
+  openRaw,
+  openWithSharp,
+  type ScalablePicture,
+  sharpVersion,
+} from './sharp-picture.ts';
 
 /** What decoding tells of an image, beside its pixels. */
 export interface PreprocessedImage extends Size {
@@ -67,14 +74,10 @@ export async function preprocessImage(
 }
 
 /** A region of a picture as a picture of its own; `undefined` where it does not lie within. */
-function piece(picture: OpenPicture, region: Region): Pick<OpenPicture, 'upright' | 'scaledTo'> | undefined {
+function piece(picture: OpenPicture, region: Region): ScalablePicture | undefined {
   const { x, y, width, height } = region;
   const { widthPx, heightPx } = picture.upright;
-  if (x + width > widthPx || y + height > heightPx) return undefined;
-  return {
-    upright: { widthPx: width, heightPx: height },
-    scaledTo: (size, spec) => picture.scaledTo(size, spec, region),
-  };
+  return x + width > widthPx || y + height > heightPx ? undefined : picture.piece(region);
 }
 
 function outside(region: Region, { widthPx, heightPx }: Size): Refused {
@@ -83,24 +86,26 @@ function outside(region: Region, { widthPx, heightPx }: Size): Refused {
 }
 
 async function scaledPixels(
-  picture: Pick<OpenPicture, 'upright' | 'scaledTo'>,
+  picture: ScalablePicture,
   size: Size,
   spec: PreprocessSpec,
   limits: ImageLimits,
 ): Promise<Uint8Array> {
-  const { kernel } = spec;
-  const { widthPx, heightPx } = picture.upright;
-  const isEnlarged =
-    size.widthPx >= widthPx && size.heightPx >= heightPx && size.widthPx + size.heightPx > widthPx + heightPx;
-  // Enlarging has nothing to antialias: linear is the same everywhere then, but libvips shifts the picture.
-  const samples =
-    kernel === 'linear-sampled' || kernel === 'linear-corners' || (kernel === 'linear' && isEnlarged);
-  if (!samples) return picture.scaledTo(size, { ...spec, kernel });
-  // Worded for decoderRefusal: the picture is held whole here, whatever its format.
-  if (widthPx * heightPx > limits.maxBufferedPixels)
-    throw new Error('exceeds the limit of pixels held at once');
-  const whole = await picture.scaledTo(picture.upright, { ...spec, kernel: 'linear' });
-  return sampleBilinear(whole, picture.upright, size, kernel === 'linear-corners');
+  const { kernel, fidelity } = spec;
+  const { upright } = picture;
+  const isSampled = kernel === 'linear-sampled' || kernel === 'linear-corners';
+  const heldPixels = isSampled ? upright.widthPx * upright.heightPx : pixelsOnTheWay(upright, size);
+  const isHeld = heldPixels <= limits.maxBufferedPixels;
+  const whole = (): Promise<Uint8Array> => {
+    // Worded for decoderRefusal: the picture is held whole here, whatever its format.
+    if (!isHeld) throw new Error('exceeds the limit of pixels held at once');
+    return picture.whole(spec);
+  };
+  if (isSampled) return sampleBilinear(await whole(), upright, size, kernel === 'linear-corners');
+  // What is decoded whole anyway is exact at no further cost; and enlarging, libvips would shift the picture.
+  const scaleSpec = { ...spec, kernel };
+  const isExact = fidelity === 'exact' || (isHeld && !picture.isCheaperScaled(size, scaleSpec));
+  return isExact ? resizeAsPillow(await whole(), upright, size, kernel) : picture.scaledTo(size, scaleSpec);
 }
 
 /** A JPEG of the image, at most so large on each side, through the same guards. */

@@ -1,5 +1,6 @@
 import sharp, { type Sharp, type SharpOptions } from 'sharp';
 import type { Size } from '#core/geometry.ts';
+import { flattenRgba } from '#core/image/flatten-rgba.ts';
 import type { ImageFormat, ImageHeader } from '#core/image/image-header.ts';
 import { withoutNeedlessChunks } from '#core/image/inspect-png.ts';
 import type { Region } from '#core/image-ref.ts';
@@ -29,15 +30,30 @@ export interface RawPicture extends Size {
   readonly rgba: Uint8Array;
 }
 
+/** A picture has its size already, unless its header lied. */
+const UNSCALED = { kernel: 'linear', fidelity: 'exact' } as const;
+
 interface ScaleSpec extends Pick<PreprocessSpec, 'fidelity' | 'color' | 'background'> {
   readonly kernel: Exclude<PreprocessSpec['kernel'], 'linear-sampled' | 'linear-corners'>;
 }
 
-/** A picture that sharp can scale: its upright size is known, its pixels are not decoded yet. */
-export interface OpenPicture {
+type WholeSpec = Pick<PreprocessSpec, 'color' | 'background'>;
+
+/** A picture that can be scaled: its upright size is known, its pixels are not decoded yet. */
+export interface ScalablePicture {
   readonly upright: Size;
-  /** The whole picture, or the whole of a region of it, as uint8 RGB `[heightPx, widthPx, 3]` of exactly this size. */
-  scaledTo(size: Size, spec: ScaleSpec, region?: Region): Promise<Buffer>;
+  /** The whole picture as uint8 RGB `[heightPx, widthPx, 3]` of exactly this size. */
+  scaledTo(size: Size, spec: ScaleSpec): Promise<Buffer>;
+  /** Whether `scaledTo` costs much less than `whole`: the decoder shrinks JPEG for it. (WebP too, but little is saved.) */
+  isCheaperScaled(size: Size, spec: ScaleSpec): boolean;
+  /** The whole picture as uint8 RGB `[heightPx, widthPx, 3]`, each pixel as it is stored. */
+  whole(spec: WholeSpec): Promise<Uint8Array>;
+}
+
+/** The picture of a file. */
+export interface OpenPicture extends ScalablePicture {
+  /** A region of it, which lies within, as a picture of its own: it is cut out before anything is scaled. */
+  piece(region: Region): ScalablePicture;
   /** The same picture as a JPEG of at most this size. */
   thumbnail(maxSidePx: number): Promise<Buffer>;
 }
@@ -57,17 +73,28 @@ export async function openWithSharp(
   const input =
     format === 'png' ? withoutNeedlessChunks(bytes) : format === 'avif' ? withStillBrand(bytes) : bytes;
   const options: SharpOptions = { failOn: 'warning', limitInputPixels: limits.maxPixels, ignoreIcc: false };
-  const upright =
+  const wholeSize =
     header.orientation === null ? await uprightSize(input, options) : turned(header, header.orientation);
+  const isNaive = ({ color }: WholeSpec): boolean => header.isCmyk && color === 'ignore-profile';
+  const scalable = (upright: Size, region?: Region): ScalablePicture => {
+    const open = ({ color }: WholeSpec): Sharp =>
+      cut(sharp(input, { ...options, ignoreIcc: color === 'ignore-profile' }).autoOrient(), region);
+    return {
+      upright,
+      scaledTo: (size, spec) =>
+        isNaive(spec) ? scaledNaiveCmyk(open(spec), size, spec) : scaledRgb(open(spec), size, spec),
+      // What is cut out is decoded in full.
+      isCheaperScaled: ({ widthPx, heightPx }, { fidelity }) =>
+        format === 'jpeg' &&
+        region === undefined &&
+        Math.min(upright.widthPx / widthPx, upright.heightPx / heightPx) >= (fidelity === 'fast' ? 2 : 4),
+      whole: (spec) =>
+        isNaive(spec) ? scaledNaiveCmyk(open(spec), upright, UNSCALED) : wholeRgb(open(spec), upright, spec),
+    };
+  };
   return {
-    upright,
-    scaledTo: (size, spec, region) => {
-      const ignoreIcc = spec.color === 'ignore-profile';
-      const picture = cut(sharp(input, { ...options, ignoreIcc }).autoOrient(), region);
-      return header.isCmyk && ignoreIcc
-        ? scaledNaiveCmyk(picture, size, spec)
-        : scaledRgb(picture, size, spec);
-    },
+    ...scalable(wholeSize),
+    piece: (region) => scalable({ widthPx: region.width, heightPx: region.height }, region),
     thumbnail: (maxSidePx) => thumbnailOf(sharp(input, options).autoOrient(), maxSidePx),
   };
 }
@@ -86,15 +113,38 @@ export function openRaw(picture: RawPicture, colorProfile: Uint8Array | null): O
   };
   return {
     upright: { widthPx, heightPx },
-    scaledTo: async (size, spec, region) =>
+    scaledTo: async (size, spec) =>
       colorProfile === null || spec.color === 'ignore-profile'
-        ? scaledRgb(cut(open(), region), size, spec)
-        : scaledRgb(await profiled(resized(cut(open(), region), size, spec), colorProfile), size, spec),
+        ? scaledRgb(open(), size, spec)
+        : scaledRgb(await profiled(resized(open(), size, spec), colorProfile), size, spec),
+    // The profile is applied to all pixels, or to the scaled ones.
+    isCheaperScaled: (size, { color }) =>
+      colorProfile !== null && color === 'srgb' && size.widthPx * size.heightPx < widthPx * heightPx,
+    whole: async (spec) =>
+      colorProfile === null || spec.color === 'ignore-profile'
+        ? flattenRgba(rgba, spec.background)
+        : wholeRgb(await profiled(open(), colorProfile), { widthPx, heightPx }, spec),
+    piece: (region) => openRaw(cutRaw(picture, region), colorProfile),
     thumbnail: async (maxSidePx) => {
       const small = withinSide(open(), maxSidePx);
       return thumbnailOf(colorProfile === null ? small : await profiled(small, colorProfile), maxSidePx);
     },
   };
+}
+
+function cut(picture: Sharp, region: Region | undefined): Sharp {
+  if (region === undefined) return picture;
+  const { x, y, width, height } = region;
+  return picture.extract({ left: x, top: y, width, height });
+}
+
+function cutRaw({ widthPx, rgba }: RawPicture, { x, y, width, height }: Region): RawPicture {
+  const piece = new Uint8Array(width * height * 4);
+  for (let row = 0; row < height; row++) {
+    const from = ((y + row) * widthPx + x) * 4;
+    piece.set(rgba.subarray(from, from + width * 4), row * width * 4);
+  }
+  return { widthPx: width, heightPx: height, rgba: piece };
 }
 
 async function scaledRgb(picture: Sharp, size: Size, spec: ScaleSpec): Promise<Buffer> {
@@ -105,11 +155,23 @@ async function scaledRgb(picture: Sharp, size: Size, spec: ScaleSpec): Promise<B
     .toBuffer();
 }
 
+async function wholeRgb(picture: Sharp, size: Size, spec: WholeSpec): Promise<Uint8Array> {
+  const { data, info } = await resized(picture, size, UNSCALED)
+    .toColourspace('srgb')
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true });
+  return info.channels === 4 ? flattenRgba(data, spec.background) : data;
+}
+
 /**
  * CMYK as Pillow converts it, without a profile: each of R, G, B is (255 − ink) · (255 − black) / 255.
  * Source: python-pillow/Pillow, src/libImaging/Convert.c, `cmyk2rgb`.
  */
-async function scaledNaiveCmyk(picture: Sharp, size: Size, spec: ScaleSpec): Promise<Buffer> {
+async function scaledNaiveCmyk(
+  picture: Sharp,
+  size: Size,
+  spec: Pick<ScaleSpec, 'kernel' | 'fidelity'>,
+): Promise<Buffer> {
   const inks = await resized(picture.pipelineColourspace('cmyk'), size, spec)
     .toColourspace('cmyk')
     .raw({ depth: 'uchar' })
@@ -122,15 +184,11 @@ async function scaledNaiveCmyk(picture: Sharp, size: Size, spec: ScaleSpec): Pro
   return rgb;
 }
 
-/** A region is cut out of the upright picture, before anything is scaled. */
-function cut(picture: Sharp, region: Region | undefined): Sharp {
-  if (region === undefined) return picture;
-  const { x, y, width, height } = region;
-  return picture.extract({ left: x, top: y, width, height });
-}
-
-/** No target is cut out here: sharp shrinks while it decodes only where it resizes the whole picture. */
-function resized(picture: Sharp, size: Size, spec: ScaleSpec): Sharp {
+/**
+ * Nothing is cut out here: sharp shrinks while it decodes only where it resizes the whole picture. It does so from a
+ * ratio of 2 on, and of 4 without `fastShrinkOnLoad`, which leaves a factor of 2 to the kernel.
+ */
+function resized(picture: Sharp, size: Size, spec: Pick<ScaleSpec, 'kernel' | 'fidelity'>): Sharp {
   return picture.resize(size.widthPx, size.heightPx, {
     fit: 'fill',
     kernel: spec.kernel,

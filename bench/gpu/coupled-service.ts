@@ -27,9 +27,10 @@ const rowBytes = spec.widthPx * spec.heightPx * 3;
 const limits = ImageLimits.parse({});
 const provider = values.provider as OnnxProvider;
 const threads = Number(values.threads);
-const sessions = await Promise.all(
-  [0, 1].map(() => OnnxEngine.load({ modelPath: values.onnx, provider, threads, maxBatch })),
-);
+const load = (): Promise<OnnxEngine> =>
+  OnnxEngine.load({ modelPath: values.onnx, provider, threads, maxBatch });
+// One after the other: two that load the TensorRT provider at the same time register its operators twice, which fails.
+const sessions = [await load(), await load()];
 
 interface Waiting {
   readonly row: Uint8Array;

@@ -30,7 +30,8 @@ const T4_IMAGES_PER_SECOND = 6000;
 
 /**
  * The worker, fed with packs over S3 and SQS on loopback, beside a loop that runs the same engine on batches in memory, and
- * beside a service that decodes and infers in one process. On the processor cores of a g4dn.xlarge. Needs an NVIDIA GPU, and TensorRT with its `trtexec`.
+ * beside a service that decodes and infers in one process, and PyTorch. On the processor cores of a g4dn.xlarge. Needs an NVIDIA GPU, and TensorRT with
+ * its `trtexec`. SLUICE_BENCH_MODELS names a folder of imported models that are measured too, SLUICE_BENCH_ONLY a part of the names of what is measured.
  */
 export async function gpuBench(): Promise<BenchResult[]> {
   try {
@@ -45,12 +46,14 @@ export async function gpuBench(): Promise<BenchResult[]> {
   const engines = new EngineStore(new FolderStore(process.env['SLUICE_ENGINES'] ?? join(folder, 'engines')));
   try {
     const results: BenchResult[] = [];
-    for (const one of [...CASES, ...(await ownModels(process.env['SLUICE_BENCH_MODELS']))]) {
+    const only = process.env['SLUICE_BENCH_ONLY'] ?? '';
+    const cases = [...CASES, ...(await ownModels(process.env['SLUICE_BENCH_MODELS']))];
+    for (const one of cases.filter(({ name }) => name.includes(only))) {
       const measured = await measure(one, folder, engines);
       console.error(table(one.name, measured));
       results.push(...measured);
     }
-    return [...results, ...(await pythonPeer(`0-${WORKER_CORES - 1}`))];
+    return 'PyTorch'.includes(only) ? [...results, ...(await pythonPeer(`0-${WORKER_CORES - 1}`))] : results;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -94,13 +97,13 @@ const CASES: readonly Case[] = [
   },
 ];
 
-/** Imported models, each in its folder. One with quantized weights says itself what it computes in. */
+/** Imported models, each in its folder, those that were quantized as they are. */
 async function ownModels(folder: string | undefined): Promise<Case[]> {
   if (folder === undefined) return [];
   return (await readdir(folder)).sort().map((name) => {
-    const precision = name.endsWith('-int8') ? 'fp32' : 'fp16';
+    const precision = name.endsWith('-int8') ? 'int8' : 'fp16';
     return {
-      name: `${name}, TensorRT${precision === 'fp16' ? ' fp16' : ''}`,
+      name: `${name}, TensorRT ${precision}`,
       model: () => loadModel(join(folder, name)),
       provider: 'tensorrt',
       precision,

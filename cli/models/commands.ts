@@ -2,9 +2,18 @@ import { type Command, Option } from 'commander';
 import { PreprocessSpec } from '#core/preprocess-spec.ts';
 import { PRESETS } from '#models/import/presets.ts';
 import { DECODES } from '#models/import/wishes.ts';
+import { CALIBRATORS } from '#models/precision/calibration/calibrators.ts';
+import { TARGETS } from '#models/precision/calibration/quantization.ts';
 import { DEFAULT_TOLERANCES } from '#models/verify/verify-model.ts';
 import { type BuildEngineFlags, buildEngineCommand } from './build-engine.ts';
 import { importCommand } from './import.ts';
+import {
+  DEFAULT_MIN_TOP1,
+  type PrecisionFlags,
+  type QuantizeFlags,
+  quantizeCommand,
+  toFp16Command,
+} from './precision.ts';
 import { verifyCommand } from './verify.ts';
 
 /** Adds `sluice models …` to the program. */
@@ -14,6 +23,8 @@ export function addModelCommands(program: Command): void {
     .description('take models in, and check that they score as they should');
   addImport(models);
   addVerify(models);
+  addQuantize(models);
+  addToFp16(models);
   addBuildEngine(models);
 }
 
@@ -45,6 +56,14 @@ function addImport(models: Command): void {
     .addOption(
       new Option('--kernel <kernel>', 'how pixels are resampled')
         .choices(PreprocessSpec.shape.kernel.options)
+        .helpGroup('Preprocessing'),
+    )
+    .addOption(
+      new Option(
+        '--fidelity <fidelity>',
+        'exact: to the byte as Pillow; faithful: within a level or two, and faster',
+      )
+        .choices(PreprocessSpec.shape.fidelity.unwrap().options)
         .helpGroup('Preprocessing'),
     )
     .addOption(
@@ -135,6 +154,91 @@ Examples:
     );
 }
 
+function addQuantize(models: Command): void {
+  const quantize = models
+    .command('quantize')
+    .description(
+      'make an int8 model of a float32 one, and compare the two; exits with 1, and writes nothing, where they differ too much',
+    )
+    .argument('<name|folder>', 'the model')
+    .requiredOption(
+      '--calibration <folder>',
+      'images like those it will see, 500 to 1000; of 100 or more a fifth is kept to compare with',
+    )
+    .addOption(
+      new Option('--for <target>', 'what will run it: a GPU with TensorRT, or a CPU with ONNX Runtime')
+        .choices(TARGETS)
+        .default('gpu'),
+    )
+    .addOption(
+      new Option(
+        '--calibrator <how>',
+        'what becomes of outliers: entropy loses the least information, percentile cuts off a share, max keeps all',
+      )
+        .choices(CALIBRATORS)
+        .default('percentile'),
+    )
+    .option('--percentile <x>', 'share of magnitudes to keep, with --calibrator percentile (99.99)')
+    .option(
+      '--float-layers <names...>',
+      'layers that stay float32; "auto" leaves out those that cost most where --min-top1 is not reached, "none" none',
+      ['auto'],
+    );
+  addPrecisionOptions(quantize, 'int8')
+    .action(async (nameOrFolder: string, flags: QuantizeFlags) => {
+      process.exitCode = await quantizeCommand(nameOrFolder, flags);
+    })
+    .addHelpText(
+      'after',
+      `
+Examples:
+  sluice models quantize ./models/nsfw --calibration photos            # into ./models/nsfw-int8, for TensorRT
+  sluice models quantize ./models/nsfw --calibration photos --for cpu  # uint8 activations, as CPUs want them
+  sluice models quantize ./models/nsfw --calibration photos --calibrator percentile --percentile 99.9
+  sluice models quantize ./models/nsfw --calibration photos --min-top1 0.95 --json > report.json
+
+The calibration is kept in <model>/calibration, and used again for the same images.
+`,
+    );
+}
+
+function addToFp16(models: Command): void {
+  const halve = models
+    .command('to-fp16')
+    .description(
+      'make a float16 model of a float32 one, and compare the two; exits with 1, and writes nothing, where they differ too much',
+    )
+    .argument('<name|folder>', 'the model')
+    .requiredOption('--images <folder>', 'images to compare with, like those it will see');
+  addPrecisionOptions(halve, 'fp16')
+    .action(async (nameOrFolder: string, flags: PrecisionFlags) => {
+      process.exitCode = await toFp16Command(nameOrFolder, flags);
+    })
+    .addHelpText(
+      'after',
+      `
+Examples:
+  sluice models to-fp16 ./models/nsfw --images photos                  # into ./models/nsfw-fp16
+  sluice models to-fp16 ./models/nsfw --images photos --out s --name nsfw-half
+
+A CPU has no arithmetic for it, and is slower with it: this is for GPUs.
+`,
+    );
+}
+
+function addPrecisionOptions(command: Command, precision: keyof typeof DEFAULT_MIN_TOP1): Command {
+  return command
+    .option('--max-images <n>', 'use at most so many, drawn from the whole folder', '1000')
+    .option(
+      '--min-top1 <share>',
+      `smallest share of images with the same best label (${DEFAULT_MIN_TOP1[precision]})`,
+    )
+    .option('-o, --out <folder>', 'the folder of models (default: the one that the model is in)')
+    .option('--name <name>', `the new model's name (default: <name>-${precision})`)
+    .option('--force', 'write it whatever the comparison says, also over a model of this name')
+    .option('--json', 'print the report as one line of JSON');
+}
+
 function addBuildEngine(models: Command): void {
   models
     .command('build-engine')
@@ -144,7 +248,11 @@ function addBuildEngine(models: Command): void {
       '-o, --out <place>',
       'where workers look: the work store of a pipeline (s3://bucket/prefix), or a folder',
     )
-    .option('--precision <precision>', 'what it computes in: fp16 or fp32', 'fp16')
+    .option(
+      '--precision <precision>',
+      'what it computes in: fp16 or fp32; a quantized model is built in int8',
+      'fp16',
+    )
     .option('--batch <sizes>', 'the batch size, or smallest:usual:largest', '256')
     .option('--device <n>', 'which GPU', '0')
     .option('--flag <flag...>', "what else TensorRT's builder is told, such as --flag=--noTF32")

@@ -19,6 +19,7 @@ export async function wishesOfFlags(flags: Flags): Promise<Wishes> {
     heightPx,
     resize: resizeOf(text('resize')),
     kernel: text('kernel') as Wishes['kernel'],
+    fidelity: text('fidelity') as Wishes['fidelity'],
     layout: text('layout') as Wishes['layout'],
     channelOrder: text('channelOrder') as Wishes['channelOrder'],
     scale: numberOf('--scale', text('scale')),

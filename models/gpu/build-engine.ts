@@ -82,8 +82,9 @@ async function networkOf(
   precision: EngineRecipe['precision'],
   foldedPath: string,
 ): Promise<ModelProto> {
-  await foldConstants(modelPath, foldedPath);
-  const { model } = await readOnnx(foldedPath);
+  // A quantized graph was folded before; here ONNX Runtime would make integers of its biases, which TensorRT does not take.
+  if (precision !== 'int8') await foldConstants(modelPath, foldedPath);
+  const { model } = await readOnnx(precision === 'int8' ? modelPath : foldedPath);
   const network = precision === 'fp16' ? toFp16(model) : clone(ModelProtoSchema, model);
   castFirst(network.graph as GraphProto);
   // ONNX Runtime states the domains that it knows, which TensorRT does not.

@@ -67,7 +67,7 @@ export async function settleInput(input: ImageInput, told: Wishes, ask?: Ask): P
       heightPx,
       resize: resizeOf(wishes.resize as ResizeWish, widthPx, heightPx),
       kernel: wishes.kernel ?? 'linear',
-      fidelity: 'faithful',
+      fidelity: wishes.fidelity ?? 'faithful',
       // Training pipelines read the stored numbers: Pillow and OpenCV apply no profile.
       color: 'ignore-profile',
       background: [255, 255, 255],

@@ -35,6 +35,7 @@ export interface Wishes {
   readonly heightPx?: number | undefined;
   readonly resize?: ResizeWish | undefined;
   readonly kernel?: PreprocessSpec['kernel'] | undefined;
+  readonly fidelity?: PreprocessSpec['fidelity'] | undefined;
   readonly layout?: 'nchw' | 'nhwc' | undefined;
   readonly channelOrder?: 'rgb' | 'bgr' | undefined;
   /** The input is (level · scale − mean) / std, level 0–255, in the model's channel order. */

@@ -9,13 +9,15 @@ import { readOutputs } from '#core/decode/read-outputs.ts';
 import { SluiceError } from '#core/error.ts';
 import { placementOf, type Size } from '#core/geometry.ts';
 import type { ModelManifest } from '#core/model-manifest.ts';
-import type { Tensor } from '#core/ports/engine.ts';
+import type { EngineBatch, Tensor } from '#core/ports/engine.ts';
 import { readOnnx } from '#models/import/read-onnx.ts';
 import { toInput } from './input-tensor.ts';
 import { originalGraph } from './original-graph.ts';
 import type { ReferenceImage } from './references.ts';
 
 const MAX_SECONDS_PER_RUN = 120;
+/** Pixels are copied into the process of the model: so many images at once bound the memory. */
+const IMAGES_AT_ONCE = 64;
 
 /** The scores of images as the pipeline gives them; all of them, also where only the highest are kept otherwise. */
 export async function scoresOfPrepared(
@@ -23,9 +25,19 @@ export async function scoresOfPrepared(
   images: readonly ReferenceImage[],
 ): Promise<Scores[]> {
   await using engine = await engineOf(modelPath, manifest.maxBatch ?? 8);
+  const scores: Scores[] = [];
+  for (let from = 0; from < images.length; from += IMAGES_AT_ONCE) {
+    const some = images.slice(from, from + IMAGES_AT_ONCE);
+    scores.push(...scoresIn(await engine.run(batchOf(manifest, some)), manifest, some));
+  }
+  return scores;
+}
+
+/** What a model is fed with for these images. */
+export function batchOf(manifest: ModelManifest, images: readonly ReferenceImage[]): EngineBatch {
   const { widthPx, heightPx } = manifest.preprocess;
   const sizes = images.map(({ source }) => placementOf(source, manifest.preprocess).crop);
-  const batch = Object.fromEntries(
+  return Object.fromEntries(
     manifest.inputs.map(({ name, from }): [string, Tensor] => [
       name,
       from === 'pixels'
@@ -41,7 +53,6 @@ export async function scoresOfPrepared(
           },
     ]),
   );
-  return scoresIn(await engine.run(batch), manifest, images);
 }
 
 /**

@@ -14,5 +14,7 @@ export default function announceSkips(): void {
     say(`a test that opens a pack in Python (${python} lacks safetensors or numpy; SLUICE_PYTHON)`);
   if (otherS3 === undefined) say('the object store contract on another S3 (SLUICE_S3_ENDPOINT)');
   if (otherSqs === undefined) say('the message queue contract on another SQS (SLUICE_SQS_ENDPOINT)');
+  if (lacks('PIL.Image'))
+    say(`tests that compare pixels with Pillow's (${python} lacks pillow; SLUICE_PYTHON)`);
   if (lacks('pyarrow')) say(`a test that reads the results with pyarrow (${python} lacks it; SLUICE_PYTHON)`);
 }

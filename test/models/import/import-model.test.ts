@@ -297,6 +297,12 @@ describe('what cannot be imported', () => {
 });
 
 describe('what import assumes', () => {
+  it('is that faithful pictures do, where nobody asks for exact ones', async () => {
+    const told = await imported(meansModel(), { wishes: { ...PLAIN, fidelity: 'exact' } });
+    expect(told.manifest.preprocess.fidelity).toBe('exact');
+    expect((await imported(meansModel())).manifest.preprocess.fidelity).toBe('faithful');
+  });
+
   it('is told in notes: softmax, made-up labels, an unknown licence', async () => {
     const { notes, manifest } = await imported(meansModel(), {
       wishes: { resize: { mode: 'squash' }, scale: 1 },

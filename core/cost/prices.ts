@@ -1,0 +1,152 @@
+import { z } from 'zod';
+import { SluiceError } from '#core/error.ts';
+
+/** One figure of a price list: US dollars for one unit, without free tiers and discounts. */
+function price<U extends string>(per: U) {
+  return z.strictObject({
+    usd: z.number().min(0),
+    per: z.literal(per),
+    /** The day for which it was true. */
+    asOf: z.iso.date(),
+    /** The page or price list it was taken from. */
+    source: z.url(),
+  });
+}
+
+/** Prices that fall with the quantity of a month: each counts for the units above those of the tiers before it. */
+const Tiers = z.strictObject({
+  per: z.literal('thousand images'),
+  asOf: z.iso.date(),
+  source: z.url(),
+  tiers: z
+    .array(z.strictObject({ upTo: z.number().positive().nullable(), usd: z.number().min(0) }))
+    .min(1)
+    .refine((tiers) => tiers.at(-1)?.upTo === null, 'expected the last tier to have no end ("upTo": null)'),
+});
+export type Tiers = z.infer<typeof Tiers>;
+
+const InstancePrices = z.strictObject({
+  onDemand: price('hour'),
+  /** A price of the past: the market sets it anew all the time. No price list has it. */
+  spot: price('hour').optional(),
+});
+
+/** What AWS asks in one region, for all that a pipeline uses. `infra/prices/<region>.json` */
+export const Prices = z.strictObject({
+  $schema: z.string().optional(),
+  v: z.literal(1),
+  region: z.string().regex(/^[a-z]{2}(-[a-z]+)+-\d$/, 'expected a region, such as us-east-1'),
+  lambda: z.strictObject({
+    x86: price('GB-second'),
+    arm64: price('GB-second'),
+    requests: price('million requests'),
+  }),
+  sqs: z.strictObject({
+    /** Every begun 64 KiB of a message is a request. */
+    standard: price('million requests'),
+  }),
+  s3: z.strictObject({
+    /** PUT, COPY, POST. DELETE costs nothing. */
+    put: price('thousand requests'),
+    /** GET and HEAD. */
+    get: price('thousand requests'),
+    list: price('thousand requests'),
+    storage: price('GB-month'),
+  }),
+  /** By instance type, Linux. */
+  instances: z.record(z.string(), InstancePrices),
+  ebs: z.strictObject({ gp3: price('GB-month') }),
+  network: z.strictObject({
+    publicIpv4: price('hour'),
+    /** In one availability zone. */
+    interfaceEndpoint: price('hour'),
+    interfaceEndpointData: price('GB'),
+    /** Each way. */
+    betweenZones: price('GB').optional(),
+    toInternet: price('GB').optional(),
+  }),
+  cloudwatch: z.strictObject({
+    logs: price('GB'),
+    metric: price('month'),
+    alarm: price('month'),
+  }),
+  /** What else could look at the images, to compare with. */
+  alternatives: z
+    .strictObject({
+      rekognitionModeration: Tiers.optional(),
+      /** By instance type, real-time inference. */
+      sageMaker: z.record(z.string(), price('hour')).default({}),
+    })
+    .prefault({}),
+});
+export type Prices = z.infer<typeof Prices>;
+
+/** SQS bills a message by begun chunks of this size. */
+export const SQS_CHUNK_BYTES = 64 * 1024;
+/** A figure that is older than this is doubted aloud. */
+const MAX_AGE_DAYS = 365;
+const DAY_MS = 86_400_000;
+
+/** @throws SluiceError `config-invalid` that lists every bad figure, or names the region that came instead. */
+export function parsePrices(value: unknown, expected: { region: string; file: string }): Prices {
+  const parsed = Prices.safeParse(value);
+  if (!parsed.success) {
+    throw new SluiceError(
+      'config-invalid',
+      `${expected.file} is no price file:\n${z.prettifyError(parsed.error)}\n` +
+        'infra/prices/us-east-1.json shows the form; "sluice prices refresh" writes one',
+    );
+  }
+  if (parsed.data.region !== expected.region) {
+    throw new SluiceError(
+      'config-invalid',
+      `expected prices of ${expected.region} in ${expected.file}, found those of ${parsed.data.region}: ` +
+        `name that region, or another file`,
+    );
+  }
+  return parsed.data;
+}
+
+/** An hour of an instance type. @throws SluiceError `config-invalid` that names the types that have a price. */
+export function instanceHourUsd(prices: Prices, type: string, market: 'spot' | 'on-demand'): number {
+  const found = prices.instances[type];
+  if (found === undefined) {
+    throw new SluiceError(
+      'config-invalid',
+      `no price for "${type}" in ${prices.region}; there are ${Object.keys(prices.instances).join(', ')}. ` +
+        `Add it with: sluice prices refresh --region ${prices.region} --instance ${type}`,
+    );
+  }
+  if (market === 'on-demand') return found.onDemand.usd;
+  if (found.spot === undefined) {
+    throw new SluiceError(
+      'config-invalid',
+      `no spot price for "${type}" in ${prices.region}: price lists have none. Look at the spot price history of EC2, ` +
+        'then give --spot-price, or plan with --market on-demand',
+    );
+  }
+  return found.spot.usd;
+}
+
+/** A sentence for prices that are older than a year; `undefined` where all are fresh. */
+export function staleness(prices: Prices, now: Date): string | undefined {
+  const old = datedFigures(prices, []).filter(
+    ({ asOf }) => now.getTime() - Date.parse(asOf) > MAX_AGE_DAYS * DAY_MS,
+  );
+  if (old.length === 0) return undefined;
+  const oldest = old.map(({ asOf }) => asOf).sort()[0] as string;
+  const named = old
+    .slice(0, 3)
+    .map(({ name }) => name)
+    .join(', ');
+  return (
+    `${old.length} price(s) of ${prices.region} are older than a year, the oldest of ${oldest} ` +
+    `(${named}${old.length > 3 ? ', …' : ''}): refresh them with "sluice prices refresh --region ${prices.region}"`
+  );
+}
+
+function datedFigures(value: unknown, path: readonly string[]): { name: string; asOf: string }[] {
+  if (typeof value !== 'object' || value === null) return [];
+  if ('asOf' in value && typeof value.asOf === 'string') return [{ name: path.join('.'), asOf: value.asOf }];
+  return Object.entries(value).flatMap(([name, member]) => datedFigures(member, [...path, name]));
+}

@@ -1,0 +1,136 @@
+/**
+ * As much of an assembler for WebAssembly as the resampling kernel needs: each function gives the bytes of an
+ * instruction behind those of its operands. Source of the codes: WebAssembly Core Specification 2.0, section 5.
+ */
+export type Code = readonly number[];
+
+const I32 = 0x7f;
+const V128 = 0x7b;
+
+/** Unsigned LEB128. */
+function unsigned(value: number): Code {
+  const low = value & 0x7f;
+  return value < 0x80 ? [low] : [low | 0x80, ...unsigned(value >>> 7)];
+}
+
+/** Signed LEB128. */
+function signed(value: number): Code {
+  const low = value & 0x7f;
+  const isLast = value >= -0x40 && value < 0x40;
+  return isLast ? [low] : [low | 0x80, ...signed(value >> 7)];
+}
+
+/** `align` 0: nothing is said of where the address lies. */
+const memoryAt = (offset: number): Code => [0, ...unsigned(offset)];
+const simd = (code: number, ...operands: Code[]): Code => [...operands.flat(), 0xfd, ...unsigned(code)];
+
+/** A local variable of a function. */
+export interface Local {
+  readonly get: Code;
+  readonly set: (value: Code) => Code;
+}
+
+const local = (index: number): Local => ({
+  get: [0x20, ...unsigned(index)],
+  set: (value) => [...value, 0x21, ...unsigned(index)],
+});
+
+export const i32 = {
+  const: (value: number): Code => [0x41, ...signed(value)],
+  load: (address: Code, offset: number): Code => [...address, 0x28, ...memoryAt(offset)],
+  add: (a: Code, b: Code): Code => [...a, ...b, 0x6a],
+  sub: (a: Code, b: Code): Code => [...a, ...b, 0x6b],
+};
+
+/** Vectors of 128 bits; the names say how they are read. */
+export const v128 = {
+  load: (address: Code, offset = 0): Code => [...simd(0x00, address), ...memoryAt(offset)],
+  load32Splat: (address: Code, offset: number): Code => [...simd(0x09, address), ...memoryAt(offset)],
+  store: (address: Code, value: Code): Code => [...simd(0x0b, address, value), ...memoryAt(0)],
+  store32Lane: (address: Code, value: Code, lane: number): Code => [
+    ...simd(0x5a, address, value),
+    ...memoryAt(0),
+    lane,
+  ],
+  const: (bytes: Code): Code => [...simd(0x0c), ...bytes],
+  /** Bytes of `a` (0 to 15) and `b` (16 to 31) by their places. */
+  shuffle: (a: Code, b: Code, places: Code): Code => [...simd(0x0d, a, b), ...places],
+  /** Bytes of `a` by their places; 0 where there is no such place. */
+  swizzle: (a: Code, places: Code): Code => simd(0x0e, a, places),
+  splatI32: (value: Code): Code => simd(0x11, value),
+  narrowI16ToU8: (a: Code, b: Code): Code => simd(0x66, a, b),
+  narrowI32ToI16: (a: Code, b: Code): Code => simd(0x85, a, b),
+  extendLowU8: (a: Code): Code => simd(0x89, a),
+  extendHighU8: (a: Code): Code => simd(0x8a, a),
+  shiftLeftI32: (a: Code, bits: number): Code => simd(0xab, a, i32.const(bits)),
+  shiftRightI32: (a: Code, bits: number): Code => simd(0xac, a, i32.const(bits)),
+  addI32: (a: Code, b: Code): Code => simd(0xae, a, b),
+  /** Products of int16, added in pairs to int32. */
+  dotI16: (a: Code, b: Code): Code => simd(0xba, a, b),
+};
+
+/** Runs `body`, and again as long as `condition` is not 0 after it. */
+export function repeatWhile(body: Code, condition: Code): Code {
+  return [0x03, 0x40, ...body, ...condition, 0x0d, 0, 0x0b];
+}
+
+/** A function of int32 parameters, without a result. */
+export interface WasmFunction {
+  readonly name: string;
+  readonly parameters: number;
+  readonly vectors: number;
+  readonly integers: number;
+  readonly body: Code;
+}
+
+/** Makes a function: `write` is given its parameters, and takes locals as it needs them. */
+export function wasmFunction(
+  name: string,
+  parameters: number,
+  locals: { readonly integers: number; readonly vectors: number },
+  write: (parameters: readonly Local[], integers: readonly Local[], vectors: readonly Local[]) => Code,
+): WasmFunction {
+  const from = (first: number, count: number): Local[] =>
+    Array.from({ length: count }, (_, i) => local(first + i));
+  const body = write(
+    from(0, parameters),
+    from(parameters, locals.integers),
+    from(parameters + locals.integers, locals.vectors),
+  );
+  return { name, parameters, ...locals, body };
+}
+
+/** The bytes of a module that exports the functions, and imports its memory as `env.memory`. */
+export function wasmModule(functions: readonly WasmFunction[]): Uint8Array<ArrayBuffer> {
+  const text = (value: string): Code => list([...new TextEncoder().encode(value)].map((byte) => [byte]));
+  const type = ({ parameters }: WasmFunction): Code => [
+    0x60,
+    ...list(Array.from({ length: parameters }, () => [I32])),
+    0,
+  ];
+  const code = ({ integers, vectors, body }: WasmFunction): Code => {
+    const locals = list([
+      [...unsigned(integers), I32],
+      [...unsigned(vectors), V128],
+    ]);
+    return sized([...locals, ...body, 0x0b]);
+  };
+  const section = (id: number, items: readonly Code[]): Code => [id, ...sized(list(items))];
+  return Uint8Array.from([
+    ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+    ...section(1, functions.map(type)),
+    ...section(2, [[...text('env'), ...text('memory'), 2, 0, 1]]),
+    ...section(
+      3,
+      functions.map((_, i) => unsigned(i)),
+    ),
+    ...section(
+      7,
+      functions.map(({ name }, i) => [...text(name), 0, ...unsigned(i)]),
+    ),
+    ...section(10, functions.map(code)),
+  ]);
+}
+
+const list = (items: readonly Code[]): Code => [...unsigned(items.length), ...items.flat()];
+const sized = (bytes: Code): Code => [...unsigned(bytes.length), ...bytes];

@@ -1,0 +1,79 @@
+import type { Usage } from '#core/cost/bill.ts';
+
+/** What is written to logs. */
+const INVOCATION_LOG_BYTES = 900;
+const WORKER_LOG_BYTES_PER_SECOND = 700;
+/** A worker receives and deletes some messages at a time. */
+const MESSAGES_PER_REQUEST = 4;
+/** Messages of shards are sent ten at a time. */
+const SHARDS_PER_REQUEST = 10;
+const KEYS_PER_LIST = 1000;
+
+type Counters = { -readonly [K in keyof Usage]: number };
+
+/** Counts what a pipeline uses, request by request, as its code does it. */
+export class UsageMeter {
+  readonly #used: Counters = {
+    lambdaGbSeconds: 0,
+    lambdaInvocations: 0,
+    sqsRequests: 0,
+    s3Puts: 0,
+    s3Gets: 0,
+    s3Lists: 0,
+    s3ByteSeconds: 0,
+    workerSeconds: 0,
+    logBytes: 0,
+    seconds: 0,
+  };
+
+  /** Planned: listed, written as shards, sent. */
+  planned(images: number, shards: number): void {
+    this.#used.s3Lists += Math.ceil(images / KEYS_PER_LIST);
+    this.#used.s3Puts += shards;
+    this.#used.sqsRequests += Math.ceil(shards / SHARDS_PER_REQUEST);
+  }
+
+  /** Invocations that took so long each. The event source receives their messages and deletes them. */
+  invocations(count: number, seconds: number, memoryMib: number): void {
+    this.#used.lambdaInvocations += count;
+    this.#used.lambdaGbSeconds += (count * seconds * memoryMib) / 1024;
+    this.#used.sqsRequests += 2 * count;
+    this.#used.s3Gets += count;
+    this.#used.logBytes += count * INVOCATION_LOG_BYTES;
+  }
+
+  /** Shards sent again. */
+  handedBack(count: number): void {
+    this.#used.sqsRequests += count;
+  }
+
+  /** Images read, and packs of them looked for, written and announced. */
+  preprocessed(images: number, packs: number): void {
+    this.#used.s3Gets += images + 2 * packs;
+    this.#used.s3Puts += packs;
+    this.#used.sqsRequests += 2 * packs;
+  }
+
+  /** Packs read, their parts looked for and written, their messages received and deleted. */
+  inferred(packs: number): void {
+    this.#used.s3Gets += 2 * packs;
+    this.#used.s3Puts += packs;
+    this.#used.sqsRequests += (2 * packs) / MESSAGES_PER_REQUEST;
+  }
+
+  /** Each part is read twice. */
+  finalized(packs: number): void {
+    this.#used.s3Gets += 2 * packs;
+  }
+
+  /** All of it so far. Areas are integrals over time, from 0 on. */
+  at(nowS: number, areas: { workerSeconds: number; packByteSeconds: number }): Usage {
+    return {
+      ...this.#used,
+      workerSeconds: areas.workerSeconds,
+      s3ByteSeconds: areas.packByteSeconds,
+      logBytes: this.#used.logBytes + areas.workerSeconds * WORKER_LOG_BYTES_PER_SECOND,
+      seconds: nowS,
+    };
+  }
+}

@@ -1,0 +1,93 @@
+import { readFile } from 'node:fs/promises';
+import { describe, expect, it } from 'vitest';
+import { bill, sqsRequestsOf, tieredUsd, totalUsd, type Usage } from '#core/cost/bill.ts';
+import { instanceHourUsd, parsePrices, staleness } from '#core/cost/prices.ts';
+
+const file = 'infra/prices/us-east-1.json';
+const json = JSON.parse(await readFile(file, 'utf8'));
+const prices = parsePrices(json, { region: 'us-east-1', file });
+const NOTHING: Usage = {
+  lambdaGbSeconds: 0,
+  lambdaInvocations: 0,
+  sqsRequests: 0,
+  s3Puts: 0,
+  s3Gets: 0,
+  s3Lists: 0,
+  s3ByteSeconds: 0,
+  workerSeconds: 0,
+  logBytes: 0,
+  seconds: 0,
+};
+const TERMS = {
+  instanceType: 'g4dn.xlarge',
+  market: 'spot',
+  architecture: 'arm64',
+  volumeGb: 0,
+  publicIpv4: false,
+  alarms: 0,
+  metrics: 0,
+} as const;
+
+describe('prices', () => {
+  it('refuses those of another region, and says which came', () => {
+    expect(() => parsePrices(json, { region: 'eu-west-1', file })).toThrow(
+      /expected prices of eu-west-1 .* found those of us-east-1/,
+    );
+  });
+
+  it('lists figures that are missing or in another unit', () => {
+    const broken = structuredClone(json);
+    broken.lambda.x86.per = 'hour';
+    delete broken.sqs.standard;
+    expect(() => parsePrices(broken, { region: 'us-east-1', file })).toThrow(/sqs\.standard/);
+    expect(() => parsePrices(broken, { region: 'us-east-1', file })).toThrow(/lambda\.x86\.per/);
+  });
+
+  it('names the instance types there are, and how to add one', () => {
+    expect(() => instanceHourUsd(prices, 'p5.48xlarge', 'spot')).toThrow(
+      /no price for "p5.48xlarge".*g4dn\.xlarge.*refresh --region us-east-1 --instance p5\.48xlarge/,
+    );
+    expect(() => instanceHourUsd(prices, 'g5.xlarge', 'spot')).toThrow(/--spot-price/);
+    expect(instanceHourUsd(prices, 'g5.xlarge', 'on-demand')).toBe(1.006);
+  });
+
+  it('are doubted aloud a year later, not before', () => {
+    expect(staleness(prices, new Date('2027-11-20'))).toBeUndefined();
+    expect(staleness(prices, new Date('2027-11-23'))).toMatch(
+      /older than a year, the oldest of 2026-11-21 \(lambda\.x86, .*sluice prices refresh --region us-east-1/,
+    );
+  });
+});
+
+describe('a bill', () => {
+  it('has an item for each thing used, the dearest first', () => {
+    const items = bill(
+      { ...NOTHING, lambdaGbSeconds: 1e6, s3Puts: 1e6, workerSeconds: 36_000, sqsRequests: 1e6 },
+      TERMS,
+      prices,
+    );
+    expect(items.map(({ item, usd }) => [item, Number(usd.toFixed(4))])).toEqual([
+      ['Lambda compute', 13.3334],
+      ['S3 writes', 5],
+      ['GPU workers', 1.9],
+      ['SQS', 0.4],
+    ]);
+    expect(totalUsd(items)).toBeCloseTo(20.6334);
+  });
+
+  it('takes a spot price that was given instead of the file', () => {
+    const [item] = bill({ ...NOTHING, workerSeconds: 3600 }, { ...TERMS, spotHourUsd: 0.3 }, prices);
+    expect(item?.usd).toBe(0.3);
+  });
+
+  it('counts every begun 64 KiB of a message', () => {
+    expect([1, 65_536, 65_537, 480 * 1024].map(sqsRequestsOf)).toEqual([1, 1, 2, 8]);
+  });
+
+  it('goes through the tiers of Rekognition', () => {
+    const tiers = prices.alternatives.rekognitionModeration!;
+    expect(tieredUsd(tiers, 1e6)).toBe(1000);
+    // 1 million at $1.00, 4 at $0.80, 5 at $0.60 a thousand.
+    expect(tieredUsd(tiers, 1e7)).toBeCloseTo(1000 + 3200 + 3000);
+  });
+});

@@ -1,0 +1,204 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { describe, expect, it } from 'vitest';
+import { OnnxEngine } from '#adapters/onnx-engine.ts';
+import {
+  type ModelProto,
+  ModelProtoSchema,
+  TensorProto_DataType,
+  TensorProtoSchema,
+} from '#models/onnx/generated/onnx_pb.js';
+import { GraphBuilder, type Value } from '#models/onnx/graph-builder.ts';
+import { quantizationOf, TARGETS } from '#models/precision/calibration/quantization.ts';
+import { expectedShift } from '#models/precision/expected-shift.ts';
+import { planQuantization } from '#models/precision/quantization-plan.ts';
+import { quantizeWeights } from '#models/precision/quantize-weights.ts';
+import { toInt8 } from '#models/precision/to-int8.ts';
+import { temporaryFolder } from '#test/support/temporary-folder.ts';
+
+const SIDE = 8;
+const IMAGES = 3;
+const RANGE = { min: -3, max: 3 };
+
+/** Pixels → scaled → two convolutions with ReLU and a shortcut around the second → mean → Gemm → Softmax. */
+function residualModel(): ModelProto {
+  const g = new GraphBuilder('residual', 13);
+  const pixels = g.input('pixels', 'uint8', ['N', SIDE, SIDE, 3]);
+  const floats = g.cast(g.node('Transpose', [pixels], { perm: [0, 3, 1, 2] }), 'float32');
+  const scaled = g.node('Mul', [floats, g.constant('float32', [1], [1 / 255])]);
+  const first = g.node('Relu', [conv(g, scaled, 3, 4, 1)]);
+  const sum = g.node('Add', [first, conv(g, first, 4, 4, 2)]);
+  const third = g.node('Relu', [conv(g, sum, 4, 4, 3)]);
+  const means = g.node('Flatten', [g.node('GlobalAveragePool', [third])]);
+  const weights = g.constant('float32', [4, 3], numbers(12, 4));
+  const logits = g.node('Gemm', [means, weights, g.constant('float32', [3], [0.1, 0.2, 0.3])]);
+  g.output('scores', 'float32', ['N', 3], g.node('Softmax', [logits], { axis: 1 }));
+  return fromBinary(ModelProtoSchema, g.toBytes());
+}
+
+function conv(g: GraphBuilder, x: Value, from: number, to: number, seed: number): Value {
+  const weights = g.constant('float32', [to, from, 3, 3], numbers(to * from * 9, seed));
+  return g.node('Conv', [x, weights, g.constant('float32', [to], numbers(to, seed + 10))], {
+    pads: [1, 1, 1, 1],
+  });
+}
+
+function numbers(count: number, seed: number): number[] {
+  return Array.from({ length: count }, (_, i) => Math.sin(i * 1.7 + seed) / 3);
+}
+
+function quantized(model: ModelProto, target: (typeof TARGETS)[number], keepFloat?: Set<string>): ModelProto {
+  const { activations } = planQuantization(model.graph!, target);
+  const ranges = new Map(activations.map((name) => [name, quantizationOf(RANGE, 3, target)]));
+  return toInt8(model, { target, ranges, ...(keepFloat && { keepFloat }) });
+}
+
+async function scoresOf(model: ModelProto): Promise<Float32Array> {
+  await using folder = await temporaryFolder();
+  const modelPath = join(folder.path, 'model.onnx');
+  await writeFile(modelPath, toBinary(ModelProtoSchema, model));
+  await using engine = await OnnxEngine.load({ modelPath, provider: 'cpu', threads: 1, maxBatch: IMAGES });
+  const data = Uint8Array.from({ length: IMAGES * SIDE * SIDE * 3 }, (_, i) => (i * 37) % 256);
+  const { scores } = await engine.run({ pixels: { dtype: 'uint8', shape: [IMAGES, SIDE, SIDE, 3], data } });
+  return scores?.data as Float32Array;
+}
+
+const countOf = (model: ModelProto, wanted: string): number =>
+  model.graph?.node.filter(({ opType }) => opType === wanted).length ?? 0;
+
+describe.each(TARGETS)('a model in QDQ form for a %s', (target) => {
+  it('gives nearly the scores of the float model, with weights of 8 bits', async () => {
+    const model = residualModel();
+    const int8 = quantized(model, target);
+    const [expected, got] = [await scoresOf(model), await scoresOf(int8)];
+    expect(got).toHaveLength(expected.length);
+    for (const [i, value] of expected.entries()) expect(Math.abs(got[i]! - value)).toBeLessThan(0.02);
+    expect([...got]).not.toEqual([...expected]);
+    const eightBits = int8.graph?.initializer.filter(
+      ({ dataType, dims }) => dataType === TensorProto_DataType.INT8 && dims.length > 1,
+    );
+    expect(eightBits).toHaveLength(4);
+  });
+
+  it('leaves the model that it was made of as it was', () => {
+    const model = residualModel();
+    const before = toBinary(ModelProtoSchema, model);
+    quantized(model, target);
+    expect(toBinary(ModelProtoSchema, model)).toEqual(before);
+  });
+
+  it('keeps the layers float that are named', async () => {
+    const model = residualModel();
+    const names = planQuantization(model.graph!, target).layers.map(({ node }) => node.output[0] as string);
+    const same = quantized(model, target, new Set(names));
+    expect(countOf(same, 'QuantizeLinear')).toBe(0);
+    expect([...(await scoresOf(same))]).toEqual([...(await scoresOf(model))]);
+    const two = quantized(model, target, new Set(names.slice(0, 2)));
+    expect(countOf(two, 'QuantizeLinear')).toBeLessThan(countOf(quantized(model, target), 'QuantizeLinear'));
+    await scoresOf(two);
+  });
+});
+
+describe('what is quantized', () => {
+  const planned = (target: (typeof TARGETS)[number]) => {
+    const { graph } = residualModel();
+    const { activations, layers } = planQuantization(graph!, target);
+    const producer = (name: string) => graph!.node.find(({ output }) => output.includes(name))?.opType;
+    return { producers: activations.map(producer), layers };
+  };
+
+  it('for a GPU are the inputs of layers and the shortcut, but not what a convolution adds to', () => {
+    // The Mul of the pixels, the ReLU that is the second layer's input and the shortcut, and the sum.
+    expect(planned('gpu').producers).toEqual(['Mul', 'Relu', 'Add']);
+  });
+
+  it('for a CPU is also what layers give', () => {
+    expect(planned('cpu').producers).toEqual(['Mul', 'Relu', 'Conv', 'Add', 'Relu']);
+  });
+
+  it('of the last layer is only the weights', () => {
+    const { layers } = planned('gpu');
+    expect(layers.map(({ node, isWeightOnly }) => [node.opType, isWeightOnly])).toEqual([
+      ['Conv', false],
+      ['Conv', false],
+      ['Conv', false],
+      ['Gemm', true],
+    ]);
+  });
+
+  it('leaves no ReLU for a CPU where integers end at zero themselves', () => {
+    const model = residualModel();
+    const { activations } = planQuantization(model.graph!, 'cpu');
+    const ranges = new Map(activations.map((name) => [name, quantizationOf({ min: 0, max: 3 }, 3, 'cpu')]));
+    expect(countOf(toInt8(model, { target: 'cpu', ranges }), 'Relu')).toBe(0);
+    expect(countOf(quantized(model, 'cpu'), 'Relu')).toBe(2);
+  });
+});
+
+function tensor(dims: number[], values: number[]) {
+  return create(TensorProtoSchema, {
+    name: 'w',
+    dims: dims.map(BigInt),
+    dataType: TensorProto_DataType.FLOAT,
+    rawData: new Uint8Array(Float32Array.from(values).buffer),
+  });
+}
+
+describe('weights of 8 bits', () => {
+  it('have a scale for each output channel: its largest magnitude is 127', () => {
+    const { values, scales } = quantizeWeights(tensor([2, 2, 1, 1], [1.27, -0.633, -12.7, 3.17]), 0);
+    expect([...values]).toEqual([127, -63, -127, 32]);
+    expect([...scales].map((scale) => Number(scale.toFixed(6)))).toEqual([0.01, 0.1]);
+    // The channels of MatMul are columns.
+    expect([...quantizeWeights(tensor([2, 2], [1.27, -0.633, -0.333, 3.17]), 1).values]).toEqual([
+      127, -25, -33, 127,
+    ]);
+  });
+
+  it('that were integers before are those integers again', () => {
+    const integers = [-100, 3, 77, 0, 12, -1, 5, 9];
+    const { values } = quantizeWeights(
+      tensor(
+        [2, 4],
+        integers.map((k) => k * 0.037),
+      ),
+      0,
+    );
+    expect([...values]).toEqual(integers);
+  });
+
+  it('are coarser where the bias would not fit otherwise', () => {
+    const bias = { values: Float32Array.of(100), inputScale: 0.01 };
+    const { scales, values } = quantizeWeights(tensor([1, 1, 1, 1], [1e-9]), 0, bias);
+    expect(100 / (scales[0]! * 0.01)).toBeLessThanOrEqual(2 ** 30 + 1000);
+    expect([...values]).toEqual([0]);
+  });
+
+  it('of zeros are zeros', () => {
+    expect([...quantizeWeights(tensor([1, 2], [0, 0]), 0).values]).toEqual([0, 0]);
+  });
+});
+
+describe('the shift of a channel', () => {
+  const layerOf = (dims: number[], values: number[], axis: number, attributes: Record<string, number>) => {
+    const g = new GraphBuilder('one', 13);
+    const x = g.input('x', 'float32', ['N', 2, 1, 1]);
+    const opType = dims.length === 4 ? 'Conv' : 'Gemm';
+    g.output('y', 'float32', ['N', 2], g.node(opType, [x, g.constant('float32', dims, values)], attributes));
+    const [node] = fromBinary(ModelProtoSchema, g.toBytes()).graph!.node;
+    return { node: node!, weights: tensor(dims, values), axis, isWeightOnly: false };
+  };
+  const means = { means: Float64Array.of(2, 10), shifts: Float64Array.of(0.5, -1) };
+  // (Wq − W)·E[x] + Wq·E[xq − x], Wq = W + 0.1.
+  const quantizedOf = (values: number[]) => Float32Array.from(values, (value) => value + 0.1);
+
+  it.each([
+    ['a convolution', [2, 2, 1, 1], [1, 2, 3, 4], 0, {}, [0.2 + 0.55 + 1 - 2.1, 0.2 + 1.55 + 1 - 4.1]],
+    ['a depthwise one', [2, 1, 1, 1], [1, 2], 0, { group: 2 }, [0.2 + 0.55, 1 - 2.1]],
+    ['a Gemm', [2, 2], [1, 3, 2, 4], 1, {}, [0.2 + 0.55 + 1 - 2.1, 0.2 + 1.55 + 1 - 4.1]],
+  ])('of %s is that of its weights and that of its inputs', (_, dims, values, axis, attributes, expected) => {
+    const shifts = expectedShift(layerOf(dims, values, axis, attributes), quantizedOf(values), means);
+    for (const [i, shift] of shifts.entries()) expect(shift).toBeCloseTo(expected[i]!, 4);
+  });
+});

@@ -149,6 +149,7 @@ async function auditImages(
         images += records.length;
         progress.part(records);
       },
+      onFollowed: (stage, rows) => progress.followed(stage, rows),
     },
   );
   return { ...result, images };

@@ -52,6 +52,8 @@ export interface LocalPipelinePorts {
   readonly following?: readonly HeldModel[];
   /** The rows of the first stage. */
   onPart(records: readonly AuditRecord[]): void;
+  /** So many rows of a stage that follows. */
+  onFollowed?(stage: string, rows: number): void;
 }
 
 /** What a run of the pipeline came to. */
@@ -127,7 +129,9 @@ export async function runLocalPipeline(
       policyOf: async (_job, stage) => options.policies?.[stage] ?? options.policy,
       remake: (message) => remakePack(message, { shards, events: shards }),
       onPart: (records) => {
-        if (records[0]?.receipt.stage === plan.stage.name) ports.onPart(records);
+        const stage = records[0]?.receipt.stage ?? plan.stage.name;
+        if (stage === plan.stage.name) ports.onPart(records);
+        else ports.onFollowed?.(stage, records.length);
       },
       onFailedDelivery: (message, reason) => {
         if (message !== undefined) packReasons.set(packIdText(message), reason);

@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto';
 import { type KeyValue, parquetMetadata, parquetReadObjects, type SchemaElement } from 'hyparquet';
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
-import { type AuditColumn, type AuditRecord, auditColumns, recordFromRow } from '#core/audit-record.ts';
+import {
+  type AuditColumn,
+  type AuditRecord,
+  auditColumns,
+  type ExtraColumns,
+  recordFromRow,
+} from '#core/audit-record.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
 import type { ObjectWriter } from '#core/ports/object-store.ts';
 import { UsageRecord } from '#core/usage.ts';
@@ -21,9 +27,17 @@ export function encodePart(
   records: readonly AuditRecord[],
   scores: readonly string[],
   usage?: readonly UsageRecord[],
+  shadowScores: readonly string[] = [],
 ): Uint8Array {
   const present = new Set(records.flatMap((record) => Object.keys(record.scores)));
-  const columns = auditColumns(scores.filter((score) => present.has(score)));
+  const shadowed = new Set(records.flatMap((record) => Object.keys(record.shadow?.scores ?? {})));
+  const columns = auditColumns(
+    scores.filter((score) => present.has(score)),
+    {
+      following: records.some((record) => record.parent !== undefined),
+      shadowScores: shadowScores.filter((score) => shadowed.has(score)),
+    },
+  );
   const metadata = usage && [{ key: USAGE_KEY, value: JSON.stringify(usage) }];
   const table = new ParquetTable(columns, metadata);
   table.append(records);
@@ -31,10 +45,14 @@ export function encodePart(
 }
 
 /** The records of a part, in the order they were written. */
-export async function decodePart(file: Buffer, scores: readonly string[]): Promise<AuditRecord[]> {
+export async function decodePart(
+  file: Buffer,
+  scores: readonly string[],
+  shadowScores: readonly string[] = [],
+): Promise<AuditRecord[]> {
   const bytes = file.buffer.slice(file.byteOffset, file.byteOffset + file.byteLength) as ArrayBuffer;
   const rows = await parquetReadObjects({ file: bytes });
-  return rows.map((row) => recordFromRow(row, scores));
+  return rows.map((row) => recordFromRow(row, scores, shadowScores));
 }
 
 /**
@@ -76,9 +94,9 @@ export class AuditParquetWriter {
   #rows = 0;
   #bytes = 0;
 
-  constructor(output: ObjectWriter, scores: readonly string[]) {
+  constructor(output: ObjectWriter, scores: readonly string[], extra: ExtraColumns = {}) {
     this.#output = output;
-    this.#table = new ParquetTable(auditColumns(scores));
+    this.#table = new ParquetTable(auditColumns(scores, extra));
   }
 
   /** Bytes written so far: what is not a whole row group yet is not among them. */

@@ -3,9 +3,11 @@ import { z } from 'zod';
 import { messageOf, SluiceError } from '#core/error.ts';
 import type { ModelManifest } from '#core/model-manifest.ts';
 import { PipelineConfig } from '#core/pipeline-config.ts';
+import type { Stages } from '#core/stages.ts';
 import { parseS3Url, type StoreLocation } from '#core/store-location.ts';
 import { AutoScalingGroup } from './auto-scaling-group.ts';
 import { type AwsClients, sharedAwsClients } from './aws-clients.ts';
+import { loadStages } from './load-stages.ts';
 import { loadManifest } from './model-folder.ts';
 import { S3ObjectStore } from './s3-store.ts';
 import { SqsMessageQueue } from './sqs-queue.ts';
@@ -25,7 +27,7 @@ export class Pipeline {
   readonly fleet: AutoScalingGroup | undefined;
   readonly #buckets = new Map<string, S3ObjectStore>();
   readonly #queues = new Map<QueueName, Promise<SqsMessageQueue>>();
-  #manifest: Promise<ModelManifest> | undefined;
+  #stages: Promise<Stages> | undefined;
 
   constructor(config: PipelineConfig, clients: AwsClients = sharedAwsClients()) {
     this.config = config;
@@ -65,9 +67,15 @@ export class Pipeline {
     return known;
   }
 
-  manifest(): Promise<ModelManifest> {
-    this.#manifest ??= loadManifest(this.config.model);
-    return this.#manifest;
+  /** @throws SluiceError `config-invalid` where a cascade does not fit its models. */
+  stages(): Promise<Stages> {
+    this.#stages ??= loadStages(this.config, async (model) => ({ manifest: await loadManifest(model) }));
+    return this.#stages;
+  }
+
+  /** Of the first stage's model, or the only one. */
+  async manifest(): Promise<ModelManifest> {
+    return (await this.stages()).first.manifest;
   }
 }
 

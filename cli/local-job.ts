@@ -2,22 +2,24 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { loadCpuEngine } from '#adapters/cpu-engine.ts';
 import { FolderStore } from '#adapters/folder-store.ts';
+import { loadStages, readCascade } from '#adapters/load-stages.ts';
 import { type LoadedModel, loadModel, loadPolicy } from '#adapters/model-folder.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
 import type { RunConfig } from '#core/config.ts';
 import type { Plan } from '#core/plan.ts';
-import { type Policy, policyHash } from '#core/policy.ts';
 import type { Engine } from '#core/ports/engine.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
+import { type JobRules, rulesHash, rulesOf, type Stages, type StageWith } from '#core/stages.ts';
 import type { StoreLocation } from '#core/store-location.ts';
 import { Summary } from '#core/summary.ts';
 import { FOLDER_LAYOUT } from '#functions/finalizing/audit-outputs.ts';
 import { type FinalizePorts, finalizeJob, SUMMARY_FILE } from '#functions/finalizing/finalize-job.ts';
 import { PackProcesses } from '#functions/preprocessing/pack-processes.ts';
+import { HeldModels } from '#workers/held-models.ts';
 import { lockJob } from './job-lock.ts';
 import type { LocalJobRequest } from './job-request.ts';
 import { runLocalPipeline } from './local-pipeline.ts';
-import { imagesDone, prepareJob } from './prepare-job.ts';
+import { followUpsDone, imagesDone, prepareJob } from './prepare-job.ts';
 import type { JobProgress } from './progress.ts';
 import { sourceChanges } from './source-changes.ts';
 
@@ -38,14 +40,22 @@ export async function runLocalJob(
   const workLocation: StoreLocation = { kind: 'folder', root: join(out, WORK_FOLDER) };
   const works = new FolderStore(workLocation.root);
   const results = new FolderStore(out);
-  const model = await loadModel(config.model);
-  const policy = config.policy === undefined ? model.manifest.policy : await loadPolicy(config.policy);
+  const stages = await loadStages(
+    {
+      model: config.model,
+      cascade: config.cascade === undefined ? undefined : await readCascade(config.cascade),
+      policy: config.policy === undefined ? undefined : await loadPolicy(config.policy),
+    },
+    loadModel,
+  );
+  const rules = rulesOf(stages);
   await using _lock = await lockJob(join(workLocation.root, 'lock'));
 
-  const plan = await prepareJob(request, model.manifest, works, (images) => progress.planning(images), stop);
+  const plan = await prepareJob(request, stages, works, (images) => progress.planning(images), stop);
   const done = await imagesDone(plan, works);
   progress.planned(plan.images, done, plan.problems);
-  const settled = done === plan.images ? await settledSummary(plan, policy, config, results) : undefined;
+  const isDone = done === plan.images && (await followUpsDone(plan, works));
+  const settled = isDone ? await settledSummary(plan, rules, config, results) : undefined;
   if (settled !== undefined) {
     const changes = await sourceChanges(plan, request, works, stop);
     if (changes !== undefined) progress.notice(changes);
@@ -53,10 +63,9 @@ export async function runLocalJob(
   }
 
   await using decoders = decodingProcesses(config, workLocation);
-  const run =
-    done < plan.images
-      ? await auditImages(plan, request, { works, model, policy, decoders }, progress, stop)
-      : { finished: true, images: 0, reasonOf: () => '' };
+  const run = isDone
+    ? { finished: true, images: 0, reasonOf: () => '' }
+    : await auditImages(plan, request, { works, stages, rules, decoders }, progress, stop);
   if (!run.finished) return { kind: 'stopped' };
 
   progress.finalizing();
@@ -65,7 +74,7 @@ export async function runLocalJob(
   const { summary } = await finalizeJob(
     plan,
     {
-      policy,
+      ...rules,
       softwareVersion: softwareVersion(),
       formats: config.formats,
       layout: FOLDER_LAYOUT,
@@ -109,30 +118,40 @@ export function cpuEngine(
 async function auditImages(
   plan: Plan,
   { config, source }: LocalJobRequest,
-  parts: { works: ObjectStore; model: LoadedModel; policy: Policy; decoders: PackProcesses },
+  parts: {
+    works: ObjectStore;
+    stages: Stages<StageWith<LoadedModel>>;
+    rules: JobRules;
+    decoders: PackProcesses;
+  },
   progress: JobProgress,
   stop: AbortSignal,
 ): Promise<{ finished: boolean; images: number; reasonOf: FinalizePorts['reasonOf'] }> {
-  await using engine = await cpuEngine(parts.model, config);
+  const { stages, rules } = parts;
+  await using models = await HeldModels.load(stages, (model) => cpuEngine(model, config));
   let images = 0;
   const result = await runLocalPipeline(
     {
       source: source.location,
       plan,
       config,
-      manifest: parts.model.manifest,
-      policy: parts.policy,
+      manifest: stages.first.manifest,
+      policy: rules.policy,
+      ...(rules.cascade && { policies: rules.cascade.stages }),
       softwareVersion: softwareVersion(),
       stop,
     },
     {
       works: parts.works,
       processes: parts.decoders,
-      engine,
+      engine: models.first.engine,
+      ...(models.first.shadow && { shadow: models.first.shadow }),
+      following: models.following,
       onPart: (records) => {
         images += records.length;
         progress.part(records);
       },
+      onFollowed: (stage, rows) => progress.followed(stage, rows),
     },
   );
   return { ...result, images };
@@ -141,7 +160,7 @@ async function auditImages(
 /** The summary of a job that is finished under this very policy, with all the files that are asked for. */
 async function settledSummary(
   plan: Plan,
-  policy: Policy,
+  rules: JobRules,
   config: RunConfig,
   results: ObjectStore,
 ): Promise<Summary | undefined> {
@@ -149,7 +168,8 @@ async function settledSummary(
   const parsed = Summary.safeParse(JSON.parse((await results.get(SUMMARY_FILE)).body.toString('utf8')));
   if (!parsed.success) return undefined;
   const summary = parsed.data;
-  const same = summary.job === plan.job && summary.policyHash === policyHash(policy) && summary.failed === 0;
+  const failed = [summary, ...(summary.stages ?? [])].some((totals) => totals.failed > 0);
+  const same = summary.job === plan.job && summary.policyHash === rulesHash(rules) && !failed;
   const files = [...Object.values(summary.outputs), ...config.formats.map((format) => `audit.${format}`)];
   for (const file of files) if ((await results.head(file)) === undefined) return undefined;
   return same ? summary : undefined;

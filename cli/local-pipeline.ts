@@ -3,19 +3,21 @@ import { MemoryQueue } from '#adapters/memory-queue.ts';
 import type { AuditRecord } from '#core/audit-record.ts';
 import type { RunConfig } from '#core/config.ts';
 import { messageOf } from '#core/error.ts';
-import { packIdText, type RangeId } from '#core/job-layout.ts';
-import { parseMessage, ShardMessage } from '#core/messages.ts';
+import { packIdText } from '#core/job-layout.ts';
+import { type FollowUpMessage, parseMessage, type ShardMessage, ShardsMessage } from '#core/messages.ts';
 import type { ModelManifest } from '#core/model-manifest.ts';
-import { type Plan, packOfRange } from '#core/plan.ts';
+import { type ExpectedPack, followersOf, type Plan } from '#core/plan.ts';
 import type { Policy } from '#core/policy.ts';
 import type { Engine } from '#core/ports/engine.ts';
 import type { Lease, MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { StoreLocation } from '#core/store-location.ts';
+import { followingPacks } from '#functions/finalizing/follow-up-packs.ts';
 import type { PackRequest } from '#functions/preprocessing/build-pack.ts';
 import type { PackProcesses } from '#functions/preprocessing/pack-processes.ts';
 import { preprocessShard } from '#functions/preprocessing/preprocess-shard.ts';
 import { withHeartbeat } from '#functions/with-heartbeat.ts';
+import type { HeldModel } from '#workers/held-models.ts';
 import { InferenceWorker } from '#workers/inference-worker.ts';
 import { remakePack } from '#workers/remake-pack.ts';
 
@@ -31,8 +33,11 @@ export interface LocalPipelineOptions {
   readonly source: StoreLocation;
   readonly plan: Plan;
   readonly config: RunConfig;
+  /** Of the first stage, or the only one. */
   readonly manifest: ModelManifest;
   readonly policy: Policy;
+  /** The policies of a cascade's stages, by name. */
+  readonly policies?: Readonly<Record<string, Policy>>;
   readonly softwareVersion: string;
   /** Stops feeding; what is under way is finished. */
   readonly stop: AbortSignal;
@@ -42,15 +47,21 @@ export interface LocalPipelinePorts {
   readonly works: ObjectStore;
   readonly processes: PackProcesses;
   readonly engine: Engine;
+  readonly shadow?: HeldModel['shadow'];
+  /** The models of the other stages of a cascade. */
+  readonly following?: readonly HeldModel[];
+  /** The rows of the first stage. */
   onPart(records: readonly AuditRecord[]): void;
+  /** So many rows of a stage that follows. */
+  onFollowed?(stage: string, rows: number): void;
 }
 
 /** What a run of the pipeline came to. */
 export interface LocalPipelineResult {
   /** False when it was stopped before every range was done. */
   readonly finished: boolean;
-  /** Why a range has no part. */
-  reasonOf(range: RangeId): string;
+  /** Why a pack has no part. */
+  reasonOf(expected: ExpectedPack): string;
 }
 
 /**
@@ -65,7 +76,7 @@ export async function runLocalPipeline(
   const queueOptions = { visibilityMs: VISIBILITY_MS, maxDeliveries: MAX_DELIVERIES };
   const shards = new MemoryQueue(queueOptions);
   const packs = new MemoryQueue(queueOptions);
-  const shardReasons = new Map<number, string>();
+  const shardReasons = new Map<string, string>();
   const packReasons = new Map<string, string>();
   const allDone = new AbortController();
   // A stage that breaks, where it should at worst fail a message, ends the run: nobody waits for it in vain.
@@ -83,20 +94,21 @@ export async function runLocalPipeline(
     },
   };
   const preprocess = async (lease: Lease): Promise<void> => {
-    const message = parseMessage(ShardMessage, lease.body);
+    const message = parseMessage(ShardsMessage, lease.body);
     try {
       await withHeartbeat(lease, VISIBILITY_MS, () =>
         preprocessShard(message, plan, preprocessPorts, { source: options.source, signal: stop }),
       );
       await lease.ack();
     } catch (error) {
-      shardReasons.set(message.shard, messageOf(error));
+      shardReasons.set(sourceOf(message), messageOf(error));
       await lease.retry({ reason: messageOf(error) });
     }
   };
   const worker = new InferenceWorker(
     {
       manifest: options.manifest,
+      stage: plan.stage.name,
       softwareVersion: options.softwareVersion,
       batchSize: config.batchSize,
       maxWaitMs: 0,
@@ -106,9 +118,21 @@ export async function runLocalPipeline(
       works: ports.works,
       bulk: packs,
       engine: ports.engine,
-      policyOf: async () => options.policy,
+      ...(ports.shadow && { shadow: ports.shadow }),
+      ...(ports.following && { following: ports.following }),
+      ...(plan.following && {
+        followUps: {
+          of: async (_job, stage) => followersOf(plan, stage),
+          send: (message) => shards.send([JSON.stringify(message)]),
+        },
+      }),
+      policyOf: async (_job, stage) => options.policies?.[stage] ?? options.policy,
       remake: (message) => remakePack(message, { shards, events: shards }),
-      onPart: ports.onPart,
+      onPart: (records) => {
+        const stage = records[0]?.receipt.stage ?? plan.stage.name;
+        if (stage === plan.stage.name) ports.onPart(records);
+        else ports.onFollowed?.(stage, records.length);
+      },
       onFailedDelivery: (message, reason) => {
         if (message !== undefined) packReasons.set(packIdText(message), reason);
       },
@@ -120,6 +144,7 @@ export async function runLocalPipeline(
       JSON.stringify({ v: 1, type: 'shard', job: plan.job, shard, remakes: 0 } satisfies ShardMessage),
     ),
   );
+  for await (const message of followUpsLeft(plan, ports.works)) await shards.send([JSON.stringify(message)]);
   const noMoreShards = AbortSignal.any([stop, allDone.signal, broken.signal]);
   const preprocessing = guarded(
     Promise.all(Array.from({ length: SHARDS_IN_FLIGHT }, () => consume(shards, noMoreShards, preprocess))),
@@ -138,11 +163,41 @@ export async function runLocalPipeline(
   broken.signal.throwIfAborted();
   return {
     finished: !stop.aborted,
-    reasonOf: (range) =>
-      packReasons.get(packIdText(packOfRange(plan, range))) ??
-      shardReasons.get(range.shard) ??
+    reasonOf: (expected) =>
+      packReasons.get(packIdText(expected.pack)) ??
+      shardReasons.get(sourceOf({ ...expected, stage: expected.pack.stage })) ??
       'its message was delivered too often',
   };
+}
+
+/** What a pack's refs come from: a shard, or what follows on a pack of the stage before. */
+function sourceOf(from: {
+  readonly shard: number;
+  readonly stage?: string;
+  readonly parent?: { readonly stage: string; readonly name: string };
+}): string {
+  const { shard, stage, parent } = from;
+  return parent === undefined ? `${shard}` : `${stage} of ${parent.stage}/${parent.name}`;
+}
+
+/** What an earlier run has left: parts whose follow-ups may not all have been preprocessed. */
+async function* followUpsLeft(plan: Plan, works: ObjectStore): AsyncGenerator<FollowUpMessage> {
+  for (const following of plan.following ?? []) {
+    for await (const { expected } of followingPacks(plan, following, works)) {
+      const { shard, range, parent } = expected;
+      if (parent === undefined || range > 0) continue;
+      const { stage, name } = parent;
+      yield {
+        v: 1,
+        type: 'follow-up',
+        job: plan.job,
+        stage: following.name,
+        parent: { stage, name },
+        shard,
+        remakes: 0,
+      };
+    }
+  }
 }
 
 /** Receives one message after the other until `stop`. */

@@ -57,11 +57,16 @@ runCommand.addHelpText(
 Each setting can also stand in the config file, or in the environment as SLUICE_<NAME> (SLUICE_BATCH_SIZE=32).
 A flag wins over the environment, the environment over the file.
 
+A cascade is stages, each with a model; a later one sees the boxes, or the images, that an earlier one hands on:
+  {"stages": [{"name": "faces", "model": "ultraface"},
+              {"name": "content", "model": "nsfwjs", "from": {"stage": "faces", "boxes": {"margin": 0.2}}}]}
+
 Examples:
   sluice run photos --out audit
   sluice run photos --out audit --include "**/*.jpg" --exclude "drafts/**" --format csv
   sluice run catalogue.txt --root /data/images --out audit
   sluice run s3://photos/2026/ --out audit
+  sluice run photos --out audit --cascade cascade.json
   sluice run photos --out audit --fail-on review --quiet     # for CI
   sluice run photos --out audit --json | tail -1             # for programs
 ${EXIT_CODES}`,

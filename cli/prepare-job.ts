@@ -5,11 +5,12 @@ import { shortHashOf } from '#core/canonical-json.ts';
 import { localPackSize } from '#core/config.ts';
 import { SluiceError } from '#core/error.ts';
 import { partKey } from '#core/job-layout.ts';
-import type { ModelManifest } from '#core/model-manifest.ts';
-import { expectedRanges, type Plan, plannedStage } from '#core/plan.ts';
+import { expectedRanges, type Plan } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { preprocessHash } from '#core/preprocess-spec.ts';
-import { partKeys } from '#functions/finalizing/job-state.ts';
+import { plannedStages, type Stages } from '#core/stages.ts';
+import { followingPacks } from '#functions/finalizing/follow-up-packs.ts';
+import { partKeys } from '#functions/finalizing/part-keys.ts';
 import { planJob } from '#functions/planning/plan-job.ts';
 import { readPlan } from '#functions/planning/read-plan.ts';
 import type { LocalJobRequest } from './job-request.ts';
@@ -25,15 +26,14 @@ const Claim = z.object({ job: z.string(), source: z.string(), model: z.string() 
  */
 export async function prepareJob(
   request: LocalJobRequest,
-  manifest: ModelManifest,
+  stages: Stages,
   works: ObjectStore,
   onPlanned: (images: number) => void,
   stop: AbortSignal,
 ): Promise<Plan> {
-  const job = jobId(request, manifest);
-  await claimFolder(job, request, manifest, works);
-  const plan =
-    (await readPlan(job, works)) ?? (await newPlan(job, request, manifest, works, onPlanned, stop));
+  const job = jobId(request, stages);
+  await claimFolder(job, request, stages, works);
+  const plan = (await readPlan(job, works)) ?? (await newPlan(job, request, stages, works, onPlanned, stop));
   if (plan.images === 0) {
     const [first] = plan.problems;
     const reason =
@@ -53,14 +53,25 @@ export async function imagesDone(plan: Plan, works: ObjectStore): Promise<number
   return images;
 }
 
+/** Whether every part that is there has the parts that follow on it. */
+export async function followUpsDone(plan: Plan, works: ObjectStore): Promise<boolean> {
+  for (const stage of plan.following ?? []) {
+    const parts = await partKeys(plan.job, stage.name, works);
+    for await (const { expected } of followingPacks(plan, stage, works))
+      if (!parts.has(partKey(expected.pack))) return false;
+  }
+  return true;
+}
+
 /** Which keys of the source are audited: those that pass the filters, and never the results themselves. */
 export function keyFilter({ source, config, out }: LocalJobRequest): KeyFilter {
   const { include, exclude } = config;
   return { include, exclude, excludePrefixes: prefixInside(source.location, out) };
 }
 
-/** The same source, model, preprocessing and filters are the same job, whichever folder it is written to. */
-function jobId({ source, config }: LocalJobRequest, manifest: ModelManifest): string {
+/** The same source, stages and filters are the same job, whichever folder it is written to. */
+function jobId({ source, config }: LocalJobRequest, stages: Stages): string {
+  const { manifest, name } = stages.first;
   const { include, exclude, shardSize, packSize } = config;
   const identity = {
     source: source.identity,
@@ -68,14 +79,15 @@ function jobId({ source, config }: LocalJobRequest, manifest: ModelManifest): st
     preprocess: preprocessHash(manifest.preprocess),
     filter: { include, exclude },
     sizes: { shardSize, packSize },
+    ...(stages.combined && { cascade: plannedStages(stages) }),
   };
-  return `${manifest.name}-${shortHashOf(identity)}`;
+  return `${name}-${shortHashOf(identity)}`;
 }
 
 async function claimFolder(
   job: string,
   { source, force }: LocalJobRequest,
-  manifest: ModelManifest,
+  { first, following }: Stages,
   works: ObjectStore,
 ): Promise<void> {
   const claimed = await readClaim(works);
@@ -87,10 +99,8 @@ async function claimFolder(
     );
   }
   if (claimed !== undefined && force) await deleteAll(works);
-  await works.put(
-    CLAIM_KEY,
-    Buffer.from(JSON.stringify({ job, source: source.label, model: manifest.name })),
-  );
+  const model = [first, ...following].map(({ manifest }) => manifest.name).join(' → ');
+  await works.put(CLAIM_KEY, Buffer.from(JSON.stringify({ job, source: source.label, model })));
 }
 
 async function readClaim(works: ObjectStore): Promise<z.infer<typeof Claim> | undefined> {
@@ -108,7 +118,7 @@ async function deleteAll(works: ObjectStore): Promise<void> {
 async function newPlan(
   job: string,
   request: LocalJobRequest,
-  manifest: ModelManifest,
+  stages: Stages,
   works: ObjectStore,
   onPlanned: (images: number) => void,
   stop: AbortSignal,
@@ -121,7 +131,7 @@ async function newPlan(
       source: source.label,
       bucket: source.location.kind === 's3' ? source.location.bucket : null,
       createdAt: new Date(),
-      stage: plannedStage(manifest),
+      ...plannedStages(stages),
       shardSize: config.shardSize,
       packSizeFor: (images) =>
         Math.min(config.shardSize, config.packSize ?? localPackSize(images, processes)),

@@ -8,6 +8,8 @@ export interface JobProgress {
   planning(images: number): void;
   planned(images: number, alreadyDone: number, problems: readonly SourceProblem[]): void;
   part(records: readonly AuditRecord[]): void;
+  /** So many rows of a stage that follows on the first one. */
+  followed(stage: string, rows: number): void;
   finalizing(): void;
   /** Something that a person should know. */
   notice(text: string): void;
@@ -29,6 +31,7 @@ const SILENT: JobProgress = {
   planning: () => undefined,
   planned: () => undefined,
   part: () => undefined,
+  followed: () => undefined,
   finalizing: () => undefined,
   notice: () => undefined,
   end: () => undefined,
@@ -40,6 +43,7 @@ class Counts {
   done = 0;
   failed = 0;
   readonly verdicts: Record<Verdict, number> = { pass: 0, review: 0, reject: 0, unreadable: 0 };
+  readonly #followed = new Map<string, number>();
   #startedMs = performance.now();
   #doneBefore = 0;
 
@@ -53,6 +57,10 @@ class Counts {
   add(records: readonly AuditRecord[]): void {
     this.done += records.length;
     for (const { verdict } of records) if (verdict !== null) this.verdicts[verdict]++;
+  }
+
+  follow(stage: string, rows: number): void {
+    this.#followed.set(stage, (this.#followed.get(stage) ?? 0) + rows);
   }
 
   get perSecond(): number {
@@ -70,7 +78,7 @@ class Counts {
     const parts = [`${pass} pass`, `${review} review`];
     if (reject > 0) parts.push(`${reject} reject`);
     if (unreadable > 0) parts.push(`${unreadable} unreadable`);
-    return parts.join(', ');
+    return [parts.join(', '), ...[...this.#followed].map(([stage, rows]) => `${stage} ${rows}`)].join('; ');
   }
 }
 
@@ -104,6 +112,11 @@ class BarProgress implements JobProgress {
 
   part(records: readonly AuditRecord[]): void {
     this.#counts.add(records);
+    this.#bar.update(this.#counts.done, this.#payload());
+  }
+
+  followed(stage: string, rows: number): void {
+    this.#counts.follow(stage, rows);
     this.#bar.update(this.#counts.done, this.#payload());
   }
 
@@ -149,6 +162,15 @@ class LineProgress implements JobProgress {
 
   part(records: readonly AuditRecord[]): void {
     this.#counts.add(records);
+    this.#line();
+  }
+
+  followed(stage: string, rows: number): void {
+    this.#counts.follow(stage, rows);
+    this.#line();
+  }
+
+  #line(): void {
     if (!this.#isTime()) return;
     const { done, total, perSecond, eta, verdictText } = this.#counts;
     this.#stream.write(`${done}/${total} images, ${perSecond.toFixed(1)}/s, ETA ${eta}: ${verdictText}\n`);

@@ -32,7 +32,7 @@ export async function run(
   const { summary } = result;
   if (flags['json'] === true) process.stdout.write(`${JSON.stringify(jsonLine(summary, out))}\n`);
   else if (!quiet) process.stdout.write(summaryTable(summary, outputPaths(summary, out)));
-  if (summary.failed > 0) return EXIT.someFailed;
+  if ([summary, ...(summary.stages ?? [])].some(({ failed }) => failed > 0)) return EXIT.someFailed;
   return verdictReached(summary, config.failOn) ? EXIT.verdict : EXIT.ok;
 }
 
@@ -40,7 +40,25 @@ export async function run(
 function jsonLine(summary: Summary, out: string): object {
   const { job, planned, audited, unreadable, failed, verdicts, seconds, imagesPerSecond } = summary;
   const outputs = outputPaths(summary, out);
-  return { job, planned, audited, unreadable, failed, verdicts, seconds, imagesPerSecond, outputs };
+  const stages = summary.stages?.map(({ stage, planned, audited, unreadable, failed }) => ({
+    stage,
+    planned,
+    audited,
+    unreadable,
+    failed,
+  }));
+  return {
+    job,
+    planned,
+    audited,
+    unreadable,
+    failed,
+    ...(stages && { stages }),
+    verdicts,
+    seconds,
+    imagesPerSecond,
+    outputs,
+  };
 }
 
 /** Where the results lie, as a person would type it from here. */

@@ -21,6 +21,12 @@ export const SETTINGS: readonly Setting[] = [
     'text',
     'model to run: a built-in name, or the folder of a model',
   ),
+  setting(
+    'cascade',
+    '--cascade <file>',
+    'text',
+    'stages (JSON) instead of one model: detector, then classifier on its boxes; see docs/cascades.md',
+  ),
   setting('policy', '--policy <file>', 'text', "rules on scores (JSON), instead of the model's own"),
   setting('include', '--include <glob...>', 'list', 'audit only keys that match, e.g. "**/*.jpg"'),
   setting('exclude', '--exclude <glob...>', 'list', 'leave out keys that match'),

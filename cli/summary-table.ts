@@ -2,11 +2,13 @@ import type { Summary } from '#core/summary.ts';
 
 /** The results of a job for a person at a terminal. */
 export function summaryTable(summary: Summary, outputs: Readonly<Record<string, string>>): string {
-  const { planned, audited, unreadable, failed, verdicts, checks, refusals } = summary;
+  const { planned, audited, unreadable, failed, stages, shadows, verdicts, checks, refusals } = summary;
   const lines = [
     '',
     `${count(planned)} images = ${count(audited)} audited + ${count(unreadable)} unreadable + ${count(failed)} failed` +
       `, ${summary.seconds.toFixed(1)} s, ${summary.imagesPerSecond.toFixed(1)} images/s`,
+    ...(stages === undefined ? [] : stageLines(stages)),
+    ...(shadows === undefined ? [] : shadowLines(shadows)),
     '',
     ...section('verdicts', verdicts),
     ...section('checks', checks),
@@ -15,6 +17,30 @@ export function summaryTable(summary: Summary, outputs: Readonly<Record<string, 
   if (failed > 0) lines.push(...failedLines(summary), '');
   for (const [name, path] of Object.entries(outputs)) lines.push(`  ${name.padEnd(8)} ${path}`);
   return `${lines.join('\n')}\n`;
+}
+
+/** What each stage of a cascade saw. */
+function stageLines(stages: NonNullable<Summary['stages']>): string[] {
+  const rows = stages.map(
+    ({ stage, model, planned, audited, unreadable, failed }) =>
+      `  ${`${stage} (${model})`.padEnd(30)} ${count(planned).padStart(9)} = ${count(audited)} audited + ${count(unreadable)} unreadable + ${count(failed)} failed`,
+  );
+  return ['', 'stages', ...rows];
+}
+
+/** Where the shadows of stages would have decided otherwise. */
+function shadowLines(shadows: NonNullable<Summary['shadows']>): string[] {
+  const rows = shadows.flatMap(({ stage, model, compared, agreed, flips, flipped }) => [
+    `  ${`${stage}: ${model}`.padEnd(30)} agrees in ${count(agreed)} of ${count(compared)}${Object.entries(
+      flips,
+    )
+      .map(([flip, n]) => `; ${flip} ${count(n)}`)
+      .join('')}`,
+    ...flipped
+      .slice(0, 5)
+      .map(({ row, verdict, shadow }) => `    ${JSON.stringify(row)} ${verdict} → ${shadow}`),
+  ]);
+  return ['', 'shadows', ...rows];
 }
 
 const BAR_WIDTH = 30;

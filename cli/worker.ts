@@ -1,11 +1,13 @@
 import { availableParallelism } from 'node:os';
 import { HealthServer } from '#adapters/health-server.ts';
 import { jsonLog } from '#adapters/json-log.ts';
+import { loadStages } from '#adapters/load-stages.ts';
 import { loadModel } from '#adapters/model-folder.ts';
 import { ONNX_PROVIDERS } from '#adapters/onnx-engine.ts';
 import { openPipeline } from '#adapters/pipeline.ts';
 import { SluiceError } from '#core/error.ts';
 import { PipelineConfig } from '#core/pipeline-config.ts';
+import { HeldModels } from '#workers/held-models.ts';
 import { runWorkerProcess } from '#workers/worker-process.ts';
 import { EXIT } from './exit-codes.ts';
 import { loadWorkerEngine } from './worker-engine.ts';
@@ -30,7 +32,7 @@ export async function worker(
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<number> {
   const pipeline = await openPipeline(flags.pipeline, env);
-  const model = await loadModel(pipeline.config.model);
+  const stages = await loadStages(pipeline.config, loadModel);
   const log = jsonLog({ service: 'worker', pid: process.pid });
   const stop = new AbortController();
   const onSignal = (): void => {
@@ -43,21 +45,25 @@ export async function worker(
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
   const config = { ...pipeline.config.worker, ...providersOf(flags.provider) };
-  await using engine = await wellMeanwhile(flags, () =>
-    loadWorkerEngine(model, {
-      config,
-      threads: flags.threads === undefined ? availableParallelism() : Number(flags.threads),
-      deviceId: Number(flags.device),
-      trtexec: flags.trtexec,
-      works: pipeline.works,
-      log,
-      env,
-    }),
+  await using models = await wellMeanwhile(flags, () =>
+    HeldModels.load(stages, (model) =>
+      loadWorkerEngine(model, {
+        config,
+        threads: flags.threads === undefined ? availableParallelism() : Number(flags.threads),
+        deviceId: Number(flags.device),
+        trtexec: flags.trtexec,
+        works: pipeline.works,
+        log,
+        env,
+      }),
+    ),
   );
   const endpoint = env['AWS_EC2_METADATA_SERVICE_ENDPOINT'];
   await runWorkerProcess(pipeline, {
-    model,
-    engine,
+    model: stages.first,
+    engine: models.first.engine,
+    ...(models.first.shadow && { shadow: models.first.shadow }),
+    following: models.following,
     ...(flags.healthPort !== undefined && { healthPort: Number(flags.healthPort) }),
     healthHost: flags.healthHost,
     ...(endpoint !== undefined && { metadataEndpoint: endpoint }),

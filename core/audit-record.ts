@@ -1,3 +1,4 @@
+import { parseRegion, type Region, regionText } from './image-ref.ts';
 import type { Verdict } from './policy.ts';
 import type { RefusalCode } from './refusal.ts';
 
@@ -23,6 +24,10 @@ export interface ImageFacts {
   readonly key: string;
   readonly etag: string;
   readonly bytes: number;
+  /** Of a following stage's row: the piece of the picture that it is about, where it is not the whole. */
+  readonly region?: Region | undefined;
+  /** Of a following stage's row: the name of the row that it comes from. */
+  readonly parent?: string | undefined;
   readonly widthPx: number | null;
   readonly heightPx: number | null;
   readonly format: string | null;
@@ -50,7 +55,20 @@ export interface AuditRecord extends ImageFacts, JobFindings {
   readonly errorCode: RefusalCode | 'dead-letter' | 'engine-failed' | null;
   readonly errorDetail: string | null;
   readonly scores: Readonly<Record<string, number>>;
+  /** What the stage's shadow made of it, which decides nothing. Its verdict is known once the job is. */
+  readonly shadow?: {
+    readonly verdict: Verdict | null;
+    readonly scores: Readonly<Record<string, number>>;
+  };
   readonly receipt: Receipt;
+}
+
+/** Columns that most jobs have no use for. */
+export interface ExtraColumns {
+  /** Those that only the rows of following stages fill. */
+  readonly following?: boolean;
+  /** The scores of shadows. */
+  readonly shadowScores?: readonly string[];
 }
 
 export const NO_FINDINGS: JobFindings = { exactGroup: null, nearGroup: null, duplicateOf: null };
@@ -69,9 +87,17 @@ export interface AuditColumn {
  * The columns of `audit.parquet`, in order; a score `x` of the model is the column `score_x`.
  * A reader may rely on names and types; new columns are added at the end of their group.
  */
-export function auditColumns(scores: readonly string[]): AuditColumn[] {
+export function auditColumns(
+  scores: readonly string[],
+  { following: follows = false, shadowScores = [] }: ExtraColumns = {},
+): AuditColumn[] {
+  const following = [
+    text('region', (r) => (r.region === undefined ? null : regionText(r.region)), true),
+    text('parent_key', (r) => r.parent ?? null, true),
+  ];
   return [
     text('key', (r) => r.key),
+    ...(follows ? following : []),
     text('state', (r) => r.state),
     text('verdict', (r) => r.verdict, true),
     { name: 'checks', type: 'string-list', nullable: false, read: (r) => r.checks },
@@ -87,14 +113,9 @@ export function auditColumns(scores: readonly string[]): AuditColumn[] {
     text('exact_group', (r) => r.exactGroup, true),
     text('near_group', (r) => r.nearGroup, true),
     text('duplicate_of', (r) => r.duplicateOf, true),
-    ...scores.map(
-      (score): AuditColumn => ({
-        name: `score_${score}`,
-        type: 'float',
-        nullable: true,
-        read: (r) => r.scores[score] ?? null,
-      }),
-    ),
+    ...scores.map((score) => number(`score_${score}`, (r) => r.scores[score])),
+    ...(shadowScores.length > 0 ? [text('shadow_verdict', (r) => r.shadow?.verdict ?? null, true)] : []),
+    ...shadowScores.map((score) => number(`shadow_score_${score}`, (r) => r.shadow?.scores[score])),
     text('job', (r) => r.receipt.job),
     text('stage', (r) => r.receipt.stage),
     text('pack', (r) => r.receipt.pack),
@@ -113,6 +134,7 @@ export function auditColumns(scores: readonly string[]): AuditColumn[] {
 export function recordFromRow(
   row: Readonly<Record<string, unknown>>,
   scores: readonly string[],
+  shadowScores: readonly string[] = [],
 ): AuditRecord {
   const textOrNull = (name: string): string | null => (row[name] as string | null | undefined) ?? null;
   const required = (name: string): string => row[name] as string;
@@ -120,8 +142,20 @@ export function recordFromRow(
     const value = row[name];
     return value === null || value === undefined ? null : Number(value);
   };
+  const scoresOf = (prefix: string, names: readonly string[]): Record<string, number> =>
+    Object.fromEntries(
+      names.flatMap((score) => {
+        const value = numberOrNull(`${prefix}${score}`);
+        return value === null ? [] : [[score, value]];
+      }),
+    );
+  const shadow = scoresOf('shadow_score_', shadowScores);
+  const region = textOrNull('region');
+  const parent = textOrNull('parent_key');
   return {
     key: required('key'),
+    ...(region !== null && { region: parseRegion(region) }),
+    ...(parent !== null && { parent }),
     state: required('state') as ImageState,
     verdict: textOrNull('verdict') as Verdict | null,
     checks: (row['checks'] as string[] | null) ?? [],
@@ -137,12 +171,10 @@ export function recordFromRow(
     exactGroup: textOrNull('exact_group'),
     nearGroup: textOrNull('near_group'),
     duplicateOf: textOrNull('duplicate_of'),
-    scores: Object.fromEntries(
-      scores.flatMap((score) => {
-        const value = numberOrNull(`score_${score}`);
-        return value === null ? [] : [[score, value]];
-      }),
-    ),
+    scores: scoresOf('score_', scores),
+    ...(Object.keys(shadow).length > 0 && {
+      shadow: { verdict: textOrNull('shadow_verdict') as Verdict | null, scores: shadow },
+    }),
     receipt: {
       job: required('job'),
       stage: required('stage'),
@@ -157,6 +189,10 @@ export function recordFromRow(
     },
     preprocessMs: numberOrNull('preprocess_ms'),
   };
+}
+
+function number(name: string, read: (record: AuditRecord) => number | undefined): AuditColumn {
+  return { name, type: 'float', nullable: true, read: (record) => read(record) ?? null };
 }
 
 function text(name: string, read: (record: AuditRecord) => string | null, nullable = false): AuditColumn {

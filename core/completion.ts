@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { sha256Hex } from './canonical-json.ts';
+import { StageTotals } from './summary.ts';
 import { JobUsage } from './usage.ts';
 
 const Count = z.int().min(0);
@@ -30,7 +31,9 @@ export const Completion = z.strictObject({
   audited: Count,
   unreadable: Count,
   failed: Count,
-  /** Parts in plan order; see {@link PartsDigest}. */
+  /** Only of a cascade; its rows follow on those of the images, stage by stage. */
+  stages: z.array(StageTotals).optional(),
+  /** Parts in plan order, stage by stage; see {@link PartsDigest}. */
   parts: z.strictObject({ count: Count, digest: Sha256 }),
   tables: z.array(TableFile),
   /** What the job has consumed, added up over its plan, its parts and its completion. */

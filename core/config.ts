@@ -8,6 +8,8 @@ export const RunConfig = z
   .strictObject({
     /** A built-in model's name, or the folder of a model. */
     model: z.string().min(1).default('quality'),
+    /** A file (JSON) with stages, each with a model of its own, instead of one model: see {@link Cascade}. */
+    cascade: z.string().min(1).optional(),
     /** A policy file (JSON) instead of the model's own policy. */
     policy: z.string().min(1).optional(),
     /** Only keys that match one of these globs; none means all. */

@@ -80,6 +80,11 @@ export function shardKey(job: string, shard: number): string {
   return `shards/${job}/${digits(shard, 6)}.json`;
 }
 
+/** What the images of one part come to for a stage that follows. */
+export function followUpsKey(job: string, stage: string, parent: string): string {
+  return `shards/${job}/${stage}/${parent}.json`;
+}
+
 /** The pack's id, as it stands in receipts. */
 export function packIdText(id: PackId): string {
   return `${id.job}/${id.stage}/${id.name}`;
@@ -110,6 +115,11 @@ export function quarantineKey(id: PackId, item: number): string {
 /** The name of the pack of a range. */
 export function rangeName({ shard, range }: RangeId): string {
   return `${digits(shard, 6)}-${digits(range, 3)}`;
+}
+
+/** The name of the pack of a range of a part's follow-ups; `parent` is the name of that part's pack. */
+export function followUpName(parent: string, range: number): string {
+  return `${parent}.${digits(range, 3)}`;
 }
 
 /** How many ranges a shard of so many refs has. */

@@ -35,6 +35,25 @@ export const ShardMessage = z.strictObject({
 });
 export type ShardMessage = z.infer<typeof ShardMessage>;
 
+/** "Preprocess what one part comes to for a following stage", or only those ranges of it. */
+export const FollowUpMessage = z.strictObject({
+  v: z.literal(1),
+  type: z.literal('follow-up'),
+  job: Name,
+  stage: Name,
+  /** The pack that the part came of. */
+  parent: z.strictObject({ stage: Name, name: Name }),
+  /** The shard that its images come from. */
+  shard: Index,
+  ranges: z.array(Index).min(1).optional(),
+  remakes: Index.default(0),
+});
+export type FollowUpMessage = z.infer<typeof FollowUpMessage>;
+
+/** What the queue of shards carries. */
+export const ShardsMessage = z.discriminatedUnion('type', [ShardMessage, FollowUpMessage]);
+export type ShardsMessage = z.infer<typeof ShardsMessage>;
+
 /** "Preprocess this image at once." What an S3 event comes to, and what asks for a lost pack of the live lane again. */
 export const ImageMessage = z.strictObject({
   v: z.literal(1),
@@ -55,6 +74,8 @@ const PackOrigin = z.discriminatedUnion('lane', [
     shard: Index,
     range: Index,
     remakes: Index,
+    /** Of a following stage's pack: the range is one of this pack's follow-ups. */
+    parent: z.strictObject({ stage: Name, name: Name }).optional(),
   }),
   z.strictObject({ lane: z.literal('live'), image: ImageMessage }),
 ]);

@@ -1,11 +1,12 @@
 import { type AuditRecord, type ImageFacts, NO_FINDINGS, type Receipt } from './audit-record.ts';
+import type { ImageRef } from './image-ref.ts';
 import { imageMeasures } from './measures.ts';
 import type { PackHeader, PackItem, RefusedItem } from './pack.ts';
 import { decide, type Policy } from './policy.ts';
 
 type Scores = Readonly<Record<string, number>>;
 
-/** Stands where scores would: the engine failed on this very image. */
+/** Stands where an image's scores would: the engine failed on this very image. */
 export class EngineFault {
   readonly reason: string;
 
@@ -95,11 +96,7 @@ function unreadableRecord(item: RefusedItem, receipt: Receipt): AuditRecord {
 }
 
 /** The record of an image whose range ended among the dead letters: nobody knows anything of it. */
-export function failedRecord(
-  ref: { key: string; etag: string; bytes: number },
-  reason: string,
-  receipt: Receipt,
-): AuditRecord {
+export function failedRecord(ref: ImageRef, reason: string, receipt: Receipt): AuditRecord {
   return {
     ...ref,
     ...NO_FACTS,

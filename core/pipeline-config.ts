@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Cascade } from './cascade.ts';
 import { Precision } from './engine-artifact.ts';
 import { ImageLimits } from './limits.ts';
 import { Policy } from './policy.ts';
@@ -54,7 +55,9 @@ export const PipelineConfig = z
     }),
     /** A built-in model's name, or the folder of a model. */
     model: z.string().min(1).default('quality'),
-    /** Instead of the model's own policy. */
+    /** Stages, each with a model of its own, instead of the one model. The live lane runs the first of them. */
+    cascade: Cascade.optional(),
+    /** Instead of the model's own policy, or of that of the cascade. */
     policy: Policy.optional(),
     /** Image refs in one shard. */
     shardSize: z.int().min(1).max(10_000).default(512),
@@ -128,6 +131,14 @@ export const PipelineConfig = z
     path: ['inlineMessageBytes'],
     message: 'expected at most maxMessageBytes',
   })
+  .refine(
+    ({ cascade, actions }) => cascade === undefined || !actions.some(({ lanes }) => lanes.includes('bulk')),
+    {
+      path: ['actions'],
+      message:
+        'expected only the live lane, because of "cascade": the verdict of a backfill\'s image is known when its job is complete',
+    },
+  )
   .refine((config) => config.queues.verdicts !== undefined || !config.actions.some((action) => action.send), {
     path: ['queues', 'verdicts'],
     message: 'expected a queue, because an action sends verdicts',

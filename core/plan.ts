@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { StageSource } from './cascade.ts';
 import { ImageRef } from './image-ref.ts';
-import { type PackId, type RangeId, rangeName, rangesIn } from './job-layout.ts';
+import { followUpName, type PackId, type RangeId, rangeName, rangesIn, refsOfRange } from './job-layout.ts';
 import { type ModelManifest, scoreNames } from './model-manifest.ts';
 import { PreprocessSpec, preprocessHash } from './preprocess-spec.ts';
 import { UsageRecord } from './usage.ts';
@@ -13,18 +14,33 @@ export const PlannedStage = z.strictObject({
   preprocess: PreprocessSpec,
   preprocessHash: z.string(),
   scores: z.array(z.string()),
+  /** A model that sees the same packs and decides nothing. */
+  shadow: z
+    .strictObject({ model: z.string(), modelSha256: z.string(), scores: z.array(z.string()) })
+    .optional(),
 });
 export type PlannedStage = z.infer<typeof PlannedStage>;
 
+/** A stage that sees what another one hands on. */
+export const FollowingStage = PlannedStage.extend({ from: StageSource });
+export type FollowingStage = z.infer<typeof FollowingStage>;
+
 /** A model's stage as a plan fixes it. */
-export function plannedStage(manifest: ModelManifest): PlannedStage {
+export function plannedStage(
+  manifest: ModelManifest,
+  name = manifest.name,
+  shadow?: ModelManifest,
+): PlannedStage {
   return {
-    name: manifest.name,
+    name,
     model: manifest.name,
     modelSha256: manifest.sha256,
     preprocess: manifest.preprocess,
     preprocessHash: preprocessHash(manifest.preprocess),
     scores: scoreNames(manifest),
+    ...(shadow && {
+      shadow: { model: shadow.name, modelSha256: shadow.sha256, scores: scoreNames(shadow) },
+    }),
   };
 }
 
@@ -39,7 +55,10 @@ export const Plan = z.strictObject({
   /** What is audited, in words for people. Never an absolute local path. */
   source: z.string(),
   createdAt: z.iso.datetime(),
+  /** The stage that sees all images. */
   stage: PlannedStage,
+  /** The other stages of a cascade, each after the one that it follows on. */
+  following: z.array(FollowingStage).min(1).optional(),
   /** The bucket that the refs' keys lie in; null where the source is a folder. */
   bucket: z.string().nullable(),
   packSize: z.int().min(1),
@@ -76,13 +95,39 @@ export function plannedImages(plan: Plan): number {
   return plan.images + (plan.carried?.count ?? 0);
 }
 
+/**
+ * What the images of one part come to for a following stage: written before the part, so wherever a part is, its follow-ups
+ * are. The first ones that are written stay.
+ */
+export const FollowUps = z.strictObject({
+  schema: z.literal(1),
+  job: z.string(),
+  stage: z.string(),
+  /** The name of the pack that the part came of. */
+  parent: z.string(),
+  refs: z.array(ImageRef),
+});
+export type FollowUps = z.infer<typeof FollowUps>;
+
 /** The pack of one range of the plan. */
-export function packOfRange(plan: Pick<Plan, 'job' | 'stage'>, range: RangeId): PackId {
+function packOfRange(plan: Pick<Plan, 'job' | 'stage'>, range: RangeId): PackId {
   return { job: plan.job, stage: plan.stage.name, name: rangeName(range) };
 }
 
+/** A pack that is expected, and with it a part. */
+export interface ExpectedPack {
+  readonly pack: PackId;
+  /** The shard that its images come from. */
+  readonly shard: number;
+  /** Which range of its shard, or of its parent's follow-ups, it is made of. */
+  readonly range: number;
+  readonly refs: number;
+  /** Of a following stage's pack: the pack of the stage before. */
+  readonly parent?: PackId;
+}
+
 /** Every range of the plan in order, with its pack and the number of refs in it: one pack and one part each. */
-export function* expectedRanges(plan: Plan): Generator<RangeId & { pack: PackId; refs: number }> {
+export function* expectedRanges(plan: Plan): Generator<ExpectedPack> {
   for (const { shard, refs } of plan.shards) {
     for (let range = 0; range < rangesIn(refs, plan.packSize); range++) {
       yield {
@@ -93,4 +138,28 @@ export function* expectedRanges(plan: Plan): Generator<RangeId & { pack: PackId;
       };
     }
   }
+}
+
+/** The packs of one part's follow-ups in order, each with its refs. */
+export function* followUpPacks(
+  plan: Pick<Plan, 'packSize'>,
+  { pack: parent, shard }: Pick<ExpectedPack, 'pack' | 'shard'>,
+  followUps: Pick<FollowUps, 'stage' | 'refs'>,
+): Generator<{ expected: ExpectedPack; refs: ImageRef[] }> {
+  const { stage, refs } = followUps;
+  for (let range = 0; range < rangesIn(refs.length, plan.packSize); range++) {
+    const own = refsOfRange(refs, range, plan.packSize);
+    const pack: PackId = { job: parent.job, stage, name: followUpName(parent.name, range) };
+    yield { expected: { pack, shard, range, refs: own.length, parent }, refs: own };
+  }
+}
+
+/** A stage of the plan by its name. */
+export function stageOf(plan: Plan, name: string): PlannedStage | FollowingStage | undefined {
+  return plan.stage.name === name ? plan.stage : plan.following?.find((stage) => stage.name === name);
+}
+
+/** The stages that follow on another one. */
+export function followersOf(plan: Pick<Plan, 'following'>, stage: string): FollowingStage[] {
+  return plan.following?.filter(({ from }) => from.stage === stage) ?? [];
 }

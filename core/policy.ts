@@ -61,13 +61,19 @@ export interface Decision {
 /** Applies every rule; the gravest verdict wins, and no flag at all is a pass. */
 export function decide(policy: Policy, measures: Measures): Decision {
   const flagged = policy.rules.filter((rule) => holds(rule.when, measures));
-  const gravity = { pass: 0, review: 1, reject: 2 } as const;
-  let verdict: Decision['verdict'] = 'pass';
-  for (const rule of flagged) if (gravity[rule.verdict] > gravity[verdict]) verdict = rule.verdict;
+  const verdict = flagged.reduce((worst: Decision['verdict'], rule) => graver(worst, rule.verdict), 'pass');
   return { checks: [...new Set(flagged.map((rule) => rule.check))], verdict };
 }
 
-function holds(condition: Condition, measures: Measures): boolean {
+const GRAVITY = { pass: 0, review: 1, reject: 2 } as const;
+
+/** The graver one of two verdicts. */
+export function graver(a: Decision['verdict'], b: Decision['verdict']): Decision['verdict'] {
+  return GRAVITY[b] > GRAVITY[a] ? b : a;
+}
+
+/** Whether a condition holds of something with these measures. */
+export function holds(condition: Condition, measures: Measures): boolean {
   if ('all' in condition) return condition.all.every((c) => holds(c, measures));
   if ('any' in condition) return condition.any.some((c) => holds(c, measures));
   const value = measures[condition.measure];
@@ -78,15 +84,16 @@ function holds(condition: Condition, measures: Measures): boolean {
   );
 }
 
-/** The measures a policy speaks about. */
-export function measuresOf(policy: Policy): string[] {
+/** The measures a policy or a condition speaks about. */
+export function measuresOf(rules: Policy | Condition): string[] {
   const names = new Set<string>();
   const visit = (condition: Condition): void => {
     if ('all' in condition) condition.all.forEach(visit);
     else if ('any' in condition) condition.any.forEach(visit);
     else names.add(condition.measure);
   };
-  for (const rule of policy.rules) visit(rule.when);
+  if ('rules' in rules) for (const rule of rules.rules) visit(rule.when);
+  else visit(rules);
   return [...names];
 }
 

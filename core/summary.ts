@@ -1,14 +1,43 @@
 import { z } from 'zod';
 import type { AuditRecord } from './audit-record.ts';
 import { SluiceError } from './error.ts';
-import { type Plan, plannedImages, SourceProblem } from './plan.ts';
+import { type Plan, type PlannedStage, plannedImages, SourceProblem } from './plan.ts';
 import { Policy } from './policy.ts';
 import { REFUSAL_CODES } from './refusal.ts';
 
 const Count = z.int().min(0);
 
+/** A stage in numbers: planned = audited + unreadable + failed. */
+export const StageTotals = z.strictObject({
+  stage: z.string(),
+  model: z.string(),
+  modelSha256: z.string(),
+  preprocessHash: z.string(),
+  planned: Count,
+  audited: Count,
+  unreadable: Count,
+  failed: Count,
+});
+export type StageTotals = z.infer<typeof StageTotals>;
+
 /** Failed images listed by key in the summary; the audit table has all of them. */
 const MAX_FAILED_LISTED = 1000;
+
+/** What a stage's shadow would have decided: where it agrees with the stage's model, and where it does not. */
+export const ShadowTotals = z.strictObject({
+  stage: z.string(),
+  model: z.string(),
+  modelSha256: z.string(),
+  policyHash: z.string(),
+  /** Rows that both have judged. */
+  compared: Count,
+  agreed: Count,
+  /** "pass → reject": so many. */
+  flips: z.record(z.string(), Count),
+  /** The first of them, by the names of their rows. */
+  flipped: z.array(z.strictObject({ row: z.string(), verdict: z.string(), shadow: z.string() })),
+});
+export type ShadowTotals = z.infer<typeof ShadowTotals>;
 
 /** `summary.json`: the job in numbers. */
 export const Summary = z.strictObject({
@@ -27,6 +56,10 @@ export const Summary = z.strictObject({
   audited: Count,
   unreadable: Count,
   failed: Count,
+  /** Only of a cascade: each stage with what it saw. The numbers above are those of the first one. */
+  stages: z.array(StageTotals.extend({ policyHash: z.string(), policy: Policy })).optional(),
+  /** Only where stages have shadows. */
+  shadows: z.array(ShadowTotals).optional(),
   verdicts: z.strictObject({ pass: Count, review: Count, reject: Count, unreadable: Count }),
   /** Images that each check of the policy flagged. */
   checks: z.record(z.string(), Count),
@@ -91,14 +124,47 @@ export class JobTally {
    * @throws SluiceError `accounting-broken` where it does not hold: then the results must not be trusted.
    */
   totals(): { planned: number; audited: number; unreadable: number; failed: number } {
-    const { audited, unreadable, failed } = this.#states;
     const planned = plannedImages(this.#plan);
-    if (planned !== audited + unreadable + failed) {
-      throw new SluiceError(
-        'accounting-broken',
-        `planned ${planned} images, but audited ${audited} + unreadable ${unreadable} + failed ${failed} = ${audited + unreadable + failed}`,
-      );
-    }
-    return { planned, audited, unreadable, failed };
+    checkAccounting(planned, this.#states, '');
+    return { planned, ...this.#states };
   }
+}
+
+type States = Readonly<Record<AuditRecord['state'], number>>;
+
+/** Counts the rows of a following stage. */
+export class StageTally {
+  readonly #stage: PlannedStage;
+  readonly #states = { audited: 0, unreadable: 0, failed: 0 };
+
+  constructor(stage: PlannedStage) {
+    this.#stage = stage;
+  }
+
+  add(record: AuditRecord): void {
+    this.#states[record.state]++;
+  }
+
+  /** @param planned what the parts of the stage before come to. @throws SluiceError `accounting-broken`. */
+  totals(planned: number): StageTotals {
+    checkAccounting(planned, this.#states, ` of stage "${this.#stage.name}"`);
+    return stageTotals(this.#stage, { planned, ...this.#states });
+  }
+}
+
+export function stageTotals(
+  { name, model, modelSha256, preprocessHash }: PlannedStage,
+  counts: States & { readonly planned: number },
+): StageTotals {
+  const { planned, audited, unreadable, failed } = counts;
+  return { stage: name, model, modelSha256, preprocessHash, planned, audited, unreadable, failed };
+}
+
+function checkAccounting(planned: number, { audited, unreadable, failed }: States, where: string): void {
+  const ended = audited + unreadable + failed;
+  if (planned === ended) return;
+  throw new SluiceError(
+    'accounting-broken',
+    `planned ${planned} images${where}, but audited ${audited} + unreadable ${unreadable} + failed ${failed} = ${ended}`,
+  );
 }

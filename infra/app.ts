@@ -19,8 +19,15 @@ if (command === 'package') {
 } else {
   const environment = await readEnvironment(join(ROOT, 'infra/environments', `${name}.json`));
   const functionCode = join(DIST, 'functions');
-  const { model } = environment.pipeline as { model?: string };
-  await bundleFunctions(functionCode, packagedModel(model));
+  const { model, cascade } = environment.pipeline as {
+    model?: string;
+    cascade?: { stages: readonly { model: string }[] };
+  };
+  const models = cascade?.stages.map((stage) => stage.model) ?? [model];
+  await bundleFunctions(
+    functionCode,
+    models.map((one) => packagedModel(one)),
+  );
   const app = new App({ outdir: process.env['CDK_OUTDIR'] ?? join(DIST, 'cdk.out') });
   new AuditStack(app, environment, { functionCode, decoderLayer: await decoderLayer() });
   app.synth();

@@ -182,6 +182,7 @@ export class ImageAudit extends Construct {
         queues: this.queues,
         sources,
         actions: settings.actions,
+        handsOn: settings.cascade !== undefined,
         buildsEngines,
       });
       functions.mayWake(workers.group.autoScalingGroupArn);

@@ -11,6 +11,8 @@ export interface WorkerPermissions {
   readonly queues: AuditQueues;
   readonly sources: readonly IBucket[];
   readonly actions: PipelineConfig['actions'];
+  /** Workers of a cascade write what a part hands on to the next stage. */
+  readonly handsOn: boolean;
   /** An engine is code for whoever loads it: without this, somebody else must build it. */
   readonly buildsEngines: boolean;
 }
@@ -18,13 +20,13 @@ export interface WorkerPermissions {
 /** What workers do: infer packs, write parts, and act on verdicts as far as the pipeline's actions go. */
 export function allowWorker(
   role: Role,
-  { storage, queues, sources, actions, buildsEngines }: WorkerPermissions,
+  { storage, queues, sources, actions, handsOn, buildsEngines }: WorkerPermissions,
 ): void {
   const { live, bulk, shards, events, verdicts } = queues;
   for (const lane of [live, bulk]) queues.mayReceive(role, lane);
-  // A pack that is lost is asked for again where it was made.
+  // A pack that is lost is asked for again where it was made, as is what follows on a part.
   maySend(role, shards, events, verdicts);
-  const writes = ['packs/*', 'parts/*', 'quarantine/*', 'workers/*'];
+  const writes = ['packs/*', 'parts/*', 'quarantine/*', 'workers/*', ...(handsOn ? ['shards/*'] : [])];
   mayWork(role, storage.work, buildsEngines ? [...writes, 'engines/*'] : writes);
   mayRead(role, storage.work, buildsEngines ? ['jobs/*'] : ['jobs/*', 'engines/*']);
   if (storage.quarantine !== undefined) mayPut(role, storage.quarantine);

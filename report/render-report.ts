@@ -8,6 +8,8 @@ import { renderOverview } from './overview.ts';
 import { PAGE_CSS } from './page-css.ts';
 import { renderReceipt } from './receipt.ts';
 import type { ReportData } from './report-data.ts';
+import { renderShadows } from './shadows-table.ts';
+import { renderStagesTable } from './stages-table.ts';
 import { renderFailedKeys, renderUnreadableGroups } from './unreadable-groups.ts';
 
 /**
@@ -31,7 +33,7 @@ export function renderReport(data: ReportData): string {
 <a class="skip" href="#main">Skip to the results</a>
 ${renderNavigation(data)}
 <main id="main">
-${renderOverview(data)}
+${renderOverview(data)}${renderStagesTable(data)}${renderShadows(data)}
 ${renderChecksTable(data)}
 ${renderCalm(data)}
 ${renderFlaggedSections(data)}
@@ -63,6 +65,8 @@ function renderNavigation(data: ReportData): Html {
   const groups = duplicates.groups.length + duplicates.moreGroups;
   const links: readonly (readonly [string, string, boolean, number?])[] = [
     ['overview', 'Overview', true],
+    ['stages', 'Stages', (data.stages ?? []).length > 0],
+    ['shadows', 'Shadows', (data.shadows ?? []).length > 0],
     ['checks', 'Checks', data.checks.length > 0],
     ['flagged', 'Flagged', data.flagged.length > 0, flagged],
     ['duplicates', 'Duplicates', duplicates.groups.length > 0, groups],

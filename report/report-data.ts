@@ -8,6 +8,10 @@ import type { RefusalCode } from '#core/refusal.ts';
 export interface ReportData {
   readonly job: ReportJob;
   readonly totals: ReportTotals;
+  /** The stages of a cascade, or none. */
+  readonly stages?: readonly ReportStage[];
+  /** Models that saw what a stage saw and decided nothing, or none. */
+  readonly shadows?: readonly ReportShadow[];
   readonly checks: readonly ReportCheck[];
   readonly flagged: readonly FlaggedSection[];
   readonly duplicates: {
@@ -39,6 +43,26 @@ export interface ReportJob {
   readonly finishedAt: string;
   readonly seconds: number;
   readonly imagesPerSecond: number;
+}
+
+/** How a stage's shadow differs from its model. Lists are capped. */
+export interface ReportShadow {
+  readonly stage: string;
+  readonly model: string;
+  readonly compared: number;
+  readonly agreed: number;
+  readonly flips: Readonly<Record<string, number>>;
+  readonly flipped: readonly { readonly row: string; readonly verdict: string; readonly shadow: string }[];
+}
+
+/** What one stage of a cascade saw: planned = audited + unreadable + failed. */
+export interface ReportStage {
+  readonly stage: string;
+  readonly model: string;
+  readonly planned: number;
+  readonly audited: number;
+  readonly unreadable: number;
+  readonly failed: number;
 }
 
 /** planned = audited + unreadable + failed. */

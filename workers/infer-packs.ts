@@ -1,35 +1,34 @@
+import { type ImageResult, readOutputs } from '#core/decode/read-outputs.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
 import type { ModelManifest } from '#core/model-manifest.ts';
 import type { Pack } from '#core/pack.ts';
 import { EngineFault } from '#core/pack-records.ts';
 import type { Engine } from '#core/ports/engine.ts';
-import { batchOf, scoresOf } from './model-batch.ts';
+import { batchOf } from './model-batch.ts';
 import type { RecycledMemory } from './recycled-memory.ts';
-
-export type Scores = Readonly<Record<string, number>>;
 
 /** With more images at fault than this in one pack, it is not the images. */
 const MAX_FAULTS = 8;
 
-/** The scores of all items of some packs, one after the other, from one run of the model, which takes their pixels. */
+/** The results of all items of some packs, one after the other, from one run of the model, which takes their pixels. */
 export async function inferPacks(
   packs: readonly Pack[],
   manifest: ModelManifest,
   engine: Engine,
   memory: RecycledMemory,
-): Promise<Scores[]> {
+): Promise<ImageResult[]> {
   const filled = packs.filter((pack) => pack.header.items.length > 0);
-  const images = filled.reduce((sum, pack) => sum + pack.header.items.length, 0);
-  if (images === 0) return [];
+  const items = filled.flatMap((pack) => pack.header.items);
+  if (items.length === 0) return [];
   const outputs = await engine.run(batchOf(filled, manifest, memory), {
     recycle: (used) => memory.give(used),
   });
-  return scoresOf(outputs, manifest, images);
+  return readOutputs(outputs, manifest, items);
 }
 
 /**
- * The scores of a pack that the model failed on, found by halving: the images that it fails on stand alone in the
- * end, each with the reason instead of scores; all others get theirs.
+ * The results of a pack that the model failed on, found by halving: the images that it fails on stand alone in the
+ * end, each with the reason instead of a result; all others get theirs.
  *
  * @param reload gives the pack afresh, since every run takes its pixels away.
  * @throws SluiceError `engine-failed` where the model fails on a blank picture too, or on too many: then it is the
@@ -40,14 +39,14 @@ export async function inferByHalves(
   manifest: ModelManifest,
   engine: Engine,
   memory: RecycledMemory,
-): Promise<(Scores | EngineFault)[]> {
+): Promise<(ImageResult | EngineFault)[]> {
   const pack = await reload();
-  const results = new Array<Scores | EngineFault>(pack.header.items.length);
+  const results = new Array<ImageResult | EngineFault>(pack.header.items.length);
   let faults = 0;
   const infer = async (from: number, to: number): Promise<void> => {
     try {
-      const scores = await inferPacks([sliceOf(pack, from, to)], manifest, engine, memory);
-      for (const [i, score] of scores.entries()) results[from + i] = score;
+      const inferred = await inferPacks([sliceOf(pack, from, to)], manifest, engine, memory);
+      for (const [i, result] of inferred.entries()) results[from + i] = result;
     } catch (error) {
       if (error instanceof SluiceError && error.code === 'engine-unavailable') throw error;
       if (to - from === 1) {

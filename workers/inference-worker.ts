@@ -1,6 +1,8 @@
 import PQueue from 'p-queue';
 import { encodePart } from '#adapters/parquet-audit.ts';
 import type { AuditRecord } from '#core/audit-record.ts';
+import type { Scores } from '#core/decode/classification.ts';
+import type { ImageResult } from '#core/decode/read-outputs.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
 import { packKey, partKey, quarantineKey } from '#core/job-layout.ts';
 import type { PackMessage } from '#core/messages.ts';
@@ -14,7 +16,9 @@ import type { ObjectStore } from '#core/ports/object-store.ts';
 import { preprocessHash } from '#core/preprocess-spec.ts';
 import type { UsageRecord } from '#core/usage.ts';
 import { FeedMeter } from './feed-meter.ts';
-import { inferByHalves, inferPacks, type Scores, sliceOf } from './infer-packs.ts';
+import { type FollowingStages, writeFollowUps } from './follow-ups.ts';
+import type { HeldModel } from './held-models.ts';
+import { inferByHalves, inferPacks, sliceOf } from './infer-packs.ts';
 import { type BatchOptions, LaneBatches } from './lane-batches.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import { checkModelFits } from './model-batch.ts';
@@ -23,7 +27,10 @@ import { type LoadedPack, PackLane } from './pack-lane.ts';
 import { RecycledMemory } from './recycled-memory.ts';
 
 export interface InferenceWorkerOptions extends BatchOptions {
+  /** Of the first stage, or the only one. */
   readonly manifest: ModelManifest;
+  /** What the first stage is called; left out, as its model. */
+  readonly stage?: string;
   readonly softwareVersion: string;
   /** Packs of one lane that are loading or loaded while others are inferred. */
   readonly prefetchPacks: number;
@@ -34,11 +41,18 @@ export interface InferenceWorkerPorts {
   /** Packs that somebody waits for; they go first. */
   readonly live?: MessageQueue;
   readonly bulk: MessageQueue;
+  /** Of the first stage, or the only one. */
   readonly engine: Engine;
+  /** A model beside the first stage's, which decides nothing. */
+  readonly shadow?: HeldModel['shadow'];
+  /** The models of the other stages of a cascade. */
+  readonly following?: readonly HeldModel[];
+  /** What a part comes to for other stages; left out, every stage is the last one. */
+  readonly followUps?: FollowingStages;
   /** Reads packs on other threads; left out, they are read on this one. */
   fetchThreads?(memory: RecycledMemory): PackFiles & AsyncDisposable;
-  /** The policy that a job's images are judged by. */
-  policyOf(job: string): Promise<Policy>;
+  /** The policy that a job's images are judged by at a stage. */
+  policyOf(job: string, stage: string): Promise<Policy>;
   /** Asks for a pack again that is gone or damaged. */
   remake?(message: PackMessage): Promise<void>;
   /** Does what is to be done about the verdicts of a part that is written; must bear being repeated. */
@@ -53,6 +67,16 @@ export interface InferenceWorkerPorts {
 const COMMITS_IN_FLIGHT = 16;
 const MAX_REMAKES = 3;
 
+type Result = ImageResult | EngineFault;
+
+/** A pack and what became of its items. */
+interface Inferred {
+  readonly loaded: LoadedPack;
+  readonly results: readonly Result[];
+  /** What the stage's shadow made of the same items; empty where there is none, or it failed. */
+  readonly shadows: readonly Scores[];
+}
+
 /**
  * The GPU stage: packs in, parts out. Three steps overlap: load the next packs, run the model on the present
  * ones, commit the last ones.
@@ -60,7 +84,8 @@ const MAX_REMAKES = 3;
  * Each lane has a loop of its own, and the engine takes their batches in turn: a live image waits for one step of the
  * engine and not for a whole batch of a backfill, and however much is live, every other turn is the backfill's.
  *
- * The life of a delivery: received → loaded → inferred → part written → actions run → acknowledged → pack deleted.
+ * The life of a delivery: received → loaded → inferred → follow-ups written → part written → follow-ups sent → actions run →
+ * acknowledged → pack deleted.
  * A crash at any point repeats work and loses nothing, because the part's key follows from the pack's id and its rows
  * from the pack. The first part that is written under a key stays: what comes later says the same.
  */
@@ -70,15 +95,21 @@ export class InferenceWorker {
   readonly #timesSinceBatch = this.meter.reader();
   readonly #options: InferenceWorkerOptions;
   readonly #ports: InferenceWorkerPorts;
-  readonly #scores: readonly string[];
+  readonly #models: ReadonlyMap<string, HeldModel>;
   readonly #memory = new RecycledMemory();
 
   /** @throws SluiceError `model-invalid` where the manifest does not fit the engine's model. */
   constructor(options: InferenceWorkerOptions, ports: InferenceWorkerPorts) {
-    checkModelFits(options.manifest, ports.engine);
+    const { manifest, stage = manifest.name } = options;
+    const { engine, shadow, following = [] } = ports;
+    const models: HeldModel[] = [{ stage, manifest, engine, ...(shadow && { shadow }) }, ...following];
+    for (const model of models) {
+      checkModelFits(model.manifest, model.engine);
+      if (model.shadow !== undefined) checkModelFits(model.shadow.manifest, model.shadow.engine);
+    }
+    this.#models = new Map(models.map((model) => [model.stage, model]));
     this.#options = options;
     this.#ports = ports;
-    this.#scores = scoreNames(options.manifest);
   }
 
   /**
@@ -107,7 +138,10 @@ export class InferenceWorker {
   async #work(lane: PackLane, halt: AbortSignal, onEngineDied: (error: unknown) => void): Promise<void> {
     const batches = new LaneBatches(lane, this.#options, this.meter);
     const commits = new PQueue({ concurrency: COMMITS_IN_FLIGHT });
-    const runs = Array.from({ length: this.#ports.engine.runsInFlight ?? 1 }, (_, i) => `${lane.name} ${i}`);
+    const runsInFlight = Math.max(
+      ...[...this.#models.values()].map(({ engine }) => engine.runsInFlight ?? 1),
+    );
+    const runs = Array.from({ length: runsInFlight }, (_, i) => `${lane.name} ${i}`);
     await Promise.all(
       runs.map(async (run) => {
         for (let batch = await batches.next(); batch !== undefined; batch = await batches.next()) {
@@ -124,9 +158,8 @@ export class InferenceWorker {
           });
           this.meter.enter(run, 'commit');
           await commits.onSizeLessThan(COMMITS_IN_FLIGHT);
-          for (const { loaded, scores } of done) {
-            void commits.add(() => loaded.tally.run(() => this.#commit(loaded, scores)));
-          }
+          for (const inferred of done)
+            void commits.add(() => inferred.loaded.tally.run(() => this.#commit(inferred)));
           this.meter.enter(run, 'message');
         }
       }),
@@ -141,13 +174,13 @@ export class InferenceWorker {
 
   #lane(name: 'live' | 'bulk', packs: MessageQueue, files: PackFiles, keeper: LeaseKeeper): PackLane {
     const { works, remake, onFailedDelivery } = this.#ports;
-    const { manifest, prefetchPacks } = this.#options;
+    const { prefetchPacks } = this.#options;
+    const models = [...this.#models.values()];
     return new PackLane(
       {
         name,
         prefetchPacks,
-        stage: manifest.name,
-        preprocessHash: preprocessHash(manifest.preprocess),
+        stages: new Map(models.map(({ stage, manifest }) => [stage, preprocessHash(manifest.preprocess)])),
         maxRemakes: MAX_REMAKES,
       },
       {
@@ -163,44 +196,44 @@ export class InferenceWorker {
   }
 
   /** @throws SluiceError `engine-unavailable`, and nothing else: any other trouble is one pack's. */
-  async #infer(
-    batch: readonly LoadedPack[],
-  ): Promise<{ loaded: LoadedPack; scores: readonly (Scores | EngineFault)[] }[]> {
-    const { manifest } = this.#options;
-    const { engine } = this.#ports;
+  async #infer(batch: readonly LoadedPack[]): Promise<Inferred[]> {
+    const { manifest, engine, shadow } = this.#modelOf((batch[0] as LoadedPack).message);
     const now = Date.now();
     this.#ports.onBatch?.({
       images: batch.reduce((sum, { pack }) => sum + pack.header.items.length, 0),
       packs: batch.length,
       waitedMs: batch.map(({ lease }) => now - lease.sentAt.getTime()),
     });
+    // The engine takes the pixels with it: what is to see them after it needs its own.
+    const copies = shadow && batch.map(({ pack }) => sliceOf(pack, 0, pack.header.items.length));
     try {
-      const scores = await inferPacks(
+      const results = await inferPacks(
         batch.map(({ pack }) => pack),
         manifest,
         engine,
         this.#memory,
       );
       this.#countBatch(batch);
+      const shadows = shadow && (await this.#shadowScores(copies ?? [], shadow));
       let from = 0;
       return batch.map((loaded) => {
         const to = from + loaded.pack.header.items.length;
-        const own = scores.slice(from, to);
+        const own = { results: results.slice(from, to), shadows: shadows?.slice(from, to) ?? [] };
         from = to;
-        return { loaded, scores: own };
+        return { loaded, ...own };
       });
     } catch (error) {
       if (isDead(error)) throw error;
       // The engine took the tensors with it: each pack is loaded afresh and tried for itself.
-      const done: { loaded: LoadedPack; scores: readonly (Scores | EngineFault)[] }[] = [];
+      const done: Inferred[] = [];
       for (const loaded of batch) {
         const { lane, lease, message, tally } = loaded;
         try {
-          const scores = await tally.run(() =>
+          const results = await tally.run(() =>
             inferByHalves(() => lane.load(message), manifest, engine, this.#memory),
           );
           this.#countBatch([loaded]);
-          done.push({ loaded, scores });
+          done.push({ loaded, results, shadows: [] });
         } catch (error) {
           if (isDead(error)) throw error;
           await lane.refuse(lease, message, error, tally);
@@ -210,22 +243,51 @@ export class InferenceWorker {
     }
   }
 
-  /** The order is the design's: part, actions, acknowledgement, pack. */
-  async #commit(loaded: LoadedPack, scores: readonly (Scores | EngineFault)[]): Promise<void> {
-    const { lane, lease, message, pack, tally } = loaded;
-    const { works, act } = this.#ports;
+  /** What a shadow makes of the same pictures; nothing where it fails, since nothing hangs on it. */
+  async #shadowScores(
+    packs: readonly Pack[],
+    { manifest, engine }: NonNullable<HeldModel['shadow']>,
+  ): Promise<readonly Scores[]> {
     try {
-      const records = await this.#recordsOf(message, pack.header, scores);
-      await this.#quarantine(loaded, scores);
+      const results = await inferPacks(packs, manifest, engine, this.#memory);
+      return results.map(({ scores }) => scores);
+    } catch (error) {
+      this.#ports.onFailedDelivery?.(undefined, `shadow "${manifest.name}": ${messageOf(error)}`);
+      return [];
+    }
+  }
+
+  /**
+   * The order is the design's: follow-ups, part, messages for the follow-ups, actions, acknowledgement, pack. Where a part
+   * is, its follow-ups are, so what is expected of the next stage follows from the parts of this one.
+   */
+  async #commit({ loaded, results, shadows }: Inferred): Promise<void> {
+    const { lane, lease, message, pack, tally } = loaded;
+    const { works, act, followUps } = this.#ports;
+    try {
+      const records = withShadows(await this.#recordsOf(message, pack.header, results), pack.header, shadows);
+      await this.#quarantine(loaded, results);
+      const toSend =
+        followUps === undefined
+          ? []
+          : await writeFollowUps(message, pack.header, records, results, followUps, works);
+      const { manifest, shadow } = this.#modelOf(message);
       const carried = carriedUsage(message.usage ?? [], pack.header.usage ?? []);
-      const part = encodePart(records, this.#scores, tally.seal({ carried }));
+      const part = encodePart(
+        records,
+        scoreNames(manifest),
+        tally.seal({ carried }),
+        shadow === undefined ? [] : scoreNames(shadow.manifest),
+      );
       const outcome = await works.put(partKey(message), part, { ifAbsent: true });
       if (outcome === 'written') tally.stored();
       else tally.wasted();
       // A part that exists on the first delivery was written by another delivery, which acts on it; on a later one
       // it may be ours, from a try that did not get further.
-      if (act !== undefined && (outcome === 'written' || lease.deliveryCount > 1))
-        await act(message, records);
+      if (outcome === 'written' || lease.deliveryCount > 1) {
+        for (const followUp of toSend) await followUps?.send(followUp);
+        await act?.(message, records);
+      }
       await lease.ack();
       lane.settle(lease);
       if (!('inline' in message.pack)) await works.delete([packKey(message)]);
@@ -254,10 +316,12 @@ export class InferenceWorker {
   async #recordsOf(
     message: PackMessage,
     header: PackHeader,
-    scores: readonly (Scores | EngineFault)[],
+    results: readonly Result[],
   ): Promise<AuditRecord[]> {
-    const { manifest, softwareVersion } = this.#options;
-    const policy = await this.#ports.policyOf(message.job);
+    const { softwareVersion } = this.#options;
+    const { manifest, engine } = this.#modelOf(message);
+    const policy = await this.#ports.policyOf(message.job, message.stage);
+    const scores = results.map((result) => (result instanceof EngineFault ? result : result.scores));
     return recordsOfPack(header, scores, policy, {
       job: message.job,
       stage: message.stage,
@@ -268,19 +332,24 @@ export class InferenceWorker {
       policyHash: policyHash(policy),
       softwareVersion,
       decoderVersion: header.decoderVersion,
-      provider: this.#ports.engine.provider,
+      provider: engine.provider,
     });
   }
 
+  /** The model of a pack that a lane has let through. */
+  #modelOf({ stage }: PackMessage): HeldModel {
+    return this.#models.get(stage) as HeldModel;
+  }
+
   /** Keeps the pixels of an image that the model failed on: whoever mends the model needs them. */
-  async #quarantine({ lane, message }: LoadedPack, scores: readonly unknown[]): Promise<void> {
-    if (!scores.some((score) => score instanceof EngineFault)) return;
+  async #quarantine({ lane, message }: LoadedPack, results: readonly Result[]): Promise<void> {
+    if (!results.some((result) => result instanceof EngineFault)) return;
     const pack = await lane.load(message).catch((error: unknown) => {
       if (error instanceof SluiceError && error.code === 'object-missing') return undefined;
       throw error;
     });
-    for (const [i, score] of scores.entries()) {
-      if (!(score instanceof EngineFault) || pack === undefined) continue;
+    for (const [i, result] of results.entries()) {
+      if (!(result instanceof EngineFault) || pack === undefined) continue;
       await this.#ports.works.put(quarantineKey(message, i), filePieces(sliceOf(pack, i, i + 1)));
     }
   }
@@ -295,6 +364,19 @@ function carriedUsage(ofMessage: readonly UsageRecord[], ofPack: readonly UsageR
   const made = ofMessage.some(({ waste, usage }) => !waste && usage.counts['packs'] !== undefined);
   const others = ofPack.filter(({ id }) => !known.has(id));
   return [...ofMessage, ...others.map((record) => ({ ...record, waste: made || record.waste }))];
+}
+
+function withShadows(
+  records: readonly AuditRecord[],
+  { items }: PackHeader,
+  shadows: readonly Scores[],
+): AuditRecord[] {
+  const seen = new Map(items.map(({ index }, i) => [index, shadows[i]]));
+  return records.map((record, index) => {
+    const scores = seen.get(index);
+    if (scores === undefined || record.state !== 'audited') return record;
+    return { ...record, shadow: { verdict: null, scores } };
+  });
 }
 
 function isDead(error: unknown): boolean {

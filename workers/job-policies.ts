@@ -3,15 +3,13 @@ import { requestKey } from '#core/job-layout.ts';
 import { JobRequest } from '#core/job-request.ts';
 import type { Policy } from '#core/policy.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
-
-/** Jobs whose policies are remembered. */
-const MAX_KNOWN = 100;
+import { PerJob } from './per-job.ts';
 
 /** The policy of each job: its own, where it was submitted with one, else the pipeline's. */
 export class JobPolicies {
   readonly #works: ObjectStore;
   readonly #pipelinePolicy: Policy;
-  readonly #known = new Map<string, Promise<Policy>>();
+  readonly #known = new PerJob((job) => this.#read(job));
 
   constructor(works: ObjectStore, pipelinePolicy: Policy) {
     this.#works = works;
@@ -19,14 +17,7 @@ export class JobPolicies {
   }
 
   of(job: string): Promise<Policy> {
-    const known = this.#known.get(job);
-    if (known !== undefined) return known;
-    const policy = this.#read(job);
-    policy.catch(() => this.#known.delete(job));
-    const [oldest] = this.#known.keys();
-    if (this.#known.size >= MAX_KNOWN && oldest !== undefined) this.#known.delete(oldest);
-    this.#known.set(job, policy);
-    return policy;
+    return this.#known.of(job);
   }
 
   async #read(job: string): Promise<Policy> {

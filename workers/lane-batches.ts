@@ -2,7 +2,7 @@ import type { FeedMeter } from './feed-meter.ts';
 import type { LoadedPack, PackLane } from './pack-lane.ts';
 
 export interface BatchOptions {
-  /** Packs are merged up to so many images. A larger pack runs alone. */
+  /** Packs of one stage are merged up to so many images. A larger pack runs alone. */
   readonly batchSize: number;
   /** How long the first pack of a batch waits for more. */
   readonly maxWaitMs: number;
@@ -51,7 +51,8 @@ export class LaneBatches {
     const lane = this.#lane;
     const batch = [first];
     let images = first.pack.header.items.length;
-    const fits = (next: LoadedPack): boolean => images + next.pack.header.items.length <= batchSize;
+    const fits = (next: LoadedPack): boolean =>
+      next.message.stage === first.message.stage && images + next.pack.header.items.length <= batchSize;
     const deadline = performance.now() + maxWaitMs;
     for (;;) {
       for (let next = this.#take(fits); next !== undefined; next = this.#take(fits)) {

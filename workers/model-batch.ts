@@ -1,4 +1,3 @@
-import { readOutputs } from '#core/decode/read-outputs.ts';
 import { SluiceError } from '#core/error.ts';
 import { placementOf } from '#core/geometry.ts';
 import type { ModelManifest } from '#core/model-manifest.ts';
@@ -49,21 +48,6 @@ function contentSizesOf(packs: readonly Pack[], manifest: ModelManifest): Tensor
     data[2 * i + 1] = crop.widthPx;
   }
   return { dtype: 'int32', shape: [items.length, 2], data };
-}
-
-/**
- * The scores of `images` images by name, for those who have no use for boxes.
- *
- * @throws SluiceError `engine-failed`: see {@link readOutputs}.
- */
-export function scoresOf(
-  outputs: Readonly<Record<string, Tensor>>,
-  manifest: ModelManifest,
-  images: number,
-): Record<string, number>[] {
-  // No score depends on the size of the original: only boxes do, and they are thrown away.
-  const sizes = Array.from({ length: images }, () => manifest.preprocess);
-  return readOutputs(outputs, manifest, sizes).map(({ scores }) => scores);
 }
 
 /** @throws SluiceError `model-invalid` where the manifest and the loaded model do not speak of the same tensors. */

@@ -25,9 +25,8 @@ export interface PackLaneOptions {
   readonly name: 'live' | 'bulk';
   /** Packs that are loading or ready at the same time. */
   readonly prefetchPacks: number;
-  /** A pack made with another preprocess spec, or for another stage, is foreign here. */
-  readonly stage: string;
-  readonly preprocessHash: string;
+  /** The stages whose models are here, each with its preprocess hash: any other pack is foreign. */
+  readonly stages: ReadonlyMap<string, string>;
   /** A pack that is gone or damaged is asked for again so often, before it is given up. */
   readonly maxRemakes: number;
 }
@@ -211,7 +210,6 @@ export class PackLane {
 
   /** The pack of a message. @throws SluiceError `pack-damaged`, `object-missing`, or `message-malformed` for a foreign one. */
   async load(message: PackMessage): Promise<Pack> {
-    const { stage, preprocessHash } = this.#options;
     const pack = await this.#read(message);
     if (pack.header.pack !== packIdText(message)) {
       throw new SluiceError(
@@ -219,10 +217,12 @@ export class PackLane {
         `expected pack "${packIdText(message)}", got "${pack.header.pack}"`,
       );
     }
-    if (message.stage !== stage || pack.header.preprocessHash !== preprocessHash) {
+    const { stages } = this.#options;
+    if (stages.get(message.stage) !== pack.header.preprocessHash) {
+      const runs = [...stages].map(([stage, hash]) => `"${stage}", preprocess ${hash}`).join('; ');
       throw new SluiceError(
         'message-malformed',
-        `a pack of stage "${message.stage}", preprocess ${pack.header.preprocessHash}; this worker runs "${stage}", preprocess ${preprocessHash}`,
+        `a pack of stage "${message.stage}", preprocess ${pack.header.preprocessHash}; this worker runs ${runs}`,
       );
     }
     return pack;

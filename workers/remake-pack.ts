@@ -1,9 +1,9 @@
-import type { PackMessage, ShardMessage } from '#core/messages.ts';
+import type { FollowUpMessage, PackMessage, ShardMessage } from '#core/messages.ts';
 import type { MessageQueue } from '#core/ports/message-queue.ts';
 
 /** Asks for a pack again that is gone or damaged, at the function that made it. */
 export async function remakePack(
-  { job, origin }: PackMessage,
+  { job, stage, origin }: PackMessage,
   queues: { readonly shards: MessageQueue; readonly events: MessageQueue },
 ): Promise<void> {
   if (origin.lane === 'live') {
@@ -11,7 +11,9 @@ export async function remakePack(
     await queues.events.send([JSON.stringify(image)]);
     return;
   }
-  const { shard, range, remakes } = origin;
-  const message: ShardMessage = { v: 1, type: 'shard', job, shard, ranges: [range], remakes: remakes + 1 };
+  const { shard, range, parent } = origin;
+  const again = { v: 1 as const, job, shard, ranges: [range], remakes: origin.remakes + 1 };
+  const message: ShardMessage | FollowUpMessage =
+    parent === undefined ? { ...again, type: 'shard' } : { ...again, type: 'follow-up', stage, parent };
   await queues.shards.send([JSON.stringify(message)]);
 }

@@ -10,8 +10,11 @@ import { softwareVersion } from '#adapters/software-version.ts';
 import { messageOf } from '#core/error.ts';
 import { workerStatusKey } from '#core/job-layout.ts';
 import type { Engine } from '#core/ports/engine.ts';
+import { rulesOf } from '#core/stages.ts';
 import type { WorkerStatus } from '#core/worker-status.ts';
 import { FetchThreads } from './fetch-threads.ts';
+import { plannedFollowing } from './follow-ups.ts';
+import type { HeldModel } from './held-models.ts';
 import { InferenceWorker } from './inference-worker.ts';
 import { JobPolicies } from './job-policies.ts';
 import { remakePack } from './remake-pack.ts';
@@ -20,8 +23,12 @@ import { runActions } from './verdict-actions.ts';
 import { WorkerMetrics } from './worker-metrics.ts';
 
 export interface WorkerProcessOptions {
+  /** Of the first stage, or the only one. */
   readonly model: LoadedModel;
   readonly engine: Engine;
+  readonly shadow?: HeldModel['shadow'];
+  /** The models of the other stages of a cascade. */
+  readonly following?: readonly HeldModel[];
   /** 0 takes any free port; left out, there is no health endpoint. */
   readonly healthPort?: number;
   readonly healthHost: string;
@@ -62,23 +69,39 @@ async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions):
     pipeline.queue('events'),
   ]);
   const verdicts = config.queues.verdicts === undefined ? undefined : await pipeline.queue('verdicts');
-  const policies = new JobPolicies(works, config.policy ?? manifest.policy);
+  const stages = await pipeline.stages();
+  const policies = new JobPolicies(works, stages.first.policy);
+  const { cascade } = rulesOf(stages);
   const interrupted = new AbortController();
   const done = new AbortController();
   const stop = AbortSignal.any([options.stop, interrupted.signal]);
   let activeAtMs = performance.now();
 
   const worker: InferenceWorker = new InferenceWorker(
-    { manifest, softwareVersion: softwareVersion(), batchSize, maxWaitMs, prefetchPacks },
+    {
+      manifest,
+      stage: stages.first.name,
+      softwareVersion: softwareVersion(),
+      batchSize,
+      maxWaitMs,
+      prefetchPacks,
+    },
     {
       works,
       live,
       bulk,
       engine,
+      ...(options.shadow && { shadow: options.shadow }),
+      ...(options.following && { following: options.following }),
+      ...(cascade && {
+        followUps: plannedFollowing(works, (message) =>
+          shards.send([JSON.stringify(message)], { group: message.job }),
+        ),
+      }),
       ...(fetchThreads > 0 && {
         fetchThreads: (memory) => new FetchThreads(pipeline.workLocation, fetchThreads, memory),
       }),
-      policyOf: (job) => policies.of(job),
+      policyOf: async (job, stage) => cascade?.stages[stage] ?? policies.of(job),
       remake: (message) => remakePack(message, { shards, events }),
       act: (message, records) =>
         runActions(message, records, config.actions, {

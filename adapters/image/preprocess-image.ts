@@ -7,12 +7,19 @@ import { perceptualHash } from '#core/image/perceptual-hash.ts';
 import { pixelsOnTheWay, resizeAsPillow } from '#core/image/pillow/resize.ts';
 import { placePicture } from '#core/image/place-picture.ts';
 import { sampleBilinear } from '#core/image/sample-bilinear.ts';
+import { type Region, regionText } from '#core/image-ref.ts';
 import type { ImageLimits } from '#core/limits.ts';
 import type { PreprocessSpec } from '#core/preprocess-spec.ts';
 import { type Refusal, refusal } from '#core/refusal.ts';
 import { decoderRefusal } from './decoder-refusal.ts';
 import { PictureDecoder } from './picture-decoder.ts';
-import { type OpenPicture, openRaw, openWithSharp, sharpVersion } from './sharp-picture.ts';
+import {
+  type OpenPicture,
+  openRaw,
+  openWithSharp,
+  type ScalablePicture,
+  sharpVersion,
+} from './sharp-picture.ts';
 
 /** What decoding tells of an image, beside its pixels. */
 export interface PreprocessedImage extends Size {
@@ -38,7 +45,7 @@ export function decoderVersion(): string {
 }
 
 /**
- * Decodes an image and scales it into its row of a pack. Never throws because of the image.
+ * Decodes an image, or a region of it, and scales it into its row of a pack. Never throws because of the image.
  *
  * @param row uint8 RGB `[spec.heightPx, spec.widthPx, 3]`, written whole; left undefined when the image is refused.
  */
@@ -47,8 +54,11 @@ export async function preprocessImage(
   spec: PreprocessSpec,
   limits: ImageLimits,
   row: Uint8Array,
+  region?: Region,
 ): Promise<PreprocessOutcome> {
-  return guarded(bytes, limits, async (picture, format) => {
+  return guarded(bytes, limits, async (whole, format) => {
+    const picture = region === undefined ? whole : piece(whole, region);
+    if (picture === undefined) return outside(region as Region, whole.upright);
     const placement = placementOf(picture.upright, spec);
     const pixels = await scaledPixels(picture, placement.scaled, spec, limits);
     placePicture(pixels, placement, spec, row);
@@ -63,8 +73,20 @@ export async function preprocessImage(
   });
 }
 
+/** A region of a picture as a picture of its own; `undefined` where it does not lie within. */
+function piece(picture: OpenPicture, region: Region): ScalablePicture | undefined {
+  const { x, y, width, height } = region;
+  const { widthPx, heightPx } = picture.upright;
+  return x + width > widthPx || y + height > heightPx ? undefined : picture.piece(region);
+}
+
+function outside(region: Region, { widthPx, heightPx }: Size): Refused {
+  const detail = `the region ${regionText(region)} does not lie within ${widthPx} × ${heightPx} px`;
+  return { ok: false, refusal: refusal('missing', detail) };
+}
+
 async function scaledPixels(
-  picture: OpenPicture,
+  picture: ScalablePicture,
   size: Size,
   spec: PreprocessSpec,
   limits: ImageLimits,

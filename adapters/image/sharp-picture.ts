@@ -3,6 +3,7 @@ import type { Size } from '#core/geometry.ts';
 import { flattenRgba } from '#core/image/flatten-rgba.ts';
 import type { ImageFormat, ImageHeader } from '#core/image/image-header.ts';
 import { withoutNeedlessChunks } from '#core/image/inspect-png.ts';
+import type { Region } from '#core/image-ref.ts';
 import type { ImageLimits } from '#core/limits.ts';
 import type { PreprocessSpec } from '#core/preprocess-spec.ts';
 import { profiledTiff } from './profiled-tiff.ts';
@@ -38,8 +39,8 @@ interface ScaleSpec extends Pick<PreprocessSpec, 'fidelity' | 'color' | 'backgro
 
 type WholeSpec = Pick<PreprocessSpec, 'color' | 'background'>;
 
-/** A picture that sharp can scale: its upright size is known, its pixels are not decoded yet. */
-export interface OpenPicture {
+/** A picture that can be scaled: its upright size is known, its pixels are not decoded yet. */
+export interface ScalablePicture {
   readonly upright: Size;
   /** The whole picture as uint8 RGB `[heightPx, widthPx, 3]` of exactly this size. */
   scaledTo(size: Size, spec: ScaleSpec): Promise<Buffer>;
@@ -47,6 +48,12 @@ export interface OpenPicture {
   isCheaperScaled(size: Size, spec: ScaleSpec): boolean;
   /** The whole picture as uint8 RGB `[heightPx, widthPx, 3]`, each pixel as it is stored. */
   whole(spec: WholeSpec): Promise<Uint8Array>;
+}
+
+/** The picture of a file. */
+export interface OpenPicture extends ScalablePicture {
+  /** A region of it, which lies within, as a picture of its own: it is cut out before anything is scaled. */
+  piece(region: Region): ScalablePicture;
   /** The same picture as a JPEG of at most this size. */
   thumbnail(maxSidePx: number): Promise<Buffer>;
 }
@@ -66,20 +73,28 @@ export async function openWithSharp(
   const input =
     format === 'png' ? withoutNeedlessChunks(bytes) : format === 'avif' ? withStillBrand(bytes) : bytes;
   const options: SharpOptions = { failOn: 'warning', limitInputPixels: limits.maxPixels, ignoreIcc: false };
-  const upright =
+  const wholeSize =
     header.orientation === null ? await uprightSize(input, options) : turned(header, header.orientation);
-  const open = ({ color }: WholeSpec): Sharp =>
-    sharp(input, { ...options, ignoreIcc: color === 'ignore-profile' }).autoOrient();
   const isNaive = ({ color }: WholeSpec): boolean => header.isCmyk && color === 'ignore-profile';
+  const scalable = (upright: Size, region?: Region): ScalablePicture => {
+    const open = ({ color }: WholeSpec): Sharp =>
+      cut(sharp(input, { ...options, ignoreIcc: color === 'ignore-profile' }).autoOrient(), region);
+    return {
+      upright,
+      scaledTo: (size, spec) =>
+        isNaive(spec) ? scaledNaiveCmyk(open(spec), size, spec) : scaledRgb(open(spec), size, spec),
+      // What is cut out is decoded in full.
+      isCheaperScaled: ({ widthPx, heightPx }, { fidelity }) =>
+        format === 'jpeg' &&
+        region === undefined &&
+        Math.min(upright.widthPx / widthPx, upright.heightPx / heightPx) >= (fidelity === 'fast' ? 2 : 4),
+      whole: (spec) =>
+        isNaive(spec) ? scaledNaiveCmyk(open(spec), upright, UNSCALED) : wholeRgb(open(spec), upright, spec),
+    };
+  };
   return {
-    upright,
-    scaledTo: (size, spec) =>
-      isNaive(spec) ? scaledNaiveCmyk(open(spec), size, spec) : scaledRgb(open(spec), size, spec),
-    isCheaperScaled: ({ widthPx, heightPx }, { fidelity }) =>
-      format === 'jpeg' &&
-      Math.min(upright.widthPx / widthPx, upright.heightPx / heightPx) >= (fidelity === 'fast' ? 2 : 4),
-    whole: (spec) =>
-      isNaive(spec) ? scaledNaiveCmyk(open(spec), upright, UNSCALED) : wholeRgb(open(spec), upright, spec),
+    ...scalable(wholeSize),
+    piece: (region) => scalable({ widthPx: region.width, heightPx: region.height }, region),
     thumbnail: (maxSidePx) => thumbnailOf(sharp(input, options).autoOrient(), maxSidePx),
   };
 }
@@ -109,11 +124,27 @@ export function openRaw(picture: RawPicture, colorProfile: Uint8Array | null): O
       colorProfile === null || spec.color === 'ignore-profile'
         ? flattenRgba(rgba, spec.background)
         : wholeRgb(await profiled(open(), colorProfile), { widthPx, heightPx }, spec),
+    piece: (region) => openRaw(cutRaw(picture, region), colorProfile),
     thumbnail: async (maxSidePx) => {
       const small = withinSide(open(), maxSidePx);
       return thumbnailOf(colorProfile === null ? small : await profiled(small, colorProfile), maxSidePx);
     },
   };
+}
+
+function cut(picture: Sharp, region: Region | undefined): Sharp {
+  if (region === undefined) return picture;
+  const { x, y, width, height } = region;
+  return picture.extract({ left: x, top: y, width, height });
+}
+
+function cutRaw({ widthPx, rgba }: RawPicture, { x, y, width, height }: Region): RawPicture {
+  const piece = new Uint8Array(width * height * 4);
+  for (let row = 0; row < height; row++) {
+    const from = ((y + row) * widthPx + x) * 4;
+    piece.set(rgba.subarray(from, from + width * 4), row * width * 4);
+  }
+  return { widthPx: width, heightPx: height, rgba: piece };
 }
 
 async function scaledRgb(picture: Sharp, size: Size, spec: ScaleSpec): Promise<Buffer> {

@@ -3,7 +3,7 @@ import { dispatchKey, WORKERS_PREFIX } from '#core/job-layout.ts';
 import { sourceText } from '#core/job-request.ts';
 import { plannedImages } from '#core/plan.ts';
 import { bottleneckOf, WorkerStatus } from '#core/worker-status.ts';
-import { jobState } from '#functions/finalizing/job-state.ts';
+import { type JobProgress, jobState } from '#functions/finalizing/job-state.ts';
 import { readJson } from '#functions/json-object.ts';
 import { Dispatch } from '#functions/planning/dispatch-shards.ts';
 
@@ -13,6 +13,14 @@ const WORKER_GONE_MS = 60_000;
 export interface QueueDepth {
   readonly waiting: number;
   readonly leased: number;
+}
+
+/** A following stage: so many images and pieces of them. */
+export interface StageStatus {
+  readonly stage: string;
+  readonly planned: number;
+  readonly done: number;
+  readonly failed: number;
 }
 
 /** A job and the pipeline around it, at one moment. */
@@ -34,6 +42,8 @@ export interface PipelineStatus {
     readonly committedUsd: number;
     readonly isHeld: boolean;
   };
+  /** Only of a cascade: its following stages, as far as it is known what they will see. */
+  readonly following?: readonly StageStatus[];
   readonly queues: Readonly<Record<'shards' | 'bulk' | 'live', QueueDepth>>;
   readonly workers: readonly WorkerStatus[];
   readonly bottleneck: string;
@@ -66,7 +76,7 @@ export async function pipelineStatus(job: string, pipeline: Pipeline): Promise<P
       return { ...common, planned: 0, carried: 0, done: 0, failed: 0, reason: state.reason };
     case 'running': {
       const carried = state.plan.carried?.count ?? 0;
-      const { done, givenUp } = state.progress;
+      const { done, givenUp, following } = state.progress;
       return {
         ...common,
         planned: plannedImages(state.plan),
@@ -74,11 +84,25 @@ export async function pipelineStatus(job: string, pipeline: Pipeline): Promise<P
         done: done + carried,
         failed: givenUp,
         ...(await budgetOf(job, state.request.budget?.usd, pipeline)),
+        ...(state.plan.following && { following: following.map(stageStatus) }),
       };
     }
     case 'complete': {
-      const { planned, carried, failed } = state.completion;
-      return { ...common, planned, carried, done: planned - failed, failed };
+      const { planned, carried, failed, stages } = state.completion;
+      const following = stages?.slice(1).map((of) => ({
+        stage: of.stage,
+        planned: of.planned,
+        done: of.planned - of.failed,
+        failed: of.failed,
+      }));
+      return {
+        ...common,
+        planned,
+        carried,
+        done: planned - failed,
+        failed,
+        ...(following && { following }),
+      };
     }
   }
 }
@@ -93,6 +117,10 @@ async function budgetOf(
   if (feeding === undefined) return { budget: { usd, meteredUsd: 0, committedUsd: 0, isHeld: false } };
   const { meteredUsd, committedUsd, isHeld } = feeding;
   return { budget: { usd, meteredUsd, committedUsd, isHeld: isHeld && feeding.budgetUsd === usd } };
+}
+
+function stageStatus({ stage, done, givenUp, left }: JobProgress['following'][number]): StageStatus {
+  return { stage, planned: done + givenUp + left, done, failed: givenUp };
 }
 
 async function depthOf(pipeline: Pipeline, name: 'shards' | 'bulk' | 'live'): Promise<QueueDepth> {

@@ -37,7 +37,11 @@ function imageLines(now: PipelineStatus, before: PipelineStatus | undefined): st
     ...(carried > 0 ? [`${count(carried)} unchanged since the last job`] : []),
     ...(failed > 0 ? [`${count(failed)} failed (sluice redrive ${now.job} tries them again)`] : []),
   ];
-  return [`${line}${pace(now, before)}`, ...notes.map((note) => `            ${note}`)];
+  const stages = (now.following ?? []).map(
+    (of) =>
+      `stage ${of.stage}: ${count(of.done)} of ${count(of.planned)}${of.failed > 0 ? `, ${count(of.failed)} failed` : ''}`,
+  );
+  return [`${line}${pace(now, before)}`, ...[...notes, ...stages].map((note) => `            ${note}`)];
 }
 
 function pace(now: PipelineStatus, before: PipelineStatus | undefined): string {

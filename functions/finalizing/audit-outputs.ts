@@ -1,5 +1,5 @@
 import { AuditParquetWriter } from '#adapters/parquet-audit.ts';
-import { type AuditRecord, auditColumns } from '#core/audit-record.ts';
+import { type AuditColumn, type AuditRecord, auditColumns, type ExtraColumns } from '#core/audit-record.ts';
 import { csvHeader, csvRow, jsonlRow } from '#core/audit-text.ts';
 import type { TableFile } from '#core/completion.ts';
 import type { ObjectStore, ObjectWriter } from '#core/ports/object-store.ts';
@@ -50,11 +50,14 @@ export async function writeAudit(
   results: ObjectStore,
   scores: readonly string[],
   produce: (write: (record: AuditRecord) => Promise<void>) => Promise<void>,
+  extra: ExtraColumns = {},
 ): Promise<TableFile[]> {
-  const table = new TableOutput(layout, results, scores);
+  const table = new TableOutput(layout, results, scores, extra);
   const outputs: AuditOutput[] = [table];
   try {
-    for (const format of formats) outputs.push(await openTextOutput(format, layout, results, scores));
+    for (const format of formats) {
+      outputs.push(await openTextOutput(format, layout, results, auditColumns(scores, extra)));
+    }
     await produce(async (record) => {
       for (const output of outputs) await output.write(record);
     });
@@ -73,13 +76,15 @@ class TableOutput implements AuditOutput {
   readonly #layout: ResultLayout;
   readonly #results: ObjectStore;
   readonly #scores: readonly string[];
+  readonly #extra: ExtraColumns;
   readonly #finished: AuditParquetWriter[] = [];
   #current: AuditParquetWriter | undefined;
 
-  constructor(layout: ResultLayout, results: ObjectStore, scores: readonly string[]) {
+  constructor(layout: ResultLayout, results: ObjectStore, scores: readonly string[], extra: ExtraColumns) {
     this.#layout = layout;
     this.#results = results;
     this.#scores = scores;
+    this.#extra = extra;
   }
 
   async write(record: AuditRecord): Promise<void> {
@@ -104,7 +109,7 @@ class TableOutput implements AuditOutput {
 
   async #open(): Promise<AuditParquetWriter> {
     const output = await this.#results.createWriter(this.#layout.table(this.files.length));
-    this.#current = new AuditParquetWriter(output, this.#scores);
+    this.#current = new AuditParquetWriter(output, this.#scores, this.#extra);
     return this.#current;
   }
 
@@ -122,10 +127,9 @@ async function openTextOutput(
   format: TextFormat,
   layout: ResultLayout,
   results: ObjectStore,
-  scores: readonly string[],
+  columns: readonly AuditColumn[],
 ): Promise<AuditOutput> {
   const output = await results.createWriter(layout.file(`audit.${format}`));
-  const columns = auditColumns(scores);
   return format === 'csv'
     ? new TextOutput(output, csvHeader(columns), (record) => csvRow(columns, record))
     : new TextOutput(output, '', (record) => jsonlRow(columns, record));

@@ -1,11 +1,11 @@
 import { type Tally, tallied } from '#adapters/meter.ts';
 import { Completion } from '#core/completion.ts';
 import { SluiceError } from '#core/error.ts';
-import { completionKey, dispatchKey, latestKey, openKey, type RangeId } from '#core/job-layout.ts';
+import { completionKey, dispatchKey, latestKey, openKey } from '#core/job-layout.ts';
 import { type JobRequest, seriesOf } from '#core/job-request.ts';
-import { type Plan, plannedImages } from '#core/plan.ts';
-import { type Policy, policyHash } from '#core/policy.ts';
+import { type ExpectedPack, type Plan, plannedImages } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
+import { type JobRules, rulesHash } from '#core/stages.ts';
 import type { Summary } from '#core/summary.ts';
 import type { UsageRecord } from '#core/usage.ts';
 import { readJson, writeJson } from '../json-object.ts';
@@ -14,16 +14,15 @@ import { LatestJob } from '../planning/planner.ts';
 import type { ResultLayout } from './audit-outputs.ts';
 import { type FinalizePorts, finalizeJob } from './finalize-job.ts';
 
-export interface CompleteJobOptions {
-  readonly policy: Policy;
+export interface CompleteJobOptions extends JobRules {
   readonly softwareVersion: string;
   readonly tableFileBytes: number;
 }
 
 export interface CompleteJobPorts {
   readonly works: ObjectStore;
-  /** Why a range has no part. */
-  reasonOf(range: RangeId): string;
+  /** Why a pack has no part. */
+  reasonOf(expected: ExpectedPack): string;
   thumbnail: FinalizePorts['thumbnail'];
   /** What was consumed and is in no part. */
   readonly lostUsage?: readonly UsageRecord[];
@@ -61,6 +60,7 @@ async function complete(
     plan,
     {
       policy: options.policy,
+      ...(options.cascade && { cascade: options.cascade }),
       softwareVersion: options.softwareVersion,
       formats: [],
       layout: resultLayout(plan, options.tableFileBytes),
@@ -89,13 +89,16 @@ async function complete(
     completedAt: finishedAt.toISOString(),
     modelSha256: plan.stage.modelSha256,
     preprocessHash: plan.stage.preprocessHash,
-    policyHash: policyHash(options.policy),
+    policyHash: rulesHash(options),
     scores: plan.stage.scores,
     planned: plannedImages(plan),
     carried: plan.carried?.count ?? 0,
     audited: summary.audited,
     unreadable: summary.unreadable,
     failed: summary.failed,
+    ...(summary.stages && {
+      stages: summary.stages.map(({ policyHash: _hash, policy: _policy, ...totals }) => totals),
+    }),
     parts,
     tables,
     usage: usage.finish(),

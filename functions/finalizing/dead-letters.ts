@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { sha256Hex } from '#core/canonical-json.ts';
-import { deadPrefix, type PackId, packIdText, type RangeId } from '#core/job-layout.ts';
-import { PackMessage, ShardMessage } from '#core/messages.ts';
-import { type Plan, packOfRange } from '#core/plan.ts';
+import { deadPrefix, packIdText } from '#core/job-layout.ts';
+import { PackMessage, ShardsMessage } from '#core/messages.ts';
+import type { ExpectedPack } from '#core/plan.ts';
 import type { MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { UsageRecord } from '#core/usage.ts';
@@ -78,9 +78,10 @@ export async function* deadLetters(
   } while (cursor !== undefined);
 }
 
-/** Which ranges of a job were given up, and why: those of dead packs, and all of a dead shard's. */
+/** Which packs of a job were given up, and why: dead ones, all of a dead shard, and all that was to follow on a dead one. */
 export class GivenUp {
-  readonly #shards = new Map<number, string>();
+  /** By shard, or by what follows on which pack; and by range of those. */
+  readonly #wholes = new Map<string, string>();
   readonly #ranges = new Map<string, string>();
   readonly #packs = new Map<string, string>();
   /** What was consumed for packs that were given up: for nothing, as it turned out. */
@@ -92,33 +93,45 @@ export class GivenUp {
     return given;
   }
 
-  /** Why the range will have no part; `undefined` where it is still on its way. */
-  reasonOf(plan: Plan, range: RangeId): string | undefined {
+  /** Why the pack will have no part; `undefined` where it is still on its way. */
+  reasonOf({ pack, parent, shard, range }: ExpectedPack): string | undefined {
+    const whole = parent === undefined ? shardId(shard) : followUpsId(pack.stage, parent);
     return (
-      this.#packs.get(packIdText(packOfRange(plan, range))) ??
-      this.#ranges.get(`${range.shard} ${range.range}`) ??
-      this.#shards.get(range.shard)
+      this.#packs.get(packIdText(pack)) ??
+      this.#ranges.get(`${whole} ${range}`) ??
+      this.#wholes.get(whole) ??
+      // Its part was written, and then it died: nobody may have asked for what follows.
+      (parent && this.#packs.get(packIdText(parent)))
     );
   }
 
   #add({ body, reason }: DeadLetter): void {
-    const shard = ShardMessage.safeParse(parse(body));
-    if (shard.success) {
-      const { ranges } = shard.data;
-      if (ranges === undefined) this.#shards.set(shard.data.shard, reason);
-      for (const range of ranges ?? []) this.#ranges.set(`${shard.data.shard} ${range}`, reason);
+    const shards = ShardsMessage.safeParse(parse(body));
+    if (shards.success) {
+      const { data } = shards;
+      const whole = data.type === 'shard' ? shardId(data.shard) : followUpsId(data.stage, data.parent);
+      if (data.ranges === undefined) this.#wholes.set(whole, reason);
+      for (const range of data.ranges ?? []) this.#ranges.set(`${whole} ${range}`, reason);
     }
     const pack = PackMessage.safeParse(parse(body));
     if (!pack.success) return;
-    this.#packs.set(packIdText(pack.data satisfies PackId), reason);
+    this.#packs.set(packIdText(pack.data), reason);
     for (const record of pack.data.usage ?? []) this.usage.push({ ...record, waste: true });
   }
+}
+
+function shardId(shard: number): string {
+  return String(shard);
+}
+
+function followUpsId(stage: string, parent: { readonly stage: string; readonly name: string }): string {
+  return `${stage} of ${parent.stage}/${parent.name}`;
 }
 
 /** The same letter has the same key, however often it dies; so have those of one pack, whatever it took to make it. */
 function letterKey({ queue, job, body }: DeadLetter): string {
   const pack = PackMessage.safeParse(parse(body));
-  const name = pack.success ? packIdText(pack.data satisfies PackId) : body;
+  const name = pack.success ? packIdText(pack.data) : body;
   return `${deadPrefix(job)}${queue}-${sha256Hex(name).slice(0, 24)}.json`;
 }
 

@@ -1,18 +1,27 @@
 import { decodePart } from '#adapters/parquet-audit.ts';
 import type { AuditRecord, Receipt } from '#core/audit-record.ts';
 import { SluiceError } from '#core/error.ts';
-import { packIdText, partKey, type RangeId, refsOfRange } from '#core/job-layout.ts';
+import { type ImageRef, rowName } from '#core/image-ref.ts';
+import { packIdText, partKey, refsOfRange } from '#core/job-layout.ts';
 import { failedRecord } from '#core/pack-records.ts';
-import { expectedRanges, type Plan, packOfRange, type Shard } from '#core/plan.ts';
+import {
+  type ExpectedPack,
+  expectedRanges,
+  type FollowingStage,
+  type Plan,
+  type PlannedStage,
+  type Shard,
+} from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { RowSet } from '#core/row-set.ts';
 import { ahead } from '../ahead.ts';
 import { readShard } from '../planning/read-plan.ts';
+import { followingPacks } from './follow-up-packs.ts';
 
-/** Where the records of ranges without a part come from. */
+/** Where the records of packs without a part come from. */
 export interface FailedRanges {
-  /** Why a range has no part. */
-  reasonOf(range: RangeId): string;
+  /** Why a pack has no part. */
+  reasonOf(expected: ExpectedPack): string;
   readonly policyHash: string;
   readonly softwareVersion: string;
 }
@@ -24,7 +33,7 @@ export type OnPart = (key: string, part: Uint8Array | undefined) => void;
 const PARTS_AHEAD = 16;
 
 /**
- * Every record of a job: first those that are carried over from an earlier job, in that job's order; then one for each
+ * Every record of a job's first stage: first those that are carried over from an earlier job, in that job's order; then one for each
  * planned ref, in plan order, taken from its range's part, or made here where the range failed.
  *
  * @throws SluiceError `accounting-broken` where a part does not hold exactly the refs of its range.
@@ -39,25 +48,56 @@ export async function* jobRecords(
   let shard: Shard | undefined;
   const parts = ahead(expectedRanges(plan), PARTS_AHEAD, (range) => partOf(partKey(range.pack), works));
   for await (const { item: range, result: part } of parts) {
-    const key = partKey(range.pack);
-    onPart(key, part);
+    onPart(partKey(range.pack), part);
     if (shard?.shard !== range.shard) shard = await readShard(plan.job, range.shard, works);
     const refs = refsOfRange(shard.refs, range.range, plan.packSize);
-    if (part === undefined) {
-      const receipt = failedReceipt(plan, range, failed);
-      for (const ref of refs) yield failedRecord(ref, failed.reasonOf(range), receipt);
-      continue;
-    }
-    const records = await decodePart(part, plan.stage.scores);
-    const fits = records.length === refs.length && records.every((record, i) => record.key === refs[i]?.key);
-    if (!fits) {
-      throw new SluiceError(
-        'accounting-broken',
-        `part "${key}" does not hold the ${refs.length} images of its range: delete it and resume the job`,
-      );
-    }
-    yield* records;
+    yield* packRecords(plan.stage, range, refs, part, failed);
   }
+}
+
+/**
+ * Every record of a following stage, in the order of the stage before.
+ *
+ * @throws SluiceError `accounting-broken` where a part does not hold exactly what it was to hold.
+ */
+export async function* followingRecords(
+  plan: Plan,
+  stage: FollowingStage,
+  works: ObjectStore,
+  failed: FailedRanges,
+  onPart: OnPart = () => undefined,
+): AsyncGenerator<AuditRecord> {
+  const packs = followingPacks(plan, stage, works);
+  const parts = ahead(packs, PARTS_AHEAD, ({ expected }) => partOf(partKey(expected.pack), works));
+  for await (const { item, result: part } of parts) {
+    onPart(partKey(item.expected.pack), part);
+    yield* packRecords(stage, item.expected, item.refs, part, failed);
+  }
+}
+
+async function* packRecords(
+  stage: PlannedStage,
+  expected: ExpectedPack,
+  refs: readonly ImageRef[],
+  part: Buffer | undefined,
+  failed: FailedRanges,
+): AsyncGenerator<AuditRecord> {
+  if (part === undefined) {
+    const receipt = failedReceipt(stage, expected, failed);
+    for (const ref of refs) yield failedRecord(ref, failed.reasonOf(expected), receipt);
+    return;
+  }
+  const records = await decodePart(part, stage.scores, stage.shadow?.scores);
+  const fits =
+    records.length === refs.length &&
+    records.every((record, i) => rowName(record) === rowName(refs[i] as ImageRef));
+  if (!fits) {
+    throw new SluiceError(
+      'accounting-broken',
+      `part "${partKey(expected.pack)}" does not hold the ${refs.length} images of its range: delete it and resume the job`,
+    );
+  }
+  yield* records;
 }
 
 /** The rows that an incremental job takes over. */
@@ -81,14 +121,14 @@ async function partOf(key: string, works: ObjectStore): Promise<Buffer | undefin
   }
 }
 
-function failedReceipt(plan: Plan, range: RangeId, failed: FailedRanges): Receipt {
+function failedReceipt(stage: PlannedStage, { pack }: ExpectedPack, failed: FailedRanges): Receipt {
   return {
-    job: plan.job,
-    stage: plan.stage.name,
-    pack: packIdText(packOfRange(plan, range)),
-    model: plan.stage.model,
-    modelSha256: plan.stage.modelSha256,
-    preprocessHash: plan.stage.preprocessHash,
+    job: pack.job,
+    stage: stage.name,
+    pack: packIdText(pack),
+    model: stage.model,
+    modelSha256: stage.modelSha256,
+    preprocessHash: stage.preprocessHash,
     policyHash: failed.policyHash,
     softwareVersion: failed.softwareVersion,
     decoderVersion: '',

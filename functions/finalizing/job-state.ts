@@ -1,20 +1,14 @@
 import { z } from 'zod';
 import { Completion } from '#core/completion.ts';
-import {
-  brokenKey,
-  completionKey,
-  partKey,
-  partPrefix,
-  planKey,
-  type RangeId,
-  requestKey,
-} from '#core/job-layout.ts';
+import { brokenKey, completionKey, partKey, planKey, requestKey } from '#core/job-layout.ts';
 import { JobRequest } from '#core/job-request.ts';
-import { expectedRanges, Plan } from '#core/plan.ts';
+import { type ExpectedPack, expectedRanges, Plan } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { UsageRecord } from '#core/usage.ts';
 import { readJson } from '../json-object.ts';
 import { GivenUp } from './dead-letters.ts';
+import { expectedPacks } from './follow-up-packs.ts';
+import { partKeys } from './part-keys.ts';
 
 const BrokenJob = z.strictObject({ reason: z.string(), at: z.iso.datetime() });
 
@@ -26,15 +20,26 @@ export type JobState =
   | { kind: 'running'; request: JobRequest; plan: Plan; progress: JobProgress }
   | { kind: 'complete'; request: JobRequest; plan: Plan; completion: Completion };
 
-/** Of the plan's images: how many have their row, were given up, or are on their way. */
-export interface JobProgress {
+/** Of the images that a stage is to see: how many have their row, were given up, or are on their way. */
+export interface StageProgress {
   readonly done: number;
   readonly givenUp: number;
   readonly left: number;
+}
+
+/** The progress of the plan's images: at the first stage, which sees all of them. */
+export interface JobProgress extends StageProgress {
+  /**
+   * The following stages of a cascade, each once nothing is left at those before it: until then nobody knows how many
+   * images it will see.
+   */
+  readonly following: readonly (StageProgress & { readonly stage: string })[];
+  /** Nothing is on its way at any stage. */
+  readonly isOver: boolean;
   /** What was consumed for what was given up. */
   readonly lostUsage: readonly UsageRecord[];
-  /** Why a range has no part. */
-  reasonOf(range: RangeId): string;
+  /** Why a pack has no part. */
+  reasonOf(expected: ExpectedPack): string;
 }
 
 export async function jobState(job: string, works: ObjectStore): Promise<JobState> {
@@ -52,28 +57,37 @@ export async function jobState(job: string, works: ObjectStore): Promise<JobStat
 /** Compares the parts that are there with those that the plan expects. */
 async function jobProgress(plan: Plan, works: ObjectStore): Promise<JobProgress> {
   const givenUp = await GivenUp.of(plan.job, works);
-  const parts = await partKeys(plan.job, plan.stage.name, works);
-  const counts = { done: 0, givenUp: 0, left: 0 };
-  for (const range of expectedRanges(plan)) {
-    if (parts.has(partKey(range.pack))) counts.done += range.refs;
-    else if (givenUp.reasonOf(plan, range) !== undefined) counts.givenUp += range.refs;
-    else counts.left += range.refs;
+  const first = await stageProgress(plan, plan.stage.name, expectedRanges(plan), givenUp, works);
+  const following: (StageProgress & { stage: string })[] = [];
+  let left = first.left;
+  for (const { name } of plan.following ?? []) {
+    if (left > 0) break;
+    const progress = await stageProgress(plan, name, expectedPacks(plan, name, works), givenUp, works);
+    following.push({ stage: name, ...progress });
+    left += progress.left;
   }
-  const lostUsage = givenUp.usage;
-  return { ...counts, lostUsage, reasonOf: (range) => givenUp.reasonOf(plan, range) ?? 'it has no part' };
+  return {
+    ...first,
+    following,
+    isOver: left === 0,
+    lostUsage: givenUp.usage,
+    reasonOf: (expected) => givenUp.reasonOf(expected) ?? 'it has no part',
+  };
 }
 
-/** The keys of all parts of a stage. */
-export async function partKeys(job: string, stage: string, works: ObjectStore): Promise<Set<string>> {
-  const keys = new Set<string>();
-  let cursor: string | undefined;
-  do {
-    const page = await works.list({
-      prefix: partPrefix(job, stage),
-      ...(cursor !== undefined && { cursor }),
-    });
-    for (const { key } of page.objects) keys.add(key);
-    cursor = page.next;
-  } while (cursor !== undefined);
-  return keys;
+async function stageProgress(
+  plan: Plan,
+  stage: string,
+  packs: Iterable<ExpectedPack> | AsyncIterable<ExpectedPack>,
+  givenUp: GivenUp,
+  works: ObjectStore,
+): Promise<StageProgress> {
+  const parts = await partKeys(plan.job, stage, works);
+  const counts = { done: 0, givenUp: 0, left: 0 };
+  for await (const expected of packs) {
+    if (parts.has(partKey(expected.pack))) counts.done += expected.refs;
+    else if (givenUp.reasonOf(expected) !== undefined) counts.givenUp += expected.refs;
+    else counts.left += expected.refs;
+  }
+  return counts;
 }

@@ -11,7 +11,7 @@ import { readJson } from '../json-object.ts';
 import { Dispatch } from '../planning/dispatch-shards.ts';
 import { readPlan } from '../planning/read-plan.ts';
 import { GivenUp } from './dead-letters.ts';
-import { partKeys } from './job-state.ts';
+import { partKeys } from './part-keys.ts';
 
 const PARTS_AHEAD = 16;
 const MAX_DAMAGED_NAMED = 3;
@@ -41,17 +41,17 @@ export async function meteredJob(job: string, works: ObjectStore, stage?: string
   const present = await partKeys(job, plan.stage.name, works);
   const ranges = [...expectedRanges(plan)].filter(({ pack }) => present.has(partKey(pack)));
   const images = ranges.reduce((all, { refs }) => all + refs, 0);
-  const { sum, damaged } = await sumOfParts(
-    ranges.map(({ pack }) => partKey(pack)),
-    works,
-  );
+  const keys = ranges.map(({ pack }) => partKey(pack));
+  // Of a cascade, what its following stages have done so far.
+  for (const { name } of plan.following ?? []) keys.push(...(await partKeys(job, name, works)));
+  const { sum, damaged } = await sumOfParts(keys, works);
   const dispatch = await readJson(works, dispatchKey(job), Dispatch);
   const given = await GivenUp.of(job, works);
   for (const records of [plan.usage, dispatch?.usage, given.usage]) sum.add(records ?? []);
   const usage = sum.finish();
   const notes = [
     ...silentNotes(job, usage.silentParts, usage.parts),
-    ...damagedNotes(job, damaged, ranges.length),
+    ...damagedNotes(job, damaged, keys.length),
   ];
   if (completion === undefined) {
     notes.push(

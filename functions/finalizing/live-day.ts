@@ -4,7 +4,7 @@ import type { Plan, PlannedStage } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { ahead } from '../ahead.ts';
 import type { OnPart } from './job-records.ts';
-import { partKeys } from './job-state.ts';
+import { partKeys } from './part-keys.ts';
 
 const PARTS_AHEAD = 16;
 

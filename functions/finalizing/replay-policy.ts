@@ -1,3 +1,4 @@
+import { SluiceError } from '#core/error.ts';
 import { carriedRowsKey, completionKey, planKey, requestKey } from '#core/job-layout.ts';
 import { JobRequest } from '#core/job-request.ts';
 import type { Plan } from '#core/plan.ts';
@@ -13,7 +14,7 @@ import { completeJob, completionOf } from './complete-job.ts';
  * Decides anew on all rows of a complete job, under another policy and from the scores that are stored: nothing is
  * decoded, no model runs. The outcome is a job of its own, named after the policy.
  *
- * @throws SluiceError `job-conflict` for a job that is not complete.
+ * @throws SluiceError `job-conflict` for a job that is not complete, or ran a cascade.
  */
 export async function replayPolicy(
   job: string,
@@ -22,6 +23,12 @@ export async function replayPolicy(
   works: ObjectStore,
 ): Promise<Summary> {
   const completion = await completionOf(job, works);
+  if (completion.stages !== undefined) {
+    throw new SluiceError(
+      'job-conflict',
+      `job "${job}" ran a cascade, whose rows cannot be decided on anew: submit it again with another --policy`,
+    );
+  }
   const plan = (await readPlan(job, works)) as Plan;
   const replay = `${job}-${policyHash(policy).slice(0, 8)}`;
   const rows = completion.tables.reduce((sum, table) => sum + table.rows, 0);

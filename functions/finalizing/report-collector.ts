@@ -1,10 +1,11 @@
 import type { AuditRecord } from '#core/audit-record.ts';
 import { imageMeasures } from '#core/measures.ts';
-import { measuresOf, type Policy } from '#core/policy.ts';
+import { measuresOf } from '#core/policy.ts';
 import { REFUSAL_CODES, type RefusalCode } from '#core/refusal.ts';
+import type { JobRules } from '#core/stages.ts';
 import type { Summary } from '#core/summary.ts';
 import { reportChecks } from '#report/describe-rule.ts';
-import type { FlaggedImage, ReportData } from '#report/report-data.ts';
+import type { FlaggedImage, ReportCheck, ReportData } from '#report/report-data.ts';
 
 /** What the report shows of each kind; the audit table has the rest. */
 const MAX_IMAGES_PER_CHECK = 24;
@@ -29,16 +30,19 @@ interface Group {
 
 /** Picks what the report shows while the records go by, holding no more than that. */
 export class ReportCollector {
-  readonly #policy: Policy;
+  readonly #rules: JobRules;
+  readonly #following: readonly string[];
   readonly #measures: readonly string[];
   readonly #flagged = new Map<string, Capped<AuditRecord>>();
   readonly #groups = new Map<string, Group>();
   readonly #unreadable = new Map<string, Capped<{ key: string; detail: string }>>();
   readonly #failed: Capped<string> = { shown: [], total: 0 };
 
-  constructor(policy: Policy) {
-    this.#policy = policy;
-    this.#measures = measuresOf(policy);
+  /** @param following the stages of a cascade that follow on the first one, by name. */
+  constructor(rules: JobRules, following: readonly string[] = []) {
+    this.#rules = rules;
+    this.#following = following;
+    this.#measures = measuresOf(rules.policy);
   }
 
   add(record: AuditRecord): void {
@@ -67,7 +71,7 @@ export class ReportCollector {
     run: { decoderVersion: string; provider: string },
     thumbnails: ReadonlyMap<string, Uint8Array>,
   ): ReportData {
-    const checks = reportChecks(this.#policy, summary.checks);
+    const checks = this.#checks(summary);
     return {
       job: {
         id: summary.job,
@@ -90,6 +94,8 @@ export class ReportCollector {
         failed: summary.failed,
         verdicts: summary.verdicts,
       },
+      stages: summary.stages ?? [],
+      shadows: summary.shadows ?? [],
       checks,
       flagged: checks.flatMap(({ check }) => {
         const found = this.#flagged.get(check);
@@ -116,6 +122,31 @@ export class ReportCollector {
       failed: { keys: this.#failed.shown, moreKeys: this.#failed.total - this.#failed.shown.length },
       outputs: { audit: summary.outputs['audit'] ?? '', summary: summary.outputs['summary'] ?? '' },
     };
+  }
+
+  /** The checks of all stages, those of the following ones as `<stage>.<check>`. */
+  #checks({ checks: counts }: Summary): ReportCheck[] {
+    const { policy, cascade } = this.#rules;
+    const own = reportChecks(policy, counts);
+    const following = this.#following.flatMap((stage) => {
+      const named = (check: string): string => `${stage}.${check}`;
+      const count = (check: string): number => counts[named(check)] ?? 0;
+      const ofStage = cascade?.verdict === 'rules' ? undefined : cascade?.stages[stage];
+      const checks = ofStage === undefined ? [] : reportChecks(ofStage, {});
+      const unjudged: ReportCheck = {
+        check: 'unjudged',
+        count: 0,
+        verdict: 'review',
+        rule: 'a piece of it could not be judged',
+        bounds: [],
+      };
+      return [...checks, ...(count('unjudged') > 0 ? [unjudged] : [])].map((check) => ({
+        ...check,
+        check: named(check.check),
+        count: count(check.check),
+      }));
+    });
+    return [...own, ...following];
   }
 
   #addToGroup(kind: 'exact' | 'near', name: string | null, record: AuditRecord): void {

@@ -2,12 +2,15 @@ import { createHash } from 'node:crypto';
 import { tableRows } from '#adapters/parquet-audit.ts';
 import { type Completion, PartsDigest } from '#core/completion.ts';
 import { SluiceError } from '#core/error.ts';
+import { parseRegion, rowName } from '#core/image-ref.ts';
 import { partKey } from '#core/job-layout.ts';
-import { expectedRanges, type Plan, plannedImages } from '#core/plan.ts';
+import { type ExpectedPack, type Plan, plannedImages } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { ahead } from '../ahead.ts';
 import { readPlan, readShard } from '../planning/read-plan.ts';
 import { completionOf } from './complete-job.ts';
+import { expectedPacks, followingPacks } from './follow-up-packs.ts';
+import { partKeys } from './part-keys.ts';
 
 /** What `sluice verify` found. */
 export interface Verification {
@@ -36,7 +39,9 @@ export async function verifyJob(job: string, works: ObjectStore): Promise<Verifi
     if (plannedImages(plan) !== completion.planned) {
       problems.push(`the plan has ${plannedImages(plan)} images, the proof ${completion.planned}`);
     }
-    await checkRows(plan, rows, works, problems, unchecked);
+    const images = completion.stages === undefined ? rows : rows.slice(0, completion.planned);
+    await checkRows(plan, images, works, problems, unchecked);
+    await checkFollowing(plan, completion, rows, works, problems, unchecked);
     await checkParts(plan, completion, works, problems, unchecked);
   }
   return { completion, problems: problems.slice(0, MAX_PROBLEMS), unchecked };
@@ -44,6 +49,8 @@ export async function verifyJob(job: string, works: ObjectStore): Promise<Verifi
 
 interface Row {
   readonly key: string;
+  /** Of a following stage's row. */
+  readonly region?: string;
   readonly state: string;
 }
 
@@ -59,25 +66,84 @@ async function checkTables(completion: Completion, works: ObjectStore, problems:
       problems.push(`the file ${table.key} has changed since the job was completed`);
       continue;
     }
-    const rows = await tableRows(body, ['key', 'state']);
+    const columns = completion.stages === undefined ? ['key', 'state'] : ['key', 'state', 'region'];
+    const rows = await tableRows(body, columns);
     if (rows.length !== table.rows)
       problems.push(`${table.key} has ${rows.length} rows, the proof says ${table.rows}`);
-    for (const row of rows) all.push({ key: String(row['key']), state: String(row['state']) });
+    for (const { key, state, region } of rows) {
+      all.push({ key: String(key), state: String(state), ...(typeof region === 'string' && { region }) });
+    }
   }
   return all;
 }
 
+type Counts = Pick<Completion, 'planned' | 'audited' | 'unreadable' | 'failed'>;
+
 function checkCounts(completion: Completion, rows: readonly Row[], problems: string[]): void {
-  const { planned, audited, unreadable, failed } = completion;
+  const { stages } = completion;
+  if (stages === undefined) {
+    checkStageCounts(completion, rows, '', problems);
+    return;
+  }
+  let at = 0;
+  for (const stage of stages) {
+    const own = rows.slice(at, at + stage.planned);
+    checkStageCounts(stage, own, ` of stage "${stage.stage}"`, problems);
+    at += stage.planned;
+  }
+  if (at !== rows.length) problems.push(`${rows.length} rows, the proof says ${at} at all stages`);
+}
+
+function checkStageCounts(counts: Counts, rows: readonly Row[], where: string, problems: string[]): void {
+  const { planned, audited, unreadable, failed } = counts;
   if (planned !== audited + unreadable + failed) {
     problems.push(
-      `planned ${planned} is not audited ${audited} + unreadable ${unreadable} + failed ${failed}`,
+      `planned ${planned}${where} is not audited ${audited} + unreadable ${unreadable} + failed ${failed}`,
     );
   }
   for (const state of ['audited', 'unreadable', 'failed'] as const) {
     const count = rows.filter((row) => row.state === state).length;
-    if (count !== completion[state])
-      problems.push(`${count} rows are ${state}, the proof says ${completion[state]}`);
+    if (count !== counts[state])
+      problems.push(`${count} rows${where} are ${state}, the proof says ${counts[state]}`);
+  }
+}
+
+/** The rows of a cascade's following stages are those that its parts come to, in their order. */
+async function checkFollowing(
+  plan: Plan,
+  completion: Completion,
+  rows: readonly Row[],
+  works: ObjectStore,
+  problems: string[],
+  unchecked: string[],
+): Promise<void> {
+  if (plan.following === undefined || completion.audited === 0) return;
+  let at = completion.planned;
+  try {
+    if ((await partKeys(plan.job, plan.stage.name, works)).size === 0) return expired();
+    for (const stage of plan.following) {
+      for await (const { refs } of followingPacks(plan, stage, works)) {
+        for (const ref of refs) {
+          const row = rows[at++];
+          const name =
+            row &&
+            rowName({ key: row.key, region: row.region === undefined ? undefined : parseRegion(row.region) });
+          if (name === rowName(ref)) continue;
+          problems.push(`expected the row of "${rowName(ref)}" at place ${at - 1}, found "${name}"`);
+          return;
+        }
+      }
+    }
+  } catch (error) {
+    if (error instanceof SluiceError && error.code === 'object-missing') return expired();
+    throw error;
+  }
+  if (at !== rows.length) problems.push(`${rows.length - at} rows are not planned`);
+
+  function expired(): void {
+    unchecked.push(
+      'parts have expired: whether each piece that they hand on has its row could not be checked',
+    );
   }
 }
 
@@ -129,16 +195,26 @@ async function checkParts(
   if (plan.shards.length === 0) return;
   const digest = new PartsDigest();
   let found = 0;
-  const parts = ahead(expectedRanges(plan), PARTS_AHEAD, (range) => bodyOf(partKey(range.pack), works));
-  for await (const { item: range, result } of parts) {
-    if (result !== undefined) found++;
-    digest.add(partKey(range.pack), result);
+  const parts = ahead(allPacks(plan, works), PARTS_AHEAD, (range) => bodyOf(partKey(range.pack), works));
+  try {
+    for await (const { item: range, result } of parts) {
+      if (result !== undefined) found++;
+      digest.add(partKey(range.pack), result);
+    }
+  } catch (error) {
+    if (!(error instanceof SluiceError) || error.code !== 'object-missing') throw error;
+    unchecked.push('what parts hand on has expired: their digest could not be checked');
+    return;
   }
   if (found === 0 && completion.parts.count > 0 && completion.failed < completion.planned) {
     unchecked.push('the parts have expired: their digest could not be checked');
   } else if (digest.finish().digest !== completion.parts.digest) {
     problems.push('the parts are not those that the results were made from');
   }
+}
+
+async function* allPacks(plan: Plan, works: ObjectStore): AsyncGenerator<ExpectedPack> {
+  for (const { name } of [plan.stage, ...(plan.following ?? [])]) yield* expectedPacks(plan, name, works);
 }
 
 async function bodyOf(key: string, works: ObjectStore): Promise<Buffer | undefined> {

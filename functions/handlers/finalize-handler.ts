@@ -4,8 +4,7 @@ import type { Pipeline } from '#adapters/pipeline.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
 import { messageOf } from '#core/error.ts';
 import { completionKey, OPEN_PREFIX, openKey } from '#core/job-layout.ts';
-import { plannedStage } from '#core/plan.ts';
-import type { Policy } from '#core/policy.ts';
+import { type JobRules, plannedStages, rulesOf } from '#core/stages.ts';
 import { completeJob } from '../finalizing/complete-job.ts';
 import { collectDeadLetters, LETTER_QUEUES } from '../finalizing/dead-letters.ts';
 import { jobState } from '../finalizing/job-state.ts';
@@ -37,10 +36,9 @@ export async function finalizeHandler(
   log: JsonLog,
 ): Promise<(event: unknown, context: TimedContext) => Promise<FinalizeOutcome>> {
   const { works, config } = pipeline;
-  const manifest = await pipeline.manifest();
-  const pipelinePolicy = config.policy ?? manifest.policy;
-  const options = (policy: Policy) => ({
-    policy,
+  const stages = await pipeline.stages();
+  const options = (rules: JobRules) => ({
+    ...rules,
     softwareVersion: softwareVersion(),
     tableFileBytes: config.tableFileBytes,
   });
@@ -53,11 +51,11 @@ export async function finalizeHandler(
       await works.delete([openKey(job)]);
       return state.kind === 'complete';
     }
-    if (state.kind !== 'running' || state.progress.left > 0) return false;
+    if (state.kind !== 'running' || !state.progress.isOver) return false;
     const { summary } = await completeJob(
       state.plan,
       state.request,
-      options(state.request.policy ?? pipelinePolicy),
+      options(rulesOf(stages, state.request.policy)),
       {
         works,
         reasonOf: state.progress.reasonOf,
@@ -73,9 +71,9 @@ export async function finalizeHandler(
   const tryLiveDay = async (): Promise<string[]> => {
     const job = liveJob(new Date(Date.now() - DAY_MS - LATE_EVENTS_MS).toISOString());
     if ((await works.head(completionKey(job))) !== undefined) return [];
-    const day = await liveDay(job, plannedStage(manifest), works);
+    const day = await liveDay(job, plannedStages(stages).stage, works);
     if (day === undefined) return [];
-    await completeJob(day.plan, undefined, options(pipelinePolicy), {
+    await completeJob(day.plan, undefined, options({ policy: stages.first.policy }), {
       works,
       reasonOf: () => '',
       thumbnail: async () => undefined,

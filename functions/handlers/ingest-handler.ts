@@ -3,8 +3,8 @@ import type { JsonLog } from '#adapters/json-log.ts';
 import { overhead } from '#adapters/meter.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import { ImageMessage, parseMessage } from '#core/messages.ts';
-import { plannedStage } from '#core/plan.ts';
 import { parseS3Event } from '#core/s3-event.ts';
+import { plannedStages } from '#core/stages.ts';
 import { ingestImage } from '../live/ingest-image.ts';
 import { inlinePackBytes } from '../preprocessing/pack-announcer.ts';
 import type { PackProcesses } from '../preprocessing/pack-processes.ts';
@@ -25,7 +25,7 @@ export async function ingestHandler(
   const [queue, livePacks] = await overhead('ingest', () =>
     Promise.all([pipeline.queue('events'), pipeline.queue('live')]),
   );
-  const stage = plannedStage(await pipeline.manifest());
+  const { stage } = plannedStages(await pipeline.stages());
   const inlineUpToBytes = inlinePackBytes(config.inlineMessageBytes);
   return sqsHandler<ImageMessage>({
     stage: 'ingest',

@@ -6,7 +6,7 @@ import { messageOf, SluiceError } from '#core/error.ts';
 import { brokenKey, completionKey, openKey, requestKey } from '#core/job-layout.ts';
 import { JobRequest } from '#core/job-request.ts';
 import { PlanMessage, parseMessage } from '#core/messages.ts';
-import { plannedStage } from '#core/plan.ts';
+import { plannedStages } from '#core/stages.ts';
 import { readJson, writeJson } from '../json-object.ts';
 import { dispatchShards } from '../planning/dispatch-shards.ts';
 import { feedWithinBudget } from '../planning/feed-budget.ts';
@@ -33,7 +33,7 @@ export async function planHandler(
   const [queue, shards] = await overhead('plan', () =>
     Promise.all([pipeline.queue('jobs'), pipeline.queue('shards')]),
   );
-  const stage = plannedStage(await pipeline.manifest());
+  const stages = plannedStages(await pipeline.stages());
 
   const plan = async (job: string, timeLeftMs: () => number): Promise<void> => {
     const request = await readJson(works, requestKey(job), JobRequest);
@@ -48,7 +48,7 @@ export async function planHandler(
     const { shardSize, packSize } = config;
     const plan = await planRequest(
       request,
-      { stage, shardSize, packSize, timeLeftMs },
+      { ...stages, shardSize, packSize, timeLeftMs },
       { works, openBucket: pipeline.bucket },
     );
     // An instance takes minutes to start, about as long as the first packs take.

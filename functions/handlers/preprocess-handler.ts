@@ -3,7 +3,7 @@ import type { JsonLog } from '#adapters/json-log.ts';
 import { overhead } from '#adapters/meter.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import { SluiceError } from '#core/error.ts';
-import { parseMessage, ShardMessage } from '#core/messages.ts';
+import { parseMessage, ShardsMessage } from '#core/messages.ts';
 import type { Plan } from '#core/plan.ts';
 import { readPlan } from '../planning/read-plan.ts';
 import { Backlog } from '../preprocessing/backlog.ts';
@@ -21,7 +21,7 @@ export interface PreprocessHandlerOptions {
   readonly handedBackDelayMs?: number;
 }
 
-/** The `preprocess` function: shards in, packs on the bulk lane out. */
+/** The `preprocess` function: shards and follow-ups in, packs on the bulk lane out. */
 export async function preprocessHandler(
   pipeline: Pipeline,
   processes: PackProcesses,
@@ -44,13 +44,13 @@ export async function preprocessHandler(
     return plan;
   };
 
-  return sqsHandler<ShardMessage>({
+  return sqsHandler<ShardsMessage>({
     stage: 'preprocess',
     queue,
     log,
     concurrency: 1,
     minTimeLeftMs: MIN_TIME_LEFT_MS,
-    parse: (body) => [parseMessage(ShardMessage, body)],
+    parse: (body) => [parseMessage(ShardsMessage, body)],
     handle: async (message, timeLeftMs) => {
       const plan = await planOf(message.job);
       if (plan.bucket === null) throw new SluiceError('message-malformed', `job "${plan.job}" is not on S3`);
@@ -72,11 +72,13 @@ export async function preprocessHandler(
         { source: { kind: 's3', bucket: plan.bucket, prefix: '' }, timeLeftMs },
       );
       const seconds = (performance.now() - startedMs) / 1000;
-      log.info('shard', { job: plan.job, shard: message.shard, left: left.length, images, seconds });
+      const { shard } = message;
+      const of = message.type === 'shard' ? {} : { stage: message.stage, parent: message.parent.name };
+      log.info('shard', { job: plan.job, shard, ...of, left: left.length, images, seconds });
       if (left.length === 0) return;
       // A fresh message, so that being handed back never counts as a failed delivery.
       const delayMs = backlog.wasFull ? (options.handedBackDelayMs ?? HANDED_BACK_DELAY_MS) : 0;
-      const rest: ShardMessage = { ...message, ranges: [...left] };
+      const rest: ShardsMessage = { ...message, ranges: [...left] };
       await queue.send([JSON.stringify(rest)], { delayMs, group: plan.job });
     },
   });

@@ -9,7 +9,7 @@ import { RowSet } from '#core/row-set.ts';
 import { type StageUsage, type UsageRecord, UsageSum } from '#core/usage.ts';
 import { ahead } from '../ahead.ts';
 import { GivenUp } from '../finalizing/dead-letters.ts';
-import { partKeys } from '../finalizing/job-state.ts';
+import { partKeys } from '../finalizing/part-keys.ts';
 import { readJson, writeJson } from '../json-object.ts';
 import { Dispatch, type DispatchPorts, sendShards } from './dispatch-shards.ts';
 
@@ -108,8 +108,7 @@ async function meteredSoFar(plan: Plan, known: Dispatch, works: ObjectStore) {
   let underWay = 0;
   for (const [i, range] of ranges.entries()) {
     if (seen.has(i)) done += range.refs;
-    else if (sentShards.has(range.shard) && givenUp.reasonOf(plan, range) === undefined)
-      underWay += range.refs;
+    else if (sentShards.has(range.shard) && givenUp.reasonOf(range) === undefined) underWay += range.refs;
   }
   const stages: StageUsage[] = ofParts.finish().stages;
   const all = new UsageSum(stages);

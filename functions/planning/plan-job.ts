@@ -16,6 +16,7 @@ export interface JobDescription {
   readonly bucket: string | null;
   readonly createdAt: Date;
   readonly stage: PlannedStage;
+  readonly following?: Plan['following'];
   readonly shardSize: number;
   /** The size of a pack, once the number of images is known. */
   packSizeFor(images: number): number;
@@ -63,6 +64,7 @@ export async function planJob(
     source: description.source,
     createdAt: description.createdAt.toISOString(),
     stage: description.stage,
+    ...(description.following && { following: description.following }),
     bucket: description.bucket,
     packSize: description.packSizeFor(images),
     shards,

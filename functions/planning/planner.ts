@@ -56,6 +56,7 @@ export const LatestJob = z.strictObject({ job: z.string(), plannedAt: z.iso.date
 
 export interface PlannerOptions {
   readonly stage: PlannedStage;
+  readonly following?: Plan['following'];
   readonly shardSize: number;
   readonly packSize: number;
   /** Milliseconds that are left; left out, there is no end. */
@@ -74,7 +75,7 @@ export interface PlannerPorts {
  *
  * An incremental job takes over the rows of the last completed job of its series (same source, filter and model) where
  * an image's etag is the same as then; a changed model or preprocess spec makes all of them stale. A changed policy does
- * not: finalizing decides on all rows anew.
+ * not: finalizing decides on all rows anew. A cascade takes over nothing: what a row hands on lies in the parts of its job.
  *
  * @returns the plan, or `undefined` when time ran short: call again, and it goes on.
  */
@@ -125,6 +126,7 @@ async function plan(
     bucket: request.source.bucket,
     createdAt: request.submittedAt,
     stage: options.stage,
+    ...(options.following && { following: options.following }),
     packSize: options.packSize,
     shards: state.segments.flatMap((segment) => segment.shards),
     images: state.images,
@@ -162,7 +164,10 @@ async function begin(
     bytes: 0,
     problems: [],
     problemCount: 0,
-    base: request.incremental ? await baseOf(request, options.stage, ports.works) : null,
+    base:
+      request.incremental && options.following === undefined
+        ? await baseOf(request, options.stage, ports.works)
+        : null,
   };
 }
 
@@ -172,7 +177,7 @@ async function baseOf(request: JobRequest, stage: PlannedStage, works: ObjectSto
   if (latest === undefined) return null;
   const base = await readJson(works, completionKey(latest.job), Completion);
   const same = base?.modelSha256 === stage.modelSha256 && base.preprocessHash === stage.preprocessHash;
-  return same ? latest.job : null;
+  return same && base.stages === undefined ? latest.job : null;
 }
 
 async function carriedRows(job: string, rows: number, works: ObjectStore): Promise<RowSet> {

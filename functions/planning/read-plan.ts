@@ -1,5 +1,5 @@
-import { planKey, shardKey } from '#core/job-layout.ts';
-import { Plan, Shard } from '#core/plan.ts';
+import { followUpsKey, planKey, shardKey } from '#core/job-layout.ts';
+import { FollowUps, Plan, Shard } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { readJson } from '#functions/json-object.ts';
 
@@ -11,4 +11,19 @@ export function readPlan(job: string, works: ObjectStore): Promise<Plan | undefi
 /** @throws SluiceError `object-missing` where the job has no such shard (any more). */
 export async function readShard(job: string, shard: number, works: ObjectStore): Promise<Shard> {
   return Shard.parse(JSON.parse((await works.get(shardKey(job, shard))).body.toString('utf8')));
+}
+
+/**
+ * What the part of the pack `parent` comes to for a stage.
+ *
+ * @throws SluiceError `object-missing` where there is no such part, or nothing is left of it.
+ */
+export async function readFollowUps(
+  job: string,
+  stage: string,
+  parent: string,
+  works: ObjectStore,
+): Promise<FollowUps> {
+  const { body } = await works.get(followUpsKey(job, stage, parent));
+  return FollowUps.parse(JSON.parse(body.toString('utf8')));
 }

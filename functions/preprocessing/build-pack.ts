@@ -2,7 +2,7 @@ import PQueue from 'p-queue';
 import type { PreprocessOutcome } from '#adapters/image/preprocess-image.ts';
 import { recordsOf, Tally } from '#adapters/meter.ts';
 import { SluiceError } from '#core/error.ts';
-import type { ImageRef } from '#core/image-ref.ts';
+import type { ImageRef, Region } from '#core/image-ref.ts';
 import { type PackId, packIdText, packKey } from '#core/job-layout.ts';
 import { encodePack, type PackItem, type RefusedItem } from '#core/pack.ts';
 import type { ObjectStore, StoredObject } from '#core/ports/object-store.ts';
@@ -55,8 +55,13 @@ export interface PackBuilderPorts {
   readonly decoderVersion: string;
   /** Takes what it consumes, also where it fails. */
   readonly tally?: Tally;
-  /** Decodes one image into its row `[heightPx, widthPx, 3]` of the pack. */
-  preprocess(bytes: Buffer, spec: PreprocessSpec, row: Uint8Array): Promise<PreprocessOutcome>;
+  /** Decodes one image, or a region of it, into its row `[heightPx, widthPx, 3]` of the pack. */
+  preprocess(
+    bytes: Buffer,
+    spec: PreprocessSpec,
+    row: Uint8Array,
+    region?: Region,
+  ): Promise<PreprocessOutcome>;
 }
 
 export interface PackBuilderEvents {
@@ -110,8 +115,17 @@ export async function buildPack(
   async function preprocessRef(ref: ImageRef, index: number, row: Uint8Array): Promise<ImageResult> {
     const stored = await tally.run(() => getOrRefuse(ports.source, ref, options.maxImageBytes));
     if ('code' in stored) return { refused: { index, ref, refusal: stored } };
-    const current: ImageRef = { key: ref.key, etag: stored.etag, bytes: stored.body.length };
-    const outcome = await ports.preprocess(stored.body, preprocess, row);
+    const current: ImageRef = { ...ref, etag: stored.etag, bytes: stored.body.length };
+    // A region speaks of the pixels that the stage before saw.
+    if (ref.region !== undefined && ref.etag !== stored.etag)
+      return {
+        refused: {
+          index,
+          ref,
+          refusal: refusal('missing', 'the object has changed since its region was found'),
+        },
+      };
+    const outcome = await ports.preprocess(stored.body, preprocess, row, ref.region);
     if (outcome.ok) return { item: { index, ref: current, ...outcome.image } };
     if (outcome.decoderStuck === true) events.onDecoderStuck?.(index);
     return { refused: { index, ref: current, refusal: outcome.refusal } };

@@ -117,7 +117,7 @@ async function pack(
       {
         ...ports,
         decoderVersion: decoderVersion(),
-        preprocess: (bytes, spec, row) => preprocessImage(bytes, spec, setup.limits, row),
+        preprocess: (bytes, spec, row, region) => preprocessImage(bytes, spec, setup.limits, row, region),
       },
       {
         onImageStarted: (index) => {

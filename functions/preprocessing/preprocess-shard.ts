@@ -1,12 +1,22 @@
 import PQueue from 'p-queue';
 import { inCallersTally, type Tally, tallied } from '#adapters/meter.ts';
-import { packKey, partKey, type RangeId, rangesIn, refsOfRange } from '#core/job-layout.ts';
-import type { PackMessage, ShardMessage } from '#core/messages.ts';
-import { type Plan, packOfRange } from '#core/plan.ts';
+import { SluiceError } from '#core/error.ts';
+import type { ImageRef } from '#core/image-ref.ts';
+import {
+  followUpName,
+  type PackId,
+  packKey,
+  partKey,
+  rangeName,
+  rangesIn,
+  refsOfRange,
+} from '#core/job-layout.ts';
+import type { PackMessage, ShardsMessage } from '#core/messages.ts';
+import { type Plan, type PlannedStage, stageOf } from '#core/plan.ts';
 import type { MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { StoreLocation } from '#core/store-location.ts';
-import { readShard } from '#functions/planning/read-plan.ts';
+import { readFollowUps, readShard } from '#functions/planning/read-plan.ts';
 import type { BuiltPack, PackRequest } from './build-pack.ts';
 import { announcePack, storedPack } from './pack-announcer.ts';
 
@@ -41,19 +51,49 @@ const MIN_TIME_FOR_RANGE_MS = 15_000;
 /** Nor with less than the longest one so far has taken, and some more. */
 const TIME_SAFETY = 1.5;
 
+/** Where the refs of a message come from, and what is made of them. */
+interface Work {
+  readonly refs: readonly ImageRef[];
+  readonly stage: PlannedStage;
+  packOf(range: number): PackId;
+}
+
+async function workOf(message: ShardsMessage, plan: Plan, works: ObjectStore): Promise<Work> {
+  const { job, shard } = message;
+  if (message.type === 'shard') {
+    const { refs } = await readShard(job, shard, works);
+    const { stage } = plan;
+    return {
+      refs,
+      stage,
+      packOf: (range) => ({ job, stage: stage.name, name: rangeName({ shard, range }) }),
+    };
+  }
+  const { parent } = message;
+  const stage = stageOf(plan, message.stage);
+  if (stage === undefined)
+    throw new SluiceError('message-malformed', `job "${job}" has no stage "${message.stage}"`);
+  const { refs } = await readFollowUps(job, stage.name, parent.name, works);
+  return {
+    refs,
+    stage,
+    packOf: (range) => ({ job, stage: stage.name, name: followUpName(parent.name, range) }),
+  };
+}
+
 /**
- * Makes the packs of one shard and announces them. Ranges whose part exists are done; a range whose pack exists
+ * Makes the packs of one shard, or of the follow-ups of one part, and announces them. Ranges whose part exists are done; a range whose pack exists
  * is announced again, since the announcement may have been lost. Safe to repeat at any point.
  *
  * When time runs short or workers fall behind, the ranges that are not begun are handed back: what is done is done.
  */
 export async function preprocessShard(
-  message: ShardMessage,
+  message: ShardsMessage,
   plan: Plan,
   ports: PreprocessPorts,
   options: PreprocessOptions,
 ): Promise<PreprocessOutcome> {
-  const { refs } = await readShard(message.job, message.shard, ports.works);
+  const { refs, stage, packOf } = await workOf(message, plan, ports.works);
   const queue = new PQueue({ concurrency: ports.concurrency });
   const left: number[] = [];
   let longestMs = 0;
@@ -61,8 +101,8 @@ export async function preprocessShard(
     (options.timeLeftMs?.() ?? Number.POSITIVE_INFINITY) <
     Math.max(MIN_TIME_FOR_RANGE_MS, longestMs * TIME_SAFETY);
 
-  const preprocessRange = async (range: RangeId, tally: Tally): Promise<void> => {
-    const id = packOfRange(plan, range);
+  const preprocessRange = async (range: number, tally: Tally): Promise<void> => {
+    const id = packOf(range);
     if ((await ports.works.head(partKey(id))) !== undefined) return;
     // A pack that is asked for again was damaged or is gone; it must not be announced as it is.
     const remade = message.remakes > 0;
@@ -73,7 +113,7 @@ export async function preprocessShard(
     using place = built === undefined && !timeIsShort() ? await ports.reserve(options.signal) : undefined;
     if (built === undefined) {
       if (place === undefined) {
-        left.push(range.range);
+        left.push(range);
         return;
       }
       const startedMs = performance.now();
@@ -81,9 +121,9 @@ export async function preprocessShard(
         {
           id,
           source: options.source,
-          refs: refsOfRange(refs, range.range, plan.packSize),
-          preprocess: plan.stage.preprocess,
-          preprocessHash: plan.stage.preprocessHash,
+          refs: refsOfRange(refs, range, plan.packSize),
+          preprocess: stage.preprocess,
+          preprocessHash: stage.preprocessHash,
         },
         options.signal,
       );
@@ -94,8 +134,10 @@ export async function preprocessShard(
     const origin: PackMessage['origin'] = {
       lane: 'bulk',
       bucket: plan.bucket,
-      ...range,
+      shard: message.shard,
+      range,
       remakes: message.remakes,
+      ...(message.type === 'follow-up' && { parent: message.parent }),
     };
     const usage = tally.seal({ waste, carried: built.usage?.inHeader ?? [] });
     await announcePack(id, origin, built, ports.packs, usage);
@@ -106,11 +148,7 @@ export async function preprocessShard(
     message.ranges ?? Array.from({ length: rangesIn(refs.length, plan.packSize) }, (_, range) => range);
   const outcomes = await Promise.allSettled(
     ranges.map((range) =>
-      queue.add(
-        inCallersTally(() =>
-          tallied('preprocess', (tally) => preprocessRange({ shard: message.shard, range }, tally)),
-        ),
-      ),
+      queue.add(inCallersTally(() => tallied('preprocess', (tally) => preprocessRange(range, tally)))),
     ),
   );
   // All ranges have come to their end before the shard fails: nothing of it runs on unseen.

@@ -38,12 +38,15 @@ export function packagedModel(nameOrFolder = 'quality'): string {
 }
 
 /**
- * Writes the package that all functions share: `functions/<name>.mjs` with `handler`, the manifest of the model, and
+ * Writes the package that all functions share: `functions/<name>.mjs` with `handler`, the manifests of the models, and
  * what says its version. The layout below is that of the sources, one folder deep, so paths between files hold.
  *
- * @param model the folder of a model's manifest; its ONNX file stays behind.
+ * @param models the folders of the models' manifests; their ONNX files stay behind.
  */
-export async function bundleFunctions(outFolder: string, model = packagedModel()): Promise<void> {
+export async function bundleFunctions(
+  outFolder: string,
+  models: readonly string[] = [packagedModel()],
+): Promise<void> {
   await build({
     absWorkingDir: ROOT,
     entryPoints: Object.fromEntries(ENTRIES.map((entry) => [basename(entry, '.ts'), entry])),
@@ -63,9 +66,11 @@ export async function bundleFunctions(outFolder: string, model = packagedModel()
     },
     logLevel: 'error',
   });
-  const name = basename(model);
-  await mkdir(join(outFolder, 'models', name), { recursive: true });
-  await cp(join(model, 'model.json'), join(outFolder, 'models', name, 'model.json'));
+  for (const model of models) {
+    const name = basename(model);
+    await mkdir(join(outFolder, 'models', name), { recursive: true });
+    await cp(join(model, 'model.json'), join(outFolder, 'models', name, 'model.json'));
+  }
   const { name: software, version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as {
     name: string;
     version: string;

@@ -50,6 +50,22 @@ describe('the fleet of workers', () => {
     return { alarm: Properties as ScalingAlarm, policy };
   }
 
+  it('may write what a part hands on to the next stage, where there is one', async () => {
+    const from = { stage: 'faces', boxes: {} };
+    const stages = [
+      { name: 'faces', model: 'ultraface' },
+      { name: 'content', model: 'nsfwjs', from },
+    ];
+    await using cascade = await SynthesizedStack.of({ ...environment, pipeline: { cascade: { stages } } });
+    const writers = (of: SynthesizedStack): number =>
+      of
+        .statements()
+        .filter(({ Action }) => [Action].flat().includes('s3:PutObject'))
+        .filter(({ Resource }) => JSON.stringify(Resource).includes('/shards/*')).length;
+    expect(writers(cascade)).toBe(writers(stack) + 1);
+    expect(cascade.text).toContain('ultraface');
+  });
+
   it('has no instance as long as there is nothing to do', () => {
     stack.template.hasResourceProperties('AWS::AutoScaling::AutoScalingGroup', {
       MinSize: '0',

@@ -12,6 +12,7 @@ import { readOnnx } from '#models/import/read-onnx.ts';
 import { ModelProtoSchema } from '#models/onnx/generated/onnx_pb.js';
 import { toFp16 } from '#models/precision/to-fp16.ts';
 import { preprocessAll, type ReferenceImage } from '#models/verify/references.ts';
+import { IMPORTS } from '#test/support/imported-models.ts';
 import { NEEDS_SHARED, sharedFolder } from '#test/support/shared-folder.ts';
 import { sluice } from '#test/support/sluice-command.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
@@ -21,40 +22,6 @@ const corpus = sharedFolder('corpus', 'good');
 const hasAll = models !== undefined && corpus !== undefined;
 const inModels = (...names: string[]): string => join(models ?? '', ...names);
 const photo = (name: string): string => join(corpus ?? '', name);
-
-/** One command for each model, as a user types it. */
-const IMPORTS: Record<string, string[]> = {
-  'mobilenet-v2': [
-    inModels('mobilenet-v2', 'mobilenet_v2_1.0_224_u8w.onnx'),
-    ...['--preset', 'tf-inception', '--labels', inModels('mobilenet-v2', 'imagenet_labels.txt')],
-  ],
-  nsfwjs: [
-    inModels('nsfwjs-mobilenet-v2', 'nsfwjs_mobilenet_v2.onnx'),
-    ...['--preset', 'zero-one', '--kernel', 'linear-corners', '--labels', 'Drawing,Hentai,Neutral,Porn,Sexy'],
-  ],
-  ultraface: [
-    inModels('ultraface', 'version-RFB-320.onnx'),
-    ...[
-      '--resize',
-      'squash',
-      '--scale',
-      '1',
-      '--mean',
-      '127',
-      '--std',
-      '128',
-      '--labels',
-      'face',
-      '--kernel',
-      'linear-sampled',
-    ],
-    ...['--min-score', '0.7', '--max-overlap', '0.3'],
-  ],
-  'yolox-nano': [
-    inModels('yolox-nano', 'yolox_nano.onnx'),
-    ...['--preset', 'yolox', '--labels', inModels('yolox-nano', 'coco_classes.txt')],
-  ],
-};
 
 /** The images of one run of the model, each at its place. */
 async function run(model: LoadedModel, images: readonly ReferenceImage[]): Promise<ImageResult[]> {

@@ -1,24 +1,32 @@
+import { loadStages } from '#adapters/load-stages.ts';
 import { loadModel } from '#adapters/model-folder.ts';
 import { OnnxEngine } from '#adapters/onnx-engine.ts';
 import { openPipeline } from '#adapters/pipeline.ts';
 import { S3ObjectStore } from '#adapters/s3-store.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
 import type { Lease, MessageQueue } from '#core/ports/message-queue.ts';
+import { rulesOf } from '#core/stages.ts';
+import { plannedFollowing } from '#workers/follow-ups.ts';
+import { HeldModels } from '#workers/held-models.ts';
 import { InferenceWorker } from '#workers/inference-worker.ts';
 
-// A worker that kills itself at one step of its first commit, named by DIE_AT: `<step>:<before|after>`.
+// A worker that kills itself at one step of its first commit (or of the first of the stage DIE_STAGE), named by DIE_AT:
+// `<step>:<before|after>`.
 
 const dieAt = process.env['DIE_AT'];
+const dieStage = process.env['DIE_STAGE'] ?? '';
 const at = (point: string): void => {
   if (point === dieAt) process.kill(process.pid, 'SIGKILL');
 };
 
 class DyingStore extends S3ObjectStore {
   override async put(...args: Parameters<S3ObjectStore['put']>): ReturnType<S3ObjectStore['put']> {
-    const isPart = args[0].startsWith('parts/');
-    if (isPart) at('part:before');
+    const [key] = args;
+    const step = key.startsWith('parts/') ? 'part' : key.startsWith('shards/') ? 'follow-ups' : undefined;
+    const dies = step !== undefined && key.includes(`/${dieStage}`);
+    if (dies) at(`${step}:before`);
     const outcome = await super.put(...args);
-    if (isPart) at('part:after');
+    if (dies) at(`${step}:after`);
     return outcome;
   }
 
@@ -47,20 +55,28 @@ function dyingQueue(queue: MessageQueue): MessageQueue {
 }
 
 const pipeline = await openPipeline(undefined, process.env);
-const model = await loadModel(pipeline.config.model);
-const engine = await OnnxEngine.load({
-  modelPath: model.modelPath,
-  provider: 'cpu',
-  threads: 1,
-  maxBatch: 8,
-});
+const stages = await loadStages(pipeline.config, loadModel);
+const models = await HeldModels.load(stages, ({ modelPath }) =>
+  OnnxEngine.load({ modelPath, provider: 'cpu', threads: 1, maxBatch: 8 }),
+);
+const { manifest, name: stage } = stages.first;
+const shards = await pipeline.queue('shards');
+const works = new DyingStore(pipeline.workLocation);
 const worker = new InferenceWorker(
-  { manifest: model.manifest, softwareVersion: softwareVersion(), ...pipeline.config.worker },
+  { manifest, stage, softwareVersion: softwareVersion(), ...pipeline.config.worker },
   {
-    works: new DyingStore(pipeline.workLocation),
+    works,
     bulk: dyingQueue(await pipeline.queue('bulk')),
-    engine,
-    policyOf: async () => model.manifest.policy,
+    engine: models.first.engine,
+    following: models.following,
+    ...(stages.combined && {
+      followUps: plannedFollowing(works, async (message) => {
+        at('send:before');
+        await shards.send([JSON.stringify(message)]);
+        at('send:after');
+      }),
+    }),
+    policyOf: async (_job, stage) => rulesOf(stages).cascade?.stages[stage] ?? manifest.policy,
     act: async () => {
       at('act:before');
       at('act:after');

@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createAwsClients } from '#adapters/aws-clients.ts';
 import { jsonLog } from '#adapters/json-log.ts';
-import { loadModel } from '#adapters/model-folder.ts';
+import { loadStages } from '#adapters/load-stages.ts';
+import { type LoadedModel, loadModel } from '#adapters/model-folder.ts';
 import { OnnxEngine } from '#adapters/onnx-engine.ts';
 import { Pipeline } from '#adapters/pipeline.ts';
 import { NODE_ARGUMENTS } from '#adapters/runtime.ts';
@@ -14,7 +15,12 @@ import { submitJob } from '#functions/planning/submit-job.ts';
 import { type LocalFunctionsOptions, runFunctions } from '#local-aws/functions.ts';
 import { createPipeline, type LocalPipelineOptions } from '#local-aws/local-pipeline.ts';
 import { type LocalAws, type LocalAwsOptions, startLocalAws } from '#local-aws/server.ts';
+import { HeldModels } from '#workers/held-models.ts';
 import { runWorkerProcess } from '#workers/worker-process.ts';
+
+function loadEngine({ modelPath }: LoadedModel): Promise<Engine> {
+  return OnnxEngine.load({ modelPath, provider: 'cpu', threads: 1, maxBatch: 8 });
+}
 
 let sharedEngine: Promise<Engine> | undefined;
 
@@ -89,25 +95,35 @@ export class RunningPipeline implements AsyncDisposable {
 
   /** The model's engine in this process, loaded once for all pipelines. */
   engine(): Promise<Engine> {
-    sharedEngine ??= loadModel(this.pipeline.config.model).then(({ modelPath }) =>
-      OnnxEngine.load({ modelPath, provider: 'cpu', threads: 1, maxBatch: 8 }),
-    );
+    sharedEngine ??= loadModel(this.pipeline.config.model).then(loadEngine);
     return sharedEngine;
   }
 
   /** A worker in this process: no start-up to wait for. @returns what stops it. */
-  async startWorkerHere(options: { engine?: Engine } = {}): Promise<() => Promise<void>> {
+  async startWorkerHere(
+    options: { engine?: Engine; engineOf?: (stage: string, engine: Engine) => Engine } = {},
+  ): Promise<() => Promise<void>> {
     const stop = new AbortController();
+    const stages = await loadStages(this.pipeline.config, loadModel);
+    const isCascade = this.pipeline.config.cascade !== undefined;
+    const models = isCascade ? await HeldModels.load(stages, loadEngine) : undefined;
     const done = runWorkerProcess(this.pipeline, {
-      model: await loadModel(this.pipeline.config.model),
-      engine: options.engine ?? (await this.engine()),
+      model: stages.first,
+      engine: options.engine ?? models?.first.engine ?? (await this.engine()),
+      ...(models?.first.shadow && { shadow: models.first.shadow }),
+      ...(models && {
+        following: models.following.map((model) => ({
+          ...model,
+          engine: options.engineOf?.(model.stage, model.engine) ?? model.engine,
+        })),
+      }),
       healthHost: '127.0.0.1',
       metadataEndpoint: 'http://127.0.0.1:9',
       metadataEveryMs: 60_000,
       log: jsonLog({}, (line) => void this.log.push(line)),
       emit: () => undefined,
       stop: stop.signal,
-    });
+    }).finally(() => models?.[Symbol.asyncDispose]());
     this.#workersHere.push({ stop, done });
     return () => {
       stop.abort();

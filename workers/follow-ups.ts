@@ -1,0 +1,74 @@
+import { z } from 'zod';
+import type { AuditRecord } from '#core/audit-record.ts';
+import type { ImageResult } from '#core/decode/read-outputs.ts';
+import { followUpsOf } from '#core/follow-ups.ts';
+import { followUpsKey, planKey } from '#core/job-layout.ts';
+import type { FollowUpMessage, PackMessage } from '#core/messages.ts';
+import type { PackHeader } from '#core/pack.ts';
+import { EngineFault } from '#core/pack-records.ts';
+import { type FollowingStage, FollowUps, followersOf, Plan } from '#core/plan.ts';
+import type { ObjectStore } from '#core/ports/object-store.ts';
+import { PerJob } from './per-job.ts';
+
+/** The stages that follow on others, and the way to them. */
+export interface FollowingStages {
+  /** The stages that follow on a stage of a job. */
+  of(job: string, stage: string): Promise<readonly FollowingStage[]>;
+  /** Asks for the packs of a part's follow-ups. */
+  send(message: FollowUpMessage): Promise<void>;
+}
+
+/**
+ * Writes what a part comes to for each stage that follows, before the part itself: an empty list too, since it says that
+ * nothing follows. What another delivery wrote stays, even if this one would say something else.
+ *
+ * @returns the messages that are to be sent once the part is written.
+ */
+export async function writeFollowUps(
+  message: PackMessage,
+  header: PackHeader,
+  records: readonly AuditRecord[],
+  results: readonly (ImageResult | EngineFault)[],
+  stages: FollowingStages,
+  works: ObjectStore,
+): Promise<FollowUpMessage[]> {
+  const { job, stage, name, origin } = message;
+  // The live lane's images have no plan that could expect more of them.
+  if (origin.lane !== 'bulk') return [];
+  const messages: FollowUpMessage[] = [];
+  for (const follower of await stages.of(job, stage)) {
+    const refs = header.items.flatMap((item, i) => {
+      const result = results[i];
+      if (result === undefined || result instanceof EngineFault) return [];
+      // Records stand in the order of the range.
+      return followUpsOf(records[item.index] as AuditRecord, result.detections, follower.from);
+    });
+    const followUps: FollowUps = { schema: 1, job, stage: follower.name, parent: name, refs };
+    const key = followUpsKey(job, follower.name, name);
+    const outcome = await works.put(key, Buffer.from(JSON.stringify(followUps)), { ifAbsent: true });
+    const standing =
+      outcome === 'written'
+        ? followUps
+        : FollowUps.parse(JSON.parse((await works.get(key)).body.toString('utf8')));
+    if (standing.refs.length === 0) continue;
+    const { shard } = origin;
+    const parent = { stage, name };
+    messages.push({ v: 1, type: 'follow-up', job, stage: follower.name, parent, shard, remakes: 0 });
+  }
+  return messages;
+}
+
+/** Of a plan, what tells which stages follow on which. */
+const PlannedFollowing = z.object({ following: Plan.shape.following });
+
+/** The stages of a pipeline's jobs, as their plans have them. */
+export function plannedFollowing(
+  works: ObjectStore,
+  send: (message: FollowUpMessage) => Promise<void>,
+): FollowingStages {
+  const plans = new PerJob(async (job) => {
+    const { body } = await works.get(planKey(job));
+    return PlannedFollowing.parse(JSON.parse(body.toString('utf8')));
+  });
+  return { of: async (job, stage) => followersOf(await plans.of(job), stage), send };
+}

@@ -11,9 +11,22 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
+const ALL = ['test/**/*.test.ts'];
+/** Those that run whole jobs again and again, under each fault in turn: `npm run test:long`. */
+const LONG = [
+  'test/pipeline/{budget,cascade,cost,faults,killed-processes,metering}.test.ts',
+  'test/acceptance/{cascade,cascade-real-models,resume}.test.ts',
+  'test/models/precision/derive/*.test.ts',
+  'test/models/precision/real-int8.test.ts',
+  'test/cli/quote/*.test.ts',
+];
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
+    projects: [
+      { extends: true, test: { name: 'quick', include: ALL, exclude: LONG } },
+      { extends: true, test: { name: 'long', include: LONG } },
+    ],
     globalSetup: ['test/support/announce-skips.ts'],
     // More than there are cores: many of them wait for queues most of the time.
     maxWorkers: availableParallelism() + 2,

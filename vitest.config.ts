@@ -14,11 +14,11 @@ class LongestFirst extends BaseSequencer {
 const ALL = ['test/**/*.test.ts'];
 /** Those that run whole jobs again and again, under each fault in turn: `npm run test:long`. */
 const LONG = [
-  'test/pipeline/{budget,cascade,cost,faults,killed-processes,metering}.test.ts',
+  'test/pipeline/{budget,cascade,cost,drain,faults,killed-processes,live,metering}.test.ts',
   'test/acceptance/{cascade,cascade-real-models,resume}.test.ts',
   'test/models/precision/derive/*.test.ts',
   'test/models/precision/real-int8.test.ts',
-  'test/cli/quote/*.test.ts',
+  'test/cli/{capacity,quote}/*.test.ts',
 ];
 
 export default defineConfig({

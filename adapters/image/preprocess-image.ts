@@ -12,6 +12,7 @@ import type { ImageLimits } from '#core/limits.ts';
 import type { PreprocessSpec } from '#core/preprocess-spec.ts';
 import { type Refusal, refusal } from '#core/refusal.ts';
 import { decoderRefusal } from './decoder-refusal.ts';
+import { DecoderTurns } from './decoder-turns.ts';
 import { PictureDecoder } from './picture-decoder.ts';
 import {
   type OpenPicture,
@@ -36,6 +37,7 @@ type Refused = { readonly ok: false; readonly refusal: Refusal; readonly decoder
 export type PreprocessOutcome = { readonly ok: true; readonly image: PreprocessedImage } | Refused;
 
 const pictures = new PictureDecoder();
+const turns = new DecoderTurns();
 
 /** The decoders and their versions, as they stand in receipts. */
 export function decoderVersion(): string {
@@ -132,10 +134,19 @@ async function guarded<T>(
   if (format === 'heic' || format === 'bmp') {
     const decoded = await pictures.decode(format, bytes, limits);
     return decoded.ok
-      ? withinTime(limits, () => use(openRaw(decoded.picture, header.colorProfile), format))
+      ? withSharp(limits, async () => use(openRaw(decoded.picture, header.colorProfile), format))
       : decoded;
   }
-  return withinTime(limits, async () => use(await openWithSharp(bytes, format, header, limits), format));
+  return withSharp(limits, async () => use(await openWithSharp(bytes, format, header, limits), format));
+}
+
+/** Each try has all of the time: what else goes on in this process must not decide what becomes of an image. */
+async function withSharp<T>(limits: ImageLimits, work: () => Promise<T>): Promise<T | Refused> {
+  try {
+    return await turns.run(() => withinTime(limits, work));
+  } catch (error) {
+    return { ok: false, refusal: decoderRefusal(error) };
+  }
 }
 
 async function withinTime<T>(limits: ImageLimits, work: () => Promise<T>): Promise<T | Refused> {
@@ -151,8 +162,6 @@ async function withinTime<T>(limits: ImageLimits, work: () => Promise<T>): Promi
   });
   try {
     return await Promise.race([work(), overrun]);
-  } catch (error) {
-    return { ok: false, refusal: decoderRefusal(error) };
   } finally {
     clearTimeout(timer);
   }

@@ -17,15 +17,17 @@ const LONG = [
   'test/pipeline/{budget,cascade,cost,drain,faults,killed-processes,live,metering}.test.ts',
   'test/acceptance/{cascade,cascade-real-models,resume}.test.ts',
   'test/models/precision/derive/*.test.ts',
-  'test/models/precision/real-int8.test.ts',
   'test/cli/{capacity,quote}/*.test.ts',
 ];
+/** Those that take real models through whole corpora or searches, and want `../shared`: `npm run test:real-models`. */
+const REAL_MODELS = ['test/real-models/*.test.ts', 'test/models/precision/real-int8.test.ts'];
 
 export default defineConfig({
   test: {
     projects: [
-      { extends: true, test: { name: 'quick', include: ALL, exclude: LONG } },
+      { extends: true, test: { name: 'quick', include: ALL, exclude: [...LONG, ...REAL_MODELS] } },
       { extends: true, test: { name: 'long', include: LONG } },
+      { extends: true, test: { name: 'real-models', include: REAL_MODELS } },
     ],
     globalSetup: ['test/support/announce-skips.ts'],
     // More than there are cores: many of them wait for queues most of the time.

@@ -12,9 +12,8 @@ import { readOnnx } from '#models/import/read-onnx.ts';
 import { ModelProtoSchema } from '#models/onnx/generated/onnx_pb.js';
 import { toFp16 } from '#models/precision/to-fp16.ts';
 import { preprocessAll, type ReferenceImage } from '#models/verify/references.ts';
-import { IMPORTS } from '#test/support/imported-models.ts';
+import { IMPORTS, importModels } from '#test/support/imported-models.ts';
 import { NEEDS_SHARED, sharedFolder } from '#test/support/shared-folder.ts';
-import { sluice } from '#test/support/sluice-command.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 
 const models = sharedFolder('models');
@@ -44,19 +43,9 @@ describe.skipIf(!hasAll)(`real models, imported with one command each ${hasAll ?
 
   beforeAll(async () => {
     folder = await temporaryFolder();
-    for (const [name, args] of Object.entries(IMPORTS)) {
-      const { exitCode, stderr } = await sluice(
-        'models',
-        'import',
-        ...args,
-        '--name',
-        name,
-        '--out',
-        folder.path,
-      ).result;
-      expect(exitCode, stderr).toBe(0);
-      imported.set(name, await loadModel(join(folder.path, name)));
-    }
+    const names = Object.keys(IMPORTS);
+    await importModels(names, folder.path);
+    for (const name of names) imported.set(name, await loadModel(join(folder.path, name)));
   }, 120_000);
   afterAll(() => folder?.[Symbol.asyncDispose]());
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { sharedFolder } from './shared-folder.ts';
+import { sluice } from './sluice-command.ts';
 
 const models = sharedFolder('models');
 const inModels = (...names: string[]): string => join(models ?? '', ...names);
@@ -37,3 +38,12 @@ export const IMPORTS: Readonly<Record<string, readonly string[]>> = {
     ...['--preset', 'yolox', '--labels', inModels('yolox-nano', 'coco_classes.txt')],
   ],
 };
+
+/** Imports these models into a folder, with one command each. */
+export async function importModels(names: readonly string[], folder: string): Promise<void> {
+  for (const name of names) {
+    const flags = [...(IMPORTS[name] ?? []), '--name', name, '--out', folder];
+    const { exitCode, stderr } = await sluice('models', 'import', ...flags).result;
+    if (exitCode !== 0) throw new Error(`${name} could not be imported: ${stderr}`);
+  }
+}

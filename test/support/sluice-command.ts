@@ -29,13 +29,18 @@ export function sluice(...args: string[]): { process: ChildProcess; result: Prom
   return { process: child, result };
 }
 
-/** The last line of `sluice run --json`. */
-export interface RunLine {
-  readonly job: string;
+interface Accounted {
   readonly planned: number;
   readonly audited: number;
   readonly unreadable: number;
   readonly failed: number;
+}
+
+/** The last line of `sluice run --json`. */
+export interface RunLine extends Accounted {
+  readonly job: string;
+  /** Of a cascade. */
+  readonly stages?: readonly (Accounted & { readonly stage: string })[];
   readonly verdicts: Readonly<Record<string, number>>;
   readonly seconds: number;
   readonly imagesPerSecond: number;

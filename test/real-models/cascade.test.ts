@@ -1,15 +1,16 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tableRows } from '#adapters/parquet-audit.ts';
 import { verifyJob } from '#functions/finalizing/verify-job.ts';
+import { cutOut } from '#test/support/cut-out.ts';
 import { auditWith, type DetectorCascade, detectorCascade, MARGIN } from '#test/support/detector-cascade.ts';
 import { type ExpectedPieces, expectedPieces } from '#test/support/expected-pieces.ts';
 import { importModels } from '#test/support/imported-models.ts';
 import { type Judged, judgedAlone } from '#test/support/judged-alone.ts';
 import { RunningPipeline } from '#test/support/running-pipeline.ts';
 import { NEEDS_SHARED, sharedFolder } from '#test/support/shared-folder.ts';
-import type { RunLine } from '#test/support/sluice-command.ts';
+import { lastLine, type RunLine, sluice } from '#test/support/sluice-command.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 
 const corpus = sharedFolder('corpus');
@@ -84,6 +85,19 @@ describe.skipIf(!hasAll)(`a cascade over the whole corpus ${hasAll ? '' : NEEDS_
       expect(run.stages).toEqual(accountedStages(files.length, refused, expected.pieces.length));
     });
 
+    it('scores each piece as the classifier scores it as a picture of its own', async () => {
+      const cut = join(folder.path, `${detector}-pieces`);
+      await mkdir(cut);
+      const written = await cutOut(expected.pieces, photos, cut);
+      const out = join(folder.path, `${detector}-alone`);
+      const model = join(folder.path, 'mobilenet-v2');
+      const result = await sluice('run', cut, '--model', model, '--out', out, '--json', '--quiet').result;
+      const alone = await tableRows(await readFile(lastLine(result).outputs.audit));
+      const own = new Map(alone.map((row) => [row['key'], row]));
+      for (const i of written) expectSameScores(pieces[i] as Row, own.get(`${i}.png`) as Row);
+      expect(written.length).toBeGreaterThan(0.9 * pieces.length);
+    }, 100_000);
+
     it('comes to the same rows on S3 and SQS', async () => {
       await using running = await RunningPipeline.start({ config: { cascade, shardSize: 40, packSize: 8 } });
       for (const key of files)
@@ -117,18 +131,27 @@ async function filesBelow(folder: string): Promise<string[]> {
   return names.filter((_, i) => isFile[i]).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
 }
 
+/** In the same order, but for what depends on where and when. */
 function expectSameRows(rows: readonly Row[], expected: readonly Row[]): void {
-  const isScore = (name: string): boolean => name.startsWith('score_');
   const exact = (all: readonly Row[]): Row[] =>
     all.map((row) =>
       Object.fromEntries(Object.entries(row).filter(([name]) => !PLACE.includes(name) && !isScore(name))),
     );
   expect(exact(rows)).toEqual(exact(expected));
-  for (const [i, row] of rows.entries()) {
-    for (const [name, score] of Object.entries(expected[i] ?? {}).filter(([column]) => isScore(column))) {
-      const differs = Math.abs(Number(row[name]) - Number(score)) > MAX_SCORE_DIFFERENCE;
-      if (differs || (row[name] === null) !== (score === null))
-        expect.fail(`${row['key']} ${row['region']}: ${name} is ${row[name]}, not ${score}`);
-    }
+  for (const [i, row] of rows.entries()) expectSameScores(row, expected[i] as Row);
+}
+
+/** All scores of either row: one that is not there is null in the other. */
+function expectSameScores(row: Row, expected: Row): void {
+  const names = new Set([...Object.keys(row), ...Object.keys(expected)].filter(isScore));
+  for (const name of names) {
+    const [score, other] = [row[name] ?? null, expected[name] ?? null];
+    const differs = Math.abs(Number(score) - Number(other)) > MAX_SCORE_DIFFERENCE;
+    if (differs || (score === null) !== (other === null))
+      expect.fail(`${row['key']} ${row['region']}: ${name} is ${score}, not ${other}`);
   }
+}
+
+function isScore(name: string): boolean {
+  return name.startsWith('score_');
 }

@@ -3,7 +3,7 @@ import { usageOfPart } from '#adapters/parquet-audit.ts';
 import { type Budget, feedingWithin } from '#core/budget.ts';
 import { jobCost } from '#core/cost/job-cost.ts';
 import { dispatchKey, partKey } from '#core/job-layout.ts';
-import { expectedRanges, type Plan } from '#core/plan.ts';
+import { type ExpectedPack, expectedRanges, type Plan } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { RowSet } from '#core/row-set.ts';
 import { type StageUsage, type UsageRecord, UsageSum } from '#core/usage.ts';
@@ -12,6 +12,7 @@ import { GivenUp } from '../finalizing/dead-letters.ts';
 import { partKeys } from '../finalizing/part-keys.ts';
 import { readJson, writeJson } from '../json-object.ts';
 import { Dispatch, type DispatchPorts, sendShards } from './dispatch-shards.ts';
+import { settledParts } from './settled-parts.ts';
 
 const PARTS_AHEAD = 16;
 
@@ -23,7 +24,8 @@ export interface FeedOptions {
 
 /**
  * Sends as many of a plan's shards as its budget has room for: what the finished images have cost, and what those under
- * way will cost at that rate, stay within it. Each part is read once, over all looks.
+ * way will cost at that rate, stay within it. An image is finished once nothing is left of it at any stage. Each part is read
+ * once, over all looks.
  *
  * @returns `done` when all shards are sent, `again` where another look is due, `held` where only another budget helps,
  * `watched` where another one looks already.
@@ -89,31 +91,43 @@ async function feed(
   return isHeld ? 'held' : 'again';
 }
 
-/** What plan and parts say, and how many images of the shards that were sent are done or on their way. */
+/** What plan and parts say, and how many images of the shards that were sent are done, at every stage, or on their way. */
 async function meteredSoFar(plan: Plan, known: Dispatch, works: ObjectStore) {
   const ranges = [...expectedRanges(plan)];
   const before = known.feeding && Uint8Array.from(Buffer.from(known.feeding.seen, 'base64'));
   const seen = new RowSet(ranges.length, before);
   const ofParts = new UsageSum(known.feeding?.stages);
-  const present = await partKeys(plan.job, plan.stage.name, works);
-  const fresh = [...ranges.entries()].filter(([i, { pack }]) => !seen.has(i) && present.has(partKey(pack)));
-  const parts = ahead(fresh, PARTS_AHEAD, ([, { pack }]) => works.get(partKey(pack)));
-  for await (const { item, result } of parts) {
-    seen.add(item[0]);
-    ofParts.addPart(usageIfReadable(result.body));
-  }
+  const parts = await allPartKeys(plan, works);
   const givenUp = await GivenUp.of(plan.job, works);
+  const fresh = [...ranges.entries()].filter(([i, { pack }]) => !seen.has(i) && parts.has(partKey(pack)));
+  const usageOf = async (range: ExpectedPack): Promise<(UsageRecord[] | undefined)[] | undefined> => {
+    const keys = await settledParts(plan, range, { parts, givenUp, works });
+    return keys && Promise.all(keys.map(async (key) => usageIfReadable((await works.get(key)).body)));
+  };
+  for await (const { item, result } of ahead(fresh, PARTS_AHEAD, ([, range]) => usageOf(range))) {
+    if (result === undefined) continue;
+    seen.add(item[0]);
+    for (const usage of result) ofParts.addPart(usage);
+  }
   const sentShards = new Set(plan.shards.slice(0, known.sent).map(({ shard }) => shard));
   let done = 0;
   let underWay = 0;
   for (const [i, range] of ranges.entries()) {
+    // Where there is a part, what follows on it is still to come.
+    const isAlive = parts.has(partKey(range.pack)) || givenUp.reasonOf(range) === undefined;
     if (seen.has(i)) done += range.refs;
-    else if (sentShards.has(range.shard) && givenUp.reasonOf(range) === undefined) underWay += range.refs;
+    else if (sentShards.has(range.shard) && isAlive) underWay += range.refs;
   }
   const stages: StageUsage[] = ofParts.finish().stages;
   const all = new UsageSum(stages);
   for (const records of [plan.usage, known.usage]) all.add(records ?? []);
   return { seen, ofParts: stages, usage: all.finish(), done, underWay };
+}
+
+/** Keys of the parts of all stages. */
+async function allPartKeys({ job, stage, following = [] }: Plan, works: ObjectStore): Promise<Set<string>> {
+  const ofStages = await Promise.all([stage, ...following].map(({ name }) => partKeys(job, name, works)));
+  return new Set(ofStages.flatMap((keys) => [...keys]));
 }
 
 /** A damaged part is a matter for whoever finalizes the job. */

@@ -1,12 +1,12 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { Budget } from '#core/budget.ts';
 import { dispatchKey } from '#core/job-layout.ts';
 import { readJson } from '#functions/json-object.ts';
 import { Dispatch } from '#functions/planning/dispatch-shards.ts';
 import { DisturbedBackfill, IMAGES } from '#test/support/disturbed-backfill.ts';
+import { dollarAnObject } from '#test/support/dollar-an-object.ts';
 import { forgetEarlierUsage } from '#test/support/earlier-usage.ts';
 import type { RunningPipeline } from '#test/support/running-pipeline.ts';
 import { sluice } from '#test/support/sluice-command.ts';
@@ -18,14 +18,6 @@ let backfill: DisturbedBackfill;
 beforeAll(async () => {
   backfill = await DisturbedBackfill.prepare();
 });
-
-/** A dollar for each object that is written, and nothing for anything else: what a job costs is then known beforehand. */
-async function dollarAnObject(usd: number): Promise<Budget> {
-  const text = await readFile('infra/prices/us-east-1.json', 'utf8');
-  const free = JSON.parse(text.replace(/"usd": [\d.]+/g, '"usd": 0'));
-  free.s3.put.usd = 1000;
-  return Budget.parse({ usd, assumptions: {}, prices: free, firstUsdPerMillion: 500_000 });
-}
 
 async function feeding({ pipeline }: RunningPipeline) {
   return (await readJson(pipeline.works, dispatchKey('job'), Dispatch))?.feeding;

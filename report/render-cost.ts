@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { assumptionLines } from '#core/cost/assumptions.ts';
 import type { JobCost } from '#core/cost/job-cost.ts';
-import type { Prices } from '#core/cost/prices.ts';
+import { type Prices, pricesAsOf } from '#core/cost/prices.ts';
 import { shareBar } from './bars.ts';
 import { formatCount, formatCountOf, formatShare, titleOf } from './format.ts';
 import { type Html, html, trusted } from './html.ts';
@@ -172,7 +172,7 @@ function assumptions({ assumptions }: JobCost, prices: Prices): Html {
   return table(
     'assumptions',
     'Assumptions',
-    `Prices of ${prices.region}. Each of these can be set: in a file (sluice cost --assume), the most usual by flags.`,
+    `Prices of ${prices.region}, as of ${pricesAsOf(prices)}. Each of these can be set: in a file (sluice cost --assume), the most usual by flags.`,
     html`<tr><th scope="col">Assumption</th><th scope="col" class="number">Value</th></tr>`,
     assumptionLines(assumptions).map(
       ({ name, value }) => html`

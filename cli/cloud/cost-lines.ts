@@ -1,6 +1,6 @@
 import { assumptionLines } from '#core/cost/assumptions.ts';
 import type { JobCost } from '#core/cost/job-cost.ts';
-import type { Prices } from '#core/cost/prices.ts';
+import { type Prices, pricesAsOf } from '#core/cost/prices.ts';
 import { formatShare } from '#report/format.ts';
 import { formatUsd } from '#report/money.ts';
 
@@ -30,7 +30,7 @@ export function costLines(cost: JobCost, prices: Prices): string {
         `${other.usdPerMillion === undefined ? '' : `  ${formatUsd(other.usdPerMillion)} a million`}\n      ${other.how}`,
     ),
     '',
-    `assumed (--assume file.json, or flags), with the prices of ${prices.region}`,
+    `assumed (--assume file.json, or flags), with the prices of ${prices.region}, as of ${pricesAsOf(prices)}`,
     ...assumptionLines(cost.assumptions).map(({ name, value }) => `  ${name.padEnd(24)} ${value}`),
     '',
     ...cost.notes.map((note) => `note: ${note}`),

@@ -68,6 +68,11 @@ export function formatTime(iso: string): string {
   return `${text} UTC`;
 }
 
+/** The day of an ISO time, UTC: "21 Nov 2026". */
+export function formatDay(iso: string): string {
+  return formatTime(iso).split(',')[0] ?? iso;
+}
+
 /** `odd_aspect_ratio` as "odd aspect ratio". */
 export function words(name: string): string {
   return name.replaceAll('_', ' ');

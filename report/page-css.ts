@@ -68,10 +68,23 @@ h3 { display: inline; font-size: 1.05rem; font-weight: 650; }
 .fill.reject, .dot.reject { fill: var(--reject); background: var(--reject); }
 .fill.unreadable, .dot.unreadable { fill: var(--unreadable); background: var(--unreadable); }
 .fill.failed, .dot.failed { fill: var(--failed); background: var(--failed); }
+.fill.plan, .dot.plan { fill: var(--unreadable); background: var(--unreadable); }
+.fill.ingest, .dot.ingest { fill: var(--failed); background: var(--failed); }
+.fill.preprocess, .dot.preprocess { fill: var(--accent); background: var(--accent); }
+.fill.worker, .dot.worker { fill: var(--pass); background: var(--pass); }
+.fill.finalize, .dot.finalize { fill: var(--review); background: var(--review); }
+.fill.wasted, .dot.wasted { fill: var(--reject); background: var(--reject); }
+.fill.images { fill: var(--unreadable); }
 .fill.soft { opacity: .38; }
 .seam { fill: var(--surface); }
 .track { fill: var(--sunken); }
 .tick { fill: var(--text); }
+figure { margin: 1.6rem 0 0; }
+figcaption { font-weight: 650; }
+.columns { display: block; width: 100%; min-width: 38rem; max-width: 54rem; font-size: 12px; }
+.columns text { fill: var(--muted); }
+.columns line { stroke: var(--line); }
+.columns:not(.thin) .fill { stroke: var(--surface); stroke-width: .5; }
 .legend { display: flex; flex-wrap: wrap; gap: .3rem 1.6rem; margin-top: .9rem; font-size: .92rem; }
 .legend span { color: var(--muted); }
 .legend .dot { display: inline-block; width: .68rem; height: .68rem; margin-right: .5rem; border-radius: 3px; }

@@ -1,14 +1,16 @@
 import { writeFile } from 'node:fs/promises';
 import { openPipeline } from '#adapters/pipeline.ts';
 import { readPrices } from '#adapters/price-files.ts';
+import { costHistory } from '#core/cost/cost-history.ts';
 import { type JobCost, jobCost, type MeteredJob } from '#core/cost/job-cost.ts';
 import { type Prices, staleness } from '#core/cost/prices.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
 import { meteredJob, meteredJobsSince } from '#functions/finalizing/job-usage.ts';
 import { renderCostReport } from '#report/render-cost.ts';
+import { renderCostHistory } from '#report/render-cost-history.ts';
 import { EXIT } from '../exit-codes.ts';
 import { type AssumptionFlags, assumptionsFrom } from './cost-assumptions.ts';
-import { costCsv, costLines, monthLines } from './cost-lines.ts';
+import { costCsv, costLines, historyCsv, monthLines } from './cost-lines.ts';
 
 export interface CostFlags extends AssumptionFlags {
   pipeline?: string;
@@ -37,24 +39,22 @@ export async function cost(
   if (job !== undefined) {
     const { name: stage } = await pipeline.manifest();
     const report = reckon([await meteredJob(job, pipeline.works, stage)]);
-    await writeFiles(report, `Cost of ${job}`, flags, prices);
+    await writeFiles(flags, {
+      csv: () => costCsv(report),
+      html: () => renderCostReport(report, { title: `Cost of ${job}`, prices }),
+    });
     process.stdout.write(flags.json === true ? `${JSON.stringify(report)}\n` : costLines(report, prices));
     return EXIT.ok;
   }
   const since = dateFrom(flags.since ?? '');
   const jobs = await meteredJobsSince(since, pipeline.works);
-  const months = [...new Set(jobs.map(({ completedAt }) => completedAt.slice(0, 7)))].map((month) => {
-    const own = jobs.filter(({ completedAt }) => completedAt.startsWith(month));
-    return {
-      month,
-      total: reckon(own.map(({ job }) => job)),
-      jobs: own.map(({ job }) => reckon([job])),
-    };
+  const history = costHistory(jobs, reckon);
+  await writeFiles(flags, {
+    csv: () => historyCsv(history),
+    html: () => renderCostHistory(history, { title: `Cost since ${flags.since}`, prices }),
   });
-  const all = reckon(jobs.map(({ job }) => job));
-  await writeFiles(all, `Cost since ${flags.since}`, flags, prices);
-  if (flags.json === true) process.stdout.write(`${JSON.stringify({ months, all })}\n`);
-  else process.stdout.write(monthLines(months) + costLines(all, prices));
+  if (flags.json === true) process.stdout.write(`${JSON.stringify(history)}\n`);
+  else process.stdout.write(monthLines(history) + costLines(history.all, prices));
   return EXIT.ok;
 }
 
@@ -69,13 +69,12 @@ function dateFrom(text: string): Date {
   throw new SluiceError('config-invalid', `--since expects a date such as 2026-11-01, got "${text}"`);
 }
 
-async function writeFiles(report: JobCost, title: string, flags: CostFlags, prices: Prices): Promise<void> {
-  const write = async (file: string | undefined, text: () => string): Promise<void> => {
-    if (file === undefined) return;
-    await writeFile(file, text()).catch((cause: unknown) => {
+async function writeFiles(flags: CostFlags, texts: Record<'csv' | 'html', () => string>): Promise<void> {
+  for (const kind of ['csv', 'html'] as const) {
+    const file = flags[kind];
+    if (file === undefined) continue;
+    await writeFile(file, texts[kind]()).catch((cause: unknown) => {
       throw new SluiceError('config-invalid', `cannot write "${file}": ${messageOf(cause)}`, { cause });
     });
-  };
-  await write(flags.csv, () => costCsv(report));
-  await write(flags.html, () => renderCostReport(report, { title, prices }));
+  }
 }

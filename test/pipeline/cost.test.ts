@@ -104,6 +104,19 @@ describe('sluice cost', () => {
     const sum = months.reduce((usd, { total }) => usd + total.usd, 0);
     expect(sum).toBeCloseTo(all.usd, 12);
     expect((await command('--since', '2020-01-01')).stdout).toMatch(/ {2}one +20 /);
+    const csv = join(folder.path, 'jobs.csv');
+    const page = join(folder.path, 'nights.html');
+    await command('--since', '2020-01-01', '--csv', csv, '--html', page);
+    const [head = '', ...rows] = (await readFile(csv, 'utf8')).trim().split('\r\n');
+    expect(rows.map((row) => row.split(',')[0])).toEqual(['one', 'two']);
+    for (const row of rows) {
+      const cells = Object.fromEntries(head.split(',').map((name, i) => [name, row.split(',')[i]]));
+      const { usd, images, job: _, completed_at: __, usd_per_million: ___, ...parts } = cells;
+      expect(Number(images)).toBe(IMAGES);
+      const sumOfParts = Object.values(parts).reduce((total, part) => total + Number(part), 0);
+      expect(sumOfParts).toBeCloseTo(Number(usd), 12);
+    }
+    expect(await readFile(page, 'utf8')).toMatch(/Cost since 2020-01-01.*Night by night.*<bdi>two<\/bdi>/s);
     expect((await command('--since', '2999-01-01')).stdout).toMatch(/0 jobs: \$0\.00 for 0 images/);
   });
 

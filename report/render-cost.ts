@@ -1,5 +1,6 @@
 import type { JobCost } from '#core/cost/job-cost.ts';
 import type { Prices } from '#core/cost/prices.ts';
+import type { HeldJob } from '#core/quote/held-job.ts';
 import {
   alternatives,
   assumptions,
@@ -13,6 +14,7 @@ import {
   waste,
 } from './cost-sections.ts';
 import { formatCount, formatCountOf, formatShare } from './format.ts';
+import { heldSection } from './held-figures.ts';
 import { type Html, html } from './html.ts';
 import { formatUsd } from './money.ts';
 import { renderPage } from './page.ts';
@@ -20,6 +22,8 @@ import { renderPage } from './page.ts';
 export interface CostPage {
   readonly title: string;
   readonly prices: Prices;
+  /** The job's quote, held against it. */
+  readonly held?: HeldJob;
 }
 
 const SECTIONS: readonly Section[] = [
@@ -27,6 +31,7 @@ const SECTIONS: readonly Section[] = [
   ['stages', 'Stages'],
   ['resources', 'Resources'],
   ['waste', 'Waste'],
+  ['quote', 'Quote'],
   ['elsewhere', 'Elsewhere'],
   ['items', 'Items'],
   ['assumptions', 'Assumptions'],
@@ -34,14 +39,15 @@ const SECTIONS: readonly Section[] = [
 ];
 
 /** What a job has cost, as one HTML page. */
-export function renderCostReport(cost: JobCost, { title, prices }: CostPage): string {
+export function renderCostReport(cost: JobCost, { title, prices, held }: CostPage): string {
   return renderPage({
     title,
     skip: 'Skip to the figures',
-    navigation: navigation(SECTIONS),
+    navigation: navigation(SECTIONS.filter(([id]) => id !== 'quote' || held !== undefined)),
     main: html`${overview(cost, title)}
 ${breakdown(cost)}
 ${waste(cost)}
+${held && heldSection(held)}
 ${alternatives(cost)}
 ${items(cost)}
 ${assumptions(cost, prices)}`,

@@ -1,4 +1,4 @@
-import { type BillItem, type BillTerms, bill, tieredUsd, totalUsd } from '#core/cost/bill.ts';
+import { type BillItem, type BillTerms, bill, tieredUsd, totalUsd, type Usage } from '#core/cost/bill.ts';
 import type { Prices } from '#core/cost/prices.ts';
 import type { FleetFound } from '#core/simulation/fleet-for.ts';
 import { type Limit, limitsOf } from '#core/simulation/limits.ts';
@@ -41,6 +41,7 @@ export interface CapacityPlan {
   readonly backlog: { readonly limitPacks: number; readonly peakPacks: number };
   readonly jobs: number;
   readonly pipelines: number;
+  readonly usage: Usage;
   readonly cost: {
     readonly usd: number;
     readonly usdPerMillion: number;
@@ -119,6 +120,7 @@ export function capacityPlan(
     },
     jobs: outcome.jobs,
     pipelines: scenario.pipelines,
+    usage: outcome.usage,
     cost: { usd, usdPerMillion: (usd / scenario.images) * 1e6, items },
     alternatives: alternatives(scenario.images, paidS / 3600, prices),
     limits: limitsOf(outcome, measurements),

@@ -2,12 +2,14 @@ import { assumptionLines } from '#core/cost/assumptions.ts';
 import { type CostHistory, usefulUsd } from '#core/cost/cost-history.ts';
 import type { JobCost } from '#core/cost/job-cost.ts';
 import { type Prices, pricesAsOf } from '#core/cost/prices.ts';
+import type { HeldJob } from '#core/quote/held-job.ts';
 import { METERED_STAGES } from '#core/usage.ts';
 import { formatShare } from '#report/format.ts';
+import { heldTexts, heldTitle } from '#report/held-figures.ts';
 import { formatUsd } from '#report/money.ts';
 
 /** The cost report for a person at a terminal. */
-export function costLines(cost: JobCost, prices: Prices): string {
+export function costLines(cost: JobCost, prices: Prices, held?: HeldJob): string {
   const { usd, usdPerMillion, images, jobs } = cost;
   const lines = [
     '',
@@ -31,6 +33,7 @@ export function costLines(cost: JobCost, prices: Prices): string {
         `  ${other.name.padEnd(36)} ${other.usd === undefined ? 'unknown'.padStart(12) : formatUsd(other.usd).padStart(12)}` +
         `${other.usdPerMillion === undefined ? '' : `  ${formatUsd(other.usdPerMillion)} a million`}\n      ${other.how}`,
     ),
+    ...(held === undefined ? [] : quoteLines(held)),
     '',
     `assumed (--assume file.json, or flags), with the prices of ${prices.region}, as of ${pricesAsOf(prices)}`,
     ...assumptionLines(cost.assumptions).map(({ name, value }) => `  ${name.padEnd(24)} ${value}`),
@@ -38,6 +41,18 @@ export function costLines(cost: JobCost, prices: Prices): string {
     ...cost.notes.map((note) => `note: ${note}`),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function quoteLines(held: HeldJob): string[] {
+  return [
+    '',
+    `the quote held against it: ${heldTitle(held)}`,
+    ...heldTexts(held).map(
+      ({ name, predicted, actual, error }) =>
+        `  ${name}\n      quoted ${predicted}, actual ${actual}: ${error}`,
+    ),
+    ...held.remarks.map((remark) => `  note: ${remark}`),
+  ];
 }
 
 /** A month a line, and its jobs below it. */

@@ -7,6 +7,7 @@ import { Completion } from '#core/completion.ts';
 import type { JobCost } from '#core/cost/job-cost.ts';
 import { completionKey, partPrefix, planKey } from '#core/job-layout.ts';
 import { Plan } from '#core/plan.ts';
+import type { HeldJob } from '#core/quote/held-job.ts';
 import { replayPolicy } from '#functions/finalizing/replay-policy.ts';
 import { liveJob } from '#functions/live/ingest-image.ts';
 import { forgetEarlierUsage } from '#test/support/earlier-usage.ts';
@@ -118,6 +119,51 @@ describe('sluice cost', () => {
     }
     expect(await readFile(page, 'utf8')).toMatch(/Cost since 2020-01-01.*Night by night.*<bdi>two<\/bdi>/s);
     expect((await command('--since', '2999-01-01')).stdout).toMatch(/0 jobs: \$0\.00 for 0 images/);
+  });
+
+  it('is held against the quote of its images', async () => {
+    const file = join(folder.path, 'quote.json');
+    const page = join(folder.path, 'held.html');
+    const quote = (...args: string[]): Promise<CommandResult> => sluice('quote', ...args).result;
+    await quote(`s3://${running.images}/in/`, '--sample', '8', '--spot', '--out', file);
+    const against = [file, '--against', 'one', '--pipeline', pipelineFile];
+    const { stdout, exitCode } = await quote(...against, '--json');
+    expect(exitCode).toBe(0);
+    const held = JSON.parse(stdout) as HeldJob;
+    expect(held).toMatchObject({ job: 'one', planned: IMAGES, images: IMAGES, remarks: [] });
+    const { works } = running.pipeline;
+    const { usage } = Completion.parse(JSON.parse((await works.get(completionKey('one'))).body.toString()));
+    const ms = (kind: string): number =>
+      (usage?.stages ?? [])
+        .filter(({ stage }) => stage === 'preprocess')
+        .reduce((sum, stage) => sum + (stage.usage.ms[kind] ?? 0), 0);
+    const actual = Object.fromEntries(held.figures.map((figure) => [figure.figure, figure.actual]));
+    expect(actual['decodeSeconds']).toBeCloseTo(ms('cpu') / 1000, 9);
+    expect(actual['functionSeconds']).toBeCloseTo(ms('function') / 1000, 9);
+    expect(actual['unreadable']).toBe(0);
+    for (const { predicted, error, isInside, ...figure } of held.figures) {
+      if (figure.actual > 0) expect(error).toBeCloseTo(predicted.estimate / figure.actual - 1, 9);
+      expect(isInside).toBe(predicted.low <= figure.actual && figure.actual <= predicted.high);
+    }
+    expect((await quote(...against)).stdout).toMatch(
+      /^one: 20 images, quoted on .*\n\nprocessor time of decoding\n +predicted .*\n +actual .*\n +error +[\d.]+ % too (low|high), (in|out)side/,
+    );
+    // The same in the report of the job, which is reckoned with what the quote was.
+    const report = await json('one', '--quote', file);
+    expect(report).toMatchObject({ quote: held, assumptions: { market: 'spot', volumeGb: 50 } });
+    expect(report.usd).toBe(actual['usd']);
+    const told = await command('one', '--quote', file, '--html', page);
+    expect(told.stdout).toMatch(
+      /the quote held against it: quoted on .*\n {2}processor time of decoding\n +quoted /,
+    );
+    expect(await readFile(page, 'utf8')).toMatch(/The quote.*Processor time of decoding.*side the interval/s);
+
+    for (const [refused, message] of [
+      [command('one', '--quote', 'quote.txt'), /--quote expects the file that "sluice quote --out" wrote/],
+      [command('--since', '2020-01-01', '--quote', file), /--quote is held against one job/],
+      [quote(file, '--against', 'none', '--pipeline', pipelineFile), /job "none" is not complete/],
+    ] as const)
+      expect(await refused).toMatchObject({ exitCode: 2, stderr: expect.stringMatching(message) });
   });
 
   it('asks the parts of a job that does not say so itself, and tells of those that are damaged', async () => {

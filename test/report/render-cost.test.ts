@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { held as heldTo } from '#core/quote/held.ts';
+import type { HeldJob } from '#core/quote/held-job.ts';
 import { formatUsd } from '#report/money.ts';
 import { renderCostReport } from '#report/render-cost.ts';
 import { costOf, meteredJob, prices } from '#test/support/metered-jobs.ts';
 import { itMeetsPageStandards } from '#test/support/page-standards.ts';
+import { around } from '#test/support/quotes.ts';
 
 describe('the cost report', () => {
   itMeetsPageStandards((name) => renderCostReport(costOf(meteredJob(name)), { title: name, prices }));
@@ -23,6 +26,27 @@ describe('the cost report', () => {
       'left out: S3 storage',
     ])
       expect(text).toContain(part);
+  });
+
+  it('holds the job against its quote, where it had one', () => {
+    const metered = meteredJob('job');
+    const cost = costOf(metered);
+    const held: HeldJob = {
+      job: 'job',
+      source: '<b>photos</b>',
+      quotedAt: '2026-11-20T10:00:00.000Z',
+      quotedImages: 1000,
+      planned: 1000,
+      images: 1000,
+      figures: [{ figure: 'usd', ...heldTo(around(0.1), 1, 0.05) }],
+      remarks: ['<i>a remark</i>'],
+    };
+    const page = renderCostReport(cost, { title: 'Cost', prices, held });
+    expect(page).toContain('100.0 % too high, outside the interval');
+    expect(page).toContain('quoted on 20 Nov 2026, 1,000 images of &lt;b&gt;photos');
+    expect(page).toContain('&lt;i&gt;a remark');
+    expect(page).toContain('href="#quote"');
+    expect(renderCostReport(cost, { title: 'Cost', prices })).not.toContain('#quote');
   });
 
   it('renders a job that has consumed nothing', () => {

@@ -8,6 +8,7 @@ const text = await readFile(file, 'utf8');
 const json = JSON.parse(text);
 const prices = parsePrices(json, { region: 'us-east-1', file });
 const NOTHING: Usage = {
+  lambdaSeconds: 0,
   lambdaGbSeconds: 0,
   lambdaInvocations: 0,
   sqsRequests: 0,

@@ -1,3 +1,5 @@
+import type { Interval } from '#core/quote/quote.ts';
+
 const WHOLE = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 const ONE_DECIMAL = new Intl.NumberFormat('en-US', { maximumFractionDigits: 1 });
 const FOUR_DIGITS = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 4 });
@@ -45,6 +47,12 @@ export function formatSeconds(seconds: number): string {
   const whole = Math.round(seconds);
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
   return `${formatCount(Math.floor(whole / 3600))} h ${Math.floor((whole % 3600) / 60)} min`;
+}
+
+/** "12 s (10 s to 14 s)"; alone where both ends read the same, as of a source that was seen whole. */
+export function formatInterval({ estimate, low, high }: Interval, format: (value: number) => string): string {
+  const [from, to] = [format(low), format(high)];
+  return from === to ? format(estimate) : `${format(estimate)} (${from} to ${to})`;
 }
 
 /** Images per second, with a decimal only where it matters. */

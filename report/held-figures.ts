@@ -1,7 +1,7 @@
 import type { Held } from '#core/quote/held.ts';
 import type { HeldFigure, HeldJob } from '#core/quote/held-job.ts';
 import { table } from './cost-sections.ts';
-import { formatCount, formatDay, formatSeconds } from './format.ts';
+import { formatCount, formatDay, formatInterval, formatSeconds } from './format.ts';
 import { type Html, html } from './html.ts';
 import { formatQuantity, formatUsd } from './money.ts';
 
@@ -26,11 +26,10 @@ export function heldText(
   { predicted, actual, error, isInside }: Held,
   format: (value: number) => string,
 ): HeldText {
-  const { estimate, low, high } = predicted;
   const where = `${isInside ? 'inside' : 'outside'} the interval`;
   const percent = error === undefined ? undefined : Math.abs(error * 100).toFixed(1);
   return {
-    predicted: `${format(estimate)} (${format(low)} to ${format(high)})`,
+    predicted: formatInterval(predicted, format),
     actual: format(actual),
     error: percent === undefined ? where : `${percent} % too ${(error ?? 0) < 0 ? 'low' : 'high'}, ${where}`,
   };

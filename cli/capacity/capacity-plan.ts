@@ -30,7 +30,9 @@ export interface CapacityPlan {
     readonly peak: number;
     readonly imagesPerSecond: number;
     readonly heldBackBy: string;
+    /** Paid, from launch to end; and of them those in which they were ready. */
     readonly hours: number;
+    readonly readyHours: number;
     /** Of the time in which they were ready, and of the time that is paid. */
     readonly utilisation: number;
     readonly paidUtilisation: number;
@@ -108,6 +110,7 @@ export function capacityPlan(
       imagesPerSecond: 1 / times.workerImageS,
       heldBackBy: times.workerBound,
       hours: paidS / 3600,
+      readyHours: readyS / 3600,
       utilisation: readyS > 0 ? busyS / readyS : 0,
       paidUtilisation: paidS > 0 ? busyS / paidS : 0,
       launches: outcome.launches,

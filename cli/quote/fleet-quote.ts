@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { type BillTerms, meteredUsd } from '#core/cost/bill.ts';
+import { type BillTerms, bill, meteredUsd } from '#core/cost/bill.ts';
 import type { Prices } from '#core/cost/prices.ts';
 import { type Interval, type Quote, scaled } from '#core/quote/quote.ts';
 import { fleetFor } from '#core/simulation/fleet-for.ts';
@@ -94,7 +94,10 @@ export function fleetQuote(
       ),
       functionSeconds: interval(({ usage }) => usage.lambdaSeconds),
       lambdaGbSeconds: interval(({ usage }) => usage.lambdaGbSeconds),
-      usd: interval(({ cost }) => meteredUsd(cost.items)),
+      // A worker's meter begins when it is ready.
+      usd: interval(({ usage, workers }) =>
+        meteredUsd(bill({ ...usage, workerSeconds: workers.readyHours * 3600 }, terms, prices)),
+      ),
       assumptions: {
         region: plan.region,
         instanceType: terms.instanceType,

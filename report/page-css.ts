@@ -37,7 +37,7 @@ a { color: var(--accent); text-underline-offset: .2em; }
 .skip { position: absolute; left: 1rem; top: -4rem; z-index: 2; padding: .5rem 1rem; background: var(--surface); border-radius: 0 0 8px 8px; }
 .skip:focus { top: 0; }
 .note, .more, .also, .hint, .rule { color: var(--muted); }
-.note { max-width: 46rem; font-size: .92rem; }
+.note { max-width: 46rem; font-size: .92rem; overflow-wrap: anywhere; }
 .more { margin-top: 1rem; font-size: .92rem; }
 
 nav { position: sticky; top: 0; z-index: 1; background: color-mix(in srgb, var(--page) 88%, transparent); backdrop-filter: blur(8px); border-bottom: 1px solid var(--line); }
@@ -99,7 +99,7 @@ figcaption { font-weight: 650; }
 .proof { margin-top: 1rem; font-size: .9rem; color: var(--pass-text); }
 .proof.broken { padding: .7rem 1rem; border-radius: 8px; background: color-mix(in srgb, var(--reject) 14%, transparent); color: var(--reject-text); font-weight: 600; }
 
-.scroll { margin-top: 1rem; overflow-x: auto; }
+.scroll { position: relative; margin-top: 1rem; overflow-x: auto; }
 table { width: 100%; border-collapse: collapse; font-size: .95rem; }
 th, td { padding: .6rem 1rem .6rem 0; border-top: 1px solid var(--line); text-align: left; font-weight: 400; }
 thead th { border-top: 0; color: var(--muted); font-size: .82rem; white-space: nowrap; }
@@ -132,7 +132,7 @@ summary .rule { display: block; margin-left: 1.15rem; font-size: .9rem; }
 .thumb { display: grid; place-items: center; aspect-ratio: 4 / 3; padding: .5rem; background: repeating-conic-gradient(var(--check-a) 0 25%, var(--check-b) 0 50%) 0 0 / 18px 18px; }
 .thumb img { display: block; max-width: 100%; max-height: 100%; min-width: 0; min-height: 0; object-fit: contain; border-radius: 3px; }
 .thumb.none { background: var(--sunken); color: var(--muted); font-size: .85rem; }
-.body { display: grid; gap: .4rem; padding: .8rem .9rem .85rem; font-size: .88rem; }
+.body { display: grid; grid-template-columns: minmax(0, 1fr); gap: .4rem; overflow-wrap: anywhere; padding: .8rem .9rem .85rem; font-size: .88rem; }
 .name { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden; line-height: 1.4; }
 .key { overflow-wrap: anywhere; }
 .key b { font-weight: 600; }

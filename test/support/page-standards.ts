@@ -1,4 +1,6 @@
 import { expect, it } from 'vitest';
+import { chromium } from './browser.ts';
+import { showPage } from './shown-page.ts';
 
 const HOSTILE_NAMES = [
   ['a script', '<script>alert(1)</script>'],
@@ -45,4 +47,30 @@ export function itMeetsPageStandards(render: (name: string) => string, links: re
     expect(new Set(ids).size).toBe(ids.length);
     for (const [, target] of page.matchAll(/href="#([^"]+)"/g)) expect(ids).toContain(target);
   });
+
+  it.skipIf(chromium === undefined)(
+    'is shown by a browser as it is meant: styled, asking for nothing, within a phone, each part with a name',
+    async () => {
+      const { nodes, ...shown } = await showPage(chromium ?? '', render('a'.repeat(120)));
+      expect(shown).toEqual({
+        asked: [],
+        complaints: [],
+        isStyled: true,
+        overflowPx: { 320: 0, 1280: 0 },
+        unreachable: 0,
+      });
+      const named = (...roles: string[]): string[] =>
+        nodes.filter(({ role }) => roles.includes(role)).map(({ name }) => name);
+      expect(named('main')).toHaveLength(1);
+      expect(named('navigation')).toEqual(['Sections']);
+      for (const roles of [
+        ['heading'],
+        ['link'],
+        ['image', 'img'],
+        ['region'],
+        ['columnheader', 'rowheader'],
+      ])
+        expect([roles, named(...roles).filter((name) => name.trim() === '')]).toEqual([roles, []]);
+    },
+  );
 }

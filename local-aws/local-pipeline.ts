@@ -5,6 +5,11 @@ export interface LocalPipelineOptions {
   /** Goes before the names of buckets and queues. */
   readonly name: string;
   readonly visibilitySeconds?: number;
+  /**
+   * Of the queues that functions read, instead. Unlike a worker's leases nobody extends what a function has in hand, so Lambda
+   * refuses a queue whose visibility time-out is shorter than its function's time-out.
+   */
+  readonly functionVisibilitySeconds?: number;
   readonly maxDeliveries?: number;
   /** Anything of the pipeline's configuration. */
   readonly config?: Readonly<Record<string, unknown>>;
@@ -19,12 +24,13 @@ export async function createPipeline(
   const images = `${name}-images`;
   aws.createBucket(images);
   aws.createBucket(`${name}-work`);
-  const queue = (what: string): Promise<string> =>
-    aws.createQueue(`${name}-${what}`, { visibilitySeconds, maxDeliveries });
+  const { functionVisibilitySeconds = visibilitySeconds } = options;
+  const queue = (what: string, seconds = visibilitySeconds): Promise<string> =>
+    aws.createQueue(`${name}-${what}`, { visibilitySeconds: seconds, maxDeliveries });
   const queues = {
-    jobs: await queue('jobs'),
-    shards: await queue('shards'),
-    events: await queue('events'),
+    jobs: await queue('jobs', functionVisibilitySeconds),
+    shards: await queue('shards', functionVisibilitySeconds),
+    events: await queue('events', functionVisibilitySeconds),
     live: await queue('live'),
     bulk: await queue('bulk'),
     verdicts: await queue('verdicts'),

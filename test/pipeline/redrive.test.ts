@@ -16,6 +16,8 @@ const IMAGES = 12;
 async function start(): Promise<RunningPipeline> {
   const running = await RunningPipeline.start({
     visibilitySeconds: 5,
+    // No function dies here: a shard comes once, however long its decoder takes to start.
+    functionVisibilitySeconds: 300,
     maxDeliveries: 2,
     config: { shardSize: 6, packSize: 3 },
   });

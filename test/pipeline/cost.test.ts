@@ -42,8 +42,8 @@ describe('sluice cost', () => {
   });
   const command = (...args: string[]): Promise<CommandResult> =>
     sluice('cost', ...args, '--pipeline', pipelineFile).result;
-  const json = async (...args: string[]): Promise<JobCost> =>
-    JSON.parse((await command(...args, '--json')).stdout) as JobCost;
+  const json = async (...args: string[]): Promise<JobCost & { quote?: HeldJob }> =>
+    JSON.parse((await command(...args, '--json')).stdout);
 
   it('tells what a job came to, for a person, a program, a spreadsheet and a browser', async () => {
     const csv = join(folder.path, 'items.csv');
@@ -125,7 +125,17 @@ describe('sluice cost', () => {
     const file = join(folder.path, 'quote.json');
     const page = join(folder.path, 'held.html');
     const quote = (...args: string[]): Promise<CommandResult> => sluice('quote', ...args).result;
-    await quote(`s3://${running.images}/in/`, '--sample', '8', '--spot', '--out', file);
+    await quote(
+      `s3://${running.images}/in/`,
+      '--sample',
+      '8',
+      '--instance',
+      'g5.xlarge',
+      '--spot',
+      '0.4',
+      '--out',
+      file,
+    );
     const against = [file, '--against', 'one', '--pipeline', pipelineFile];
     const { stdout, exitCode } = await quote(...against, '--json');
     expect(exitCode).toBe(0);
@@ -150,8 +160,15 @@ describe('sluice cost', () => {
     );
     // The same in the report of the job, which is reckoned with what the quote was.
     const report = await json('one', '--quote', file);
-    expect(report).toMatchObject({ quote: held, assumptions: { market: 'spot', volumeGb: 50 } });
+    expect(report).toMatchObject({
+      quote: held,
+      assumptions: { instanceType: 'g5.xlarge', spotHourUsd: 0.4 },
+    });
     expect(report.usd).toBe(actual['usd']);
+    const otherwise = await json('one', '--quote', file, '--instance', 'g6.xlarge');
+    expect(otherwise).toMatchObject({
+      quote: { remarks: ['quoted with instanceType g5.xlarge, reckoned with g6.xlarge'] },
+    });
     const told = await command('one', '--quote', file, '--html', page);
     expect(told.stdout).toMatch(
       /the quote held against it: quoted on .*\n {2}processor time of decoding\n +quoted /,

@@ -12,8 +12,8 @@ import { loadManifest } from './model-folder.ts';
 import { S3ObjectStore } from './s3-store.ts';
 import { SqsMessageQueue } from './sqs-queue.ts';
 
-const PIPELINE_FILE = 'sluice.pipeline.json';
-const PIPELINE_VARIABLE = 'SLUICE_PIPELINE';
+export const PIPELINE_FILE = 'sluice.pipeline.json';
+export const PIPELINE_VARIABLE = 'SLUICE_PIPELINE';
 
 export type QueueName = keyof PipelineConfig['queues'];
 

@@ -1,10 +1,7 @@
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
-  AbortMultipartUploadCommand,
-  CompleteMultipartUploadCommand,
   CopyObjectCommand,
-  CreateMultipartUploadCommand,
   DeleteObjectsCommand,
   GetObjectCommand,
   GetObjectTaggingCommand,
@@ -13,9 +10,8 @@ import {
   PutObjectCommand,
   PutObjectTaggingCommand,
   type S3Client,
-  UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import { messageOf, SluiceError } from '#core/error.ts';
+import { SluiceError } from '#core/error.ts';
 import type {
   GetOptions,
   ListPage,
@@ -26,6 +22,8 @@ import type {
 } from '#core/ports/object-store.ts';
 import { sharedAwsClients } from './aws-clients.ts';
 import { awsError } from './aws-errors.ts';
+import { readBody } from './read-body.ts';
+import { S3Upload } from './s3-upload.ts';
 
 /** Where the store is, and what it may be told. */
 export interface S3StoreOptions {
@@ -43,8 +41,6 @@ const DEFAULT_PAGE_SIZE = 1000;
 const DEFAULT_CALL_TIMEOUT_MS = 60_000;
 /** S3's own limit for one DeleteObjects call. */
 const MAX_KEYS_PER_DELETE = 1000;
-/** S3 wants 5 MiB at least in every part of an upload but the last. */
-const UPLOAD_PART_BYTES = 8 * 1024 * 1024;
 /** The SDK tries again until the response begins; a body that breaks off afterwards is ours to read again. */
 const MAX_READS = 4;
 const READ_AGAIN_AFTER_MS = 100;
@@ -213,65 +209,14 @@ export class S3ObjectStore implements ObjectStore {
   }
 
   async createWriter(key: string, options: { signal?: AbortSignal } = {}): Promise<ObjectWriter> {
-    const target = { Bucket: this.#bucket, Key: this.#prefix + key };
-    const call = <T>(send: (signal: AbortSignal) => Promise<T>): Promise<T> =>
-      this.#call('s3:PutObject', key, options.signal, send);
-    let pending: Uint8Array[] = [];
-    let pendingBytes = 0;
-    let uploadId: string | undefined;
-    const parts: { PartNumber: number; ETag: string | undefined }[] = [];
-    // What fits into one put is put; only more than that is worth an upload in parts.
-    const uploadPending = async (): Promise<void> => {
-      uploadId ??= (
-        await call((abortSignal) =>
-          this.#client.send(new CreateMultipartUploadCommand({ ...target, ContentType: contentType(key) }), {
-            abortSignal,
-          }),
-        )
-      ).UploadId as string;
-      const UploadId = uploadId;
-      const PartNumber = parts.length + 1;
-      const Body = Buffer.concat(pending);
-      pending = [];
-      pendingBytes = 0;
-      const { ETag } = await call((abortSignal) =>
-        this.#client.send(new UploadPartCommand({ ...target, UploadId, PartNumber, Body }), { abortSignal }),
-      );
-      parts.push({ PartNumber, ETag });
-    };
-    return {
-      write: async (chunk) => {
-        for (let from = 0; from < chunk.length; ) {
-          const piece = Buffer.from(chunk.subarray(from, from + UPLOAD_PART_BYTES - pendingBytes));
-          pending.push(piece);
-          pendingBytes += piece.length;
-          from += piece.length;
-          if (pendingBytes >= UPLOAD_PART_BYTES) await uploadPending();
-        }
+    return new S3Upload({
+      client: this.#client,
+      target: { Bucket: this.#bucket, Key: this.#prefix + key, ContentType: contentType(key) },
+      call: (send) => this.#call('s3:PutObject', key, options.signal, send),
+      putWhole: async (pieces) => {
+        await this.put(key, pieces, options);
       },
-      commit: async () => {
-        if (uploadId === undefined) {
-          await this.put(key, pending, options);
-          return;
-        }
-        if (pendingBytes > 0) await uploadPending();
-        const UploadId = uploadId;
-        const MultipartUpload = { Parts: parts };
-        await call((abortSignal) =>
-          this.#client.send(new CompleteMultipartUploadCommand({ ...target, UploadId, MultipartUpload }), {
-            abortSignal,
-          }),
-        );
-      },
-      abort: async () => {
-        pending = [];
-        const UploadId = uploadId;
-        if (UploadId === undefined) return;
-        await call((abortSignal) =>
-          this.#client.send(new AbortMultipartUploadCommand({ ...target, UploadId }), { abortSignal }),
-        );
-      },
-    };
+    });
   }
 
   /** Adds tags to an object's own; of the same name, the new one stays. Takes `s3:GetObjectTagging` and `s3:PutObjectTagging`. */
@@ -323,7 +268,7 @@ export class S3ObjectStore implements ObjectStore {
         );
       }
       return {
-        body: await readWhole(
+        body: await readBody(
           stream,
           (options.allocate ?? Buffer.allocUnsafeSlow)(bytes),
           abortSignal,
@@ -369,41 +314,6 @@ export class S3ObjectStore implements ObjectStore {
       signal?.removeEventListener('abort', stop);
     }
   }
-}
-
-/** Fills `body` from the stream. By events: iterating over the stream costs a fifth of the throughput. */
-function readWhole(
-  stream: Readable,
-  body: Buffer,
-  signal: AbortSignal,
-  watch?: (piece: Uint8Array) => void,
-): Promise<Buffer> {
-  const bytes = body.length;
-  let filled = 0;
-  return new Promise<Buffer>((resolve, reject) => {
-    const fail = (what: string): void => {
-      stream.destroy();
-      reject(brokenOff(what));
-    };
-    // The SDK's signal ends with the response's head; a body that stalls is ours to end.
-    const stop = (): void => fail('it took too long, or was told to stop');
-    signal.addEventListener('abort', stop, { once: true });
-    stream.on('data', (chunk: Buffer) => {
-      if (filled + chunk.length > bytes) return fail(`more than the ${bytes} bytes announced`);
-      watch?.(chunk);
-      filled += chunk.copy(body, filled);
-    });
-    stream.once('error', (error) => fail(messageOf(error)));
-    stream.once('close', () => {
-      signal.removeEventListener('abort', stop);
-      if (filled === bytes) resolve(body);
-      else fail(`${filled} of ${bytes} bytes`);
-    });
-  });
-}
-
-function brokenOff(what: string): SluiceError {
-  return new SluiceError('store-unavailable', `a transfer broke off: ${what}`, { retryable: true });
 }
 
 function keyDecoder(encoding: string | undefined): (key: string) => string {

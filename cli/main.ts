@@ -31,6 +31,7 @@ const program = new Command('sluice')
   .showHelpAfterError('(sluice --help shows how it is used)')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.ok : EXIT.usage));
 
+program.commandsGroup('On this machine:');
 const runCommand = program
   .command('run')
   .description('audit every image of a folder, a bucket or a manifest on this machine')
@@ -104,11 +105,6 @@ program
   .action(async (flags: Parameters<typeof doctor>[0]) => {
     process.exitCode = await doctor(flags, process.env);
   });
-addPipelineCommands(program, process.env);
-addModelCommands(program);
-addCapacityCommands(program);
-addQuoteCommand(program, process.env);
-
 program
   .command('demo')
   .description('make a varied set of sample images, audit it, and show the results')
@@ -116,6 +112,12 @@ program
   .action(async (flags: { out: string }) => {
     process.exitCode = await demo(flags.out);
   });
+
+addPipelineCommands(program.commandsGroup('With a pipeline on S3 and SQS:'), process.env);
+addModelCommands(program.commandsGroup('Models of your own:'));
+addQuoteCommand(program.commandsGroup('What it will take and cost:'), process.env);
+addCapacityCommands(program);
+program.commandsGroup('Help:').helpCommand(true);
 
 program.addHelpText('after', '\nBegin with:\n  sluice demo\n  sluice run <folder> --out audit\n');
 

@@ -1,3 +1,5 @@
+import type { Interval } from '#core/quote/quote.ts';
+
 const WHOLE = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 const ONE_DECIMAL = new Intl.NumberFormat('en-US', { maximumFractionDigits: 1 });
 const FOUR_DIGITS = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 4 });
@@ -47,6 +49,12 @@ export function formatSeconds(seconds: number): string {
   return `${formatCount(Math.floor(whole / 3600))} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
+/** "12 s (10 s to 14 s)"; alone where both ends read the same, as of a source that was seen whole. */
+export function formatInterval({ estimate, low, high }: Interval, format: (value: number) => string): string {
+  const [from, to] = [format(low), format(high)];
+  return from === to ? format(estimate) : `${format(estimate)} (${from} to ${to})`;
+}
+
 /** Images per second, with a decimal only where it matters. */
 export function formatRate(imagesPerSecond: number): string {
   if (!Number.isFinite(imagesPerSecond)) return '–';
@@ -66,6 +74,11 @@ export function formatTime(iso: string): string {
     minute: '2-digit',
   });
   return `${text} UTC`;
+}
+
+/** The day of an ISO time, UTC: "21 Nov 2026". */
+export function formatDay(iso: string): string {
+  return formatTime(iso).split(',')[0] ?? iso;
 }
 
 /** `odd_aspect_ratio` as "odd aspect ratio". */

@@ -37,7 +37,7 @@ a { color: var(--accent); text-underline-offset: .2em; }
 .skip { position: absolute; left: 1rem; top: -4rem; z-index: 2; padding: .5rem 1rem; background: var(--surface); border-radius: 0 0 8px 8px; }
 .skip:focus { top: 0; }
 .note, .more, .also, .hint, .rule { color: var(--muted); }
-.note { max-width: 46rem; font-size: .92rem; }
+.note { max-width: 46rem; font-size: .92rem; overflow-wrap: anywhere; }
 .more { margin-top: 1rem; font-size: .92rem; }
 
 nav { position: sticky; top: 0; z-index: 1; background: color-mix(in srgb, var(--page) 88%, transparent); backdrop-filter: blur(8px); border-bottom: 1px solid var(--line); }
@@ -68,10 +68,23 @@ h3 { display: inline; font-size: 1.05rem; font-weight: 650; }
 .fill.reject, .dot.reject { fill: var(--reject); background: var(--reject); }
 .fill.unreadable, .dot.unreadable { fill: var(--unreadable); background: var(--unreadable); }
 .fill.failed, .dot.failed { fill: var(--failed); background: var(--failed); }
+.fill.plan, .dot.plan { fill: var(--unreadable); background: var(--unreadable); }
+.fill.ingest, .dot.ingest { fill: var(--failed); background: var(--failed); }
+.fill.preprocess, .dot.preprocess { fill: var(--accent); background: var(--accent); }
+.fill.worker, .dot.worker { fill: var(--pass); background: var(--pass); }
+.fill.finalize, .dot.finalize { fill: var(--review); background: var(--review); }
+.fill.wasted, .dot.wasted { fill: var(--reject); background: var(--reject); }
+.fill.images { fill: var(--unreadable); }
 .fill.soft { opacity: .38; }
 .seam { fill: var(--surface); }
 .track { fill: var(--sunken); }
 .tick { fill: var(--text); }
+figure { margin: 1.6rem 0 0; }
+figcaption { font-weight: 650; }
+.columns { display: block; width: 100%; min-width: 38rem; max-width: 54rem; font-size: 12px; }
+.columns text { fill: var(--muted); }
+.columns line { stroke: var(--line); }
+.columns:not(.thin) .fill { stroke: var(--surface); stroke-width: .5; }
 .legend { display: flex; flex-wrap: wrap; gap: .3rem 1.6rem; margin-top: .9rem; font-size: .92rem; }
 .legend span { color: var(--muted); }
 .legend .dot { display: inline-block; width: .68rem; height: .68rem; margin-right: .5rem; border-radius: 3px; }
@@ -86,7 +99,7 @@ h3 { display: inline; font-size: 1.05rem; font-weight: 650; }
 .proof { margin-top: 1rem; font-size: .9rem; color: var(--pass-text); }
 .proof.broken { padding: .7rem 1rem; border-radius: 8px; background: color-mix(in srgb, var(--reject) 14%, transparent); color: var(--reject-text); font-weight: 600; }
 
-.scroll { margin-top: 1rem; overflow-x: auto; }
+.scroll { position: relative; margin-top: 1rem; overflow-x: auto; }
 table { width: 100%; border-collapse: collapse; font-size: .95rem; }
 th, td { padding: .6rem 1rem .6rem 0; border-top: 1px solid var(--line); text-align: left; font-weight: 400; }
 thead th { border-top: 0; color: var(--muted); font-size: .82rem; white-space: nowrap; }
@@ -119,7 +132,7 @@ summary .rule { display: block; margin-left: 1.15rem; font-size: .9rem; }
 .thumb { display: grid; place-items: center; aspect-ratio: 4 / 3; padding: .5rem; background: repeating-conic-gradient(var(--check-a) 0 25%, var(--check-b) 0 50%) 0 0 / 18px 18px; }
 .thumb img { display: block; max-width: 100%; max-height: 100%; min-width: 0; min-height: 0; object-fit: contain; border-radius: 3px; }
 .thumb.none { background: var(--sunken); color: var(--muted); font-size: .85rem; }
-.body { display: grid; gap: .4rem; padding: .8rem .9rem .85rem; font-size: .88rem; }
+.body { display: grid; grid-template-columns: minmax(0, 1fr); gap: .4rem; overflow-wrap: anywhere; padding: .8rem .9rem .85rem; font-size: .88rem; }
 .name { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden; line-height: 1.4; }
 .key { overflow-wrap: anywhere; }
 .key b { font-weight: 600; }

@@ -1,205 +1,66 @@
-import { createHash } from 'node:crypto';
-import { assumptionLines } from '#core/cost/assumptions.ts';
 import type { JobCost } from '#core/cost/job-cost.ts';
 import type { Prices } from '#core/cost/prices.ts';
-import { shareBar } from './bars.ts';
-import { formatCount, formatCountOf, formatShare, titleOf } from './format.ts';
-import { type Html, html, trusted } from './html.ts';
-import { formatQuantity, formatUsd } from './money.ts';
-import { PAGE_CSS } from './page-css.ts';
+import type { HeldJob } from '#core/quote/held-job.ts';
+import {
+  alternatives,
+  assumptions,
+  breakdown,
+  items,
+  masthead,
+  navigation,
+  notes,
+  type Section,
+  tile,
+  waste,
+} from './cost-sections.ts';
+import { formatCount, formatCountOf, formatShare } from './format.ts';
+import { heldSection } from './held-figures.ts';
+import { type Html, html } from './html.ts';
+import { formatUsd } from './money.ts';
+import { renderPage } from './page.ts';
 
 export interface CostPage {
   readonly title: string;
   readonly prices: Prices;
+  /** The job's quote, held against it. */
+  readonly held?: HeldJob;
 }
 
-/**
- * The cost report as one HTML page, under the same rules as the audit report: no script, no network, no other file. Pure:
- * equal data give an equal page.
- */
-export function renderCostReport(cost: JobCost, { title, prices }: CostPage): string {
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${CONTENT_SECURITY_POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
-<title>${title}</title>
-<link rel="icon" href="data:,">
-<style>${trusted(PAGE_CSS)}</style>
-</head>
-<body>
-<a class="skip" href="#main">Skip to the figures</a>
-<nav aria-label="Sections"><ul>${SECTIONS.map(([id, label]) => html`<li><a href="#${id}">${label}</a></li>`)}</ul></nav>
-<main id="main">
-${overview(cost, title)}
-${shares(
-  'stages',
-  'By stage',
-  'Stage',
-  cost.byStage.map(({ stage, usd }) => [titleOf(stage), usd]),
-  cost.usd,
-)}
-${shares(
-  'resources',
-  'By resource',
-  'Resource',
-  cost.byResource.map(({ resource, usd }) => [resource, usd]),
-  cost.usd,
-)}
-${waste(cost)}
-${alternatives(cost)}
-${items(cost)}
-${assumptions(cost, prices)}
-</main>
-${notes(cost)}
-</body>
-</html>
-`.markup;
-}
-
-const SECTIONS = [
+const SECTIONS: readonly Section[] = [
   ['overview', 'Overview'],
   ['stages', 'Stages'],
   ['resources', 'Resources'],
   ['waste', 'Waste'],
+  ['quote', 'Quote'],
   ['elsewhere', 'Elsewhere'],
   ['items', 'Items'],
   ['assumptions', 'Assumptions'],
   ['notes', 'Notes'],
-] as const;
+];
 
-const CONTENT_SECURITY_POLICY = trusted(
-  [
-    "default-src 'none'",
-    'img-src data:',
-    `style-src 'sha256-${createHash('sha256').update(PAGE_CSS).digest('base64')}'`,
-    "base-uri 'none'",
-    "form-action 'none'",
-  ].join('; '),
-);
-
-function overview(cost: JobCost, title: string): Html {
-  const { images, usd, usdPerMillion, usdWasted } = cost;
-  return html`
-<header class="masthead" id="overview">
-  <p class="brand"><span>Sluice</span> cost report</p>
-  <h1><bdi>${title}</bdi></h1>
-  <p class="lead">${formatUsd(usd)} for ${formatCountOf(images, 'image')}${!cost.isComplete && ' so far'}.</p>
-</header>
-<section class="panel" aria-labelledby="totals">
-  <h2 id="totals" class="sr">Totals</h2>
-  <div class="equation">
-    ${tile('Cost', formatUsd(usd), 'as metered, at list prices')}
-    ${tile('A million images', usdPerMillion === undefined ? '–' : formatUsd(usdPerMillion), 'at this rate')}
-    ${tile('For nothing', formatUsd(usdWasted), `${formatShare(usdWasted, usd)} of it`)}
-    ${tile('Images', formatCount(images), cost.isComplete ? 'audited, unreadable or failed' : 'with their row')}
-  </div>
-</section>`;
-}
-
-function tile(label: string, value: string, hint: string): Html {
-  return html`<div class="tile"><span class="label">${label}</span><b>${value}</b><span class="hint">${hint}</span></div>`;
-}
-
-function shares(
-  id: string,
-  title: string,
-  column: string,
-  rows: readonly (readonly [string, number])[],
-  whole: number,
-): Html {
-  return table(
-    id,
+/** What a job has cost, as one HTML page. */
+export function renderCostReport(cost: JobCost, { title, prices, held }: CostPage): string {
+  return renderPage({
     title,
-    undefined,
-    html`<tr><th scope="col">${column}</th><th scope="col" class="number">Dollars</th><th scope="col" class="number">Share</th><th scope="col"><span class="sr">Share as a bar</span></th></tr>`,
-    rows.map(
-      ([name, usd]) => html`
-      <tr class="${usd > 0 ? 'some' : 'zero'}"><th scope="row">${name}</th><td class="number">${formatUsd(usd)}</td><td class="number share-of">${formatShare(usd, whole)}</td><td class="bar">${shareBar('pass', usd, whole)}</td></tr>`,
-    ),
-  );
+    skip: 'Skip to the figures',
+    navigation: navigation(SECTIONS.filter(([id]) => id !== 'quote' || held !== undefined)),
+    main: html`${overview(cost, title)}
+${breakdown(cost)}
+${waste(cost)}
+${held && heldSection(held)}
+${alternatives(cost)}
+${items(cost)}
+${assumptions(cost, prices)}`,
+    footer: notes(cost),
+  });
 }
 
-function waste({ waste, usd: whole, batchFill }: JobCost): Html {
-  const fill =
-    batchFill === undefined
-      ? 'No batch was run.'
-      : `Batches were ${formatShare(batchFill, 1)} full; their empty room is counted as if it cost as much as the rest, which is the most it can have cost.`;
-  return table(
-    'waste',
-    'Spent for nothing',
-    `Repeated work: of deliveries that came twice or were lost. Retries: tries of requests that were billed and not the last. ${fill}`,
-    html`<tr><th scope="col">Waste</th><th scope="col" class="number">Dollars</th><th scope="col" class="number">Share</th><th scope="col"><span class="sr">Share as a bar</span></th></tr>`,
-    waste.map(
-      (row) => html`
-      <tr class="${row.usd > 0 ? 'some' : 'zero'}"><th scope="row">${titleOf(row.waste)}</th><td class="number">${formatUsd(row.usd)}</td><td class="number share-of">${formatShare(row.usd, whole)}</td><td class="bar">${shareBar('reject', row.usd, whole)}</td></tr>`,
-    ),
-  );
-}
-
-function alternatives({ alternatives, usd, usdPerMillion }: JobCost): Html {
-  const row = (name: string, dollars?: number, perMillion?: number, how?: string): Html => html`
-      <tr><th scope="row">${name}</th><td class="number">${dollars === undefined ? '–' : formatUsd(dollars)}</td><td class="number">${perMillion === undefined ? '–' : formatUsd(perMillion)}</td><td class="rule">${how}</td></tr>`;
-  return table(
-    'elsewhere',
-    'The same images elsewhere',
-    undefined,
-    html`<tr><th scope="col">Service</th><th scope="col" class="number">Dollars</th><th scope="col" class="number">A million</th><th scope="col">Reckoned from</th></tr>`,
-    [
-      row('Sluice', usd, usdPerMillion, 'this report'),
-      ...alternatives.map((other) => row(other.name, other.usd, other.usdPerMillion, other.how)),
-    ],
-  );
-}
-
-function items({ items }: JobCost): Html {
-  return table(
-    'items',
-    'Item by item',
-    undefined,
-    html`<tr><th scope="col">Stage</th><th scope="col">Resource</th><th scope="col">Waste</th><th scope="col" class="number">Amount</th><th scope="col" class="number">Dollars</th></tr>`,
-    items.map(
-      (item) => html`
-      <tr><th scope="row">${titleOf(item.stage)}</th><td>${item.resource}</td><td>${item.waste}</td><td class="number">${formatQuantity(item.quantity, item.unit)}</td><td class="number">${formatUsd(item.usd)}</td></tr>`,
-    ),
-  );
-}
-
-function assumptions({ assumptions }: JobCost, prices: Prices): Html {
-  return table(
-    'assumptions',
-    'Assumptions',
-    `Prices of ${prices.region}. Each of these can be set: in a file (sluice cost --assume), the most usual by flags.`,
-    html`<tr><th scope="col">Assumption</th><th scope="col" class="number">Value</th></tr>`,
-    assumptionLines(assumptions).map(
-      ({ name, value }) => html`
-      <tr><th scope="row">${name}</th><td class="number">${value}</td></tr>`,
-    ),
-  );
-}
-
-function notes({ notes }: JobCost): Html {
-  return html`
-<footer id="notes">
-  <h2>Notes</h2>
-  ${notes.map((note) => html`<p class="note">${note}</p>`)}
-</footer>`;
-}
-
-function table(id: string, title: string, note: string | undefined, head: Html, rows: readonly Html[]): Html {
-  return html`
-<section id="${id}" class="panel" aria-labelledby="${id}-title">
-  <h2 id="${id}-title">${title}</h2>
-  ${note !== undefined && html`<p class="note">${note}</p>`}
-  <div class="scroll" tabindex="0" role="region" aria-labelledby="${id}-title">
-  <table>
-    <thead>${head}</thead>
-    <tbody>${rows}
-    </tbody>
-  </table>
-  </div>
-</section>`;
+function overview({ images, usd, usdPerMillion, usdWasted, isComplete }: JobCost, title: string): Html {
+  const lead = `${formatUsd(usd)} for ${formatCountOf(images, 'image')}${isComplete ? '' : ' so far'}.`;
+  return masthead(title, lead, [
+    tile('Cost', formatUsd(usd), 'as metered, at list prices'),
+    tile('A million images', usdPerMillion === undefined ? '–' : formatUsd(usdPerMillion), 'at this rate'),
+    tile('For nothing', formatUsd(usdWasted), `${formatShare(usdWasted, usd)} of it`),
+    tile('Images', formatCount(images), isComplete ? 'audited, unreadable or failed' : 'with their row'),
+  ]);
 }

@@ -1,3 +1,4 @@
+import { short, valueAxis } from './axis.ts';
 import { type Html, html, trusted } from './html.ts';
 
 /** One line of a plot. */
@@ -25,7 +26,6 @@ const LEFT = 64;
 const RIGHT = 16;
 const TOP = 44;
 const BOTTOM = 34;
-const TICKS = 4;
 
 // A file of its own: it brings its style along, for a light page and for a dark one.
 const STYLE = trusted(`<style>
@@ -45,12 +45,10 @@ export function timePlot(plot: TimePlot): Html {
   const points = lines.flatMap((line) => line.points);
   const endS = Math.max(1, ...points.map(([atS]) => atS));
   const highest = Math.max(plot.atLeast ?? 0, ...points.map(([, value]) => value));
-  const step = niceStep((highest > 0 ? highest : 1) / TICKS);
-  const top = Math.ceil((highest > 0 ? highest : 1) / step - 1e-9) * step;
+  const { top, rows } = valueAxis(highest);
   const x = (atS: number): number => LEFT + ((WIDTH - LEFT - RIGHT) * atS) / endS;
   const y = (value: number): number => HEIGHT - BOTTOM - ((HEIGHT - TOP - BOTTOM) * value) / top;
 
-  const rows = Array.from({ length: Math.round(top / step) + 1 }, (_, i) => i * step);
   const hours = timeTicks(endS);
   return html`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${title}">
 ${STYLE}<rect class="page" width="${WIDTH}" height="${HEIGHT}" rx="8"/>
@@ -99,12 +97,6 @@ function stepPath({ points }: PlotLine, x: (atS: number) => number, y: (value: n
   return path;
 }
 
-/** 1, 2 or 5 times a power of ten, at least so much. */
-function niceStep(least: number): number {
-  const power = 10 ** Math.floor(Math.log10(least));
-  return power * ([1, 2, 5, 10].find((factor) => factor * power >= least * (1 - 1e-9)) ?? 10);
-}
-
 const TIME_STEPS: readonly (readonly [number, string, number])[] = [
   [10, 's', 1],
   [60, 'min', 60],
@@ -124,8 +116,4 @@ function timeTicks(endS: number): { atS: number; text: string }[] {
     atS: i * stepS,
     text: `${(i * stepS) / size} ${unit}`,
   }));
-}
-
-function short(value: number): string {
-  return String(Number(value.toFixed(1)));
 }

@@ -6,7 +6,7 @@ import type { CapacityFlags } from './capacity-flags.ts';
 /** What the deployment in infra/ has: two alarms for each of six queues; a worker's root volume. */
 const ALARMS = 12;
 const METRICS = 10;
-const VOLUME_GB = 50;
+const VOLUME_GB = 60;
 /** Whose service times the defaults are. */
 const MEASURED_INSTANCE = 'g4dn.xlarge';
 

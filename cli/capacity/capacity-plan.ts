@@ -1,4 +1,4 @@
-import { type BillItem, type BillTerms, bill, tieredUsd, totalUsd } from '#core/cost/bill.ts';
+import { type BillItem, type BillTerms, bill, tieredUsd, totalUsd, type Usage } from '#core/cost/bill.ts';
 import type { Prices } from '#core/cost/prices.ts';
 import type { FleetFound } from '#core/simulation/fleet-for.ts';
 import { type Limit, limitsOf } from '#core/simulation/limits.ts';
@@ -30,7 +30,9 @@ export interface CapacityPlan {
     readonly peak: number;
     readonly imagesPerSecond: number;
     readonly heldBackBy: string;
+    /** Paid, from launch to end; and of them those in which they were ready. */
     readonly hours: number;
+    readonly readyHours: number;
     /** Of the time in which they were ready, and of the time that is paid. */
     readonly utilisation: number;
     readonly paidUtilisation: number;
@@ -41,6 +43,7 @@ export interface CapacityPlan {
   readonly backlog: { readonly limitPacks: number; readonly peakPacks: number };
   readonly jobs: number;
   readonly pipelines: number;
+  readonly usage: Usage;
   readonly cost: {
     readonly usd: number;
     readonly usdPerMillion: number;
@@ -107,6 +110,7 @@ export function capacityPlan(
       imagesPerSecond: 1 / times.workerImageS,
       heldBackBy: times.workerBound,
       hours: paidS / 3600,
+      readyHours: readyS / 3600,
       utilisation: readyS > 0 ? busyS / readyS : 0,
       paidUtilisation: paidS > 0 ? busyS / paidS : 0,
       launches: outcome.launches,
@@ -119,6 +123,7 @@ export function capacityPlan(
     },
     jobs: outcome.jobs,
     pipelines: scenario.pipelines,
+    usage: outcome.usage,
     cost: { usd, usdPerMillion: (usd / scenario.images) * 1e6, items },
     alternatives: alternatives(scenario.images, paidS / 3600, prices),
     limits: limitsOf(outcome, measurements),

@@ -60,7 +60,7 @@ A file for --measurements: {"workerImageMs": 0.21, "bootS": 95, "decode": [{"meg
 
   program
     .command('prices')
-    .description('the prices that plan-capacity reckons with')
+    .description('the prices that costs, quotes and plans reckon with')
     .command('refresh')
     .description(
       "fetch a region's prices from AWS's public price lists; needs the internet, and no credentials",

@@ -116,8 +116,9 @@ Examples:
       new Option('--architecture <name>', 'of the functions (default: arm64)').choices(['arm64', 'x86']),
     )
     .option('--memory <mb>', 'of functions that do not say theirs')
-    .option('--csv <file>', 'write the items here')
-    .option('--html <file>', 'write the report as a page here')
+    .option('--quote <file>', "hold the job's quote against it: the --out of quote")
+    .option('--csv <file>', 'write the items here; with --since, the jobs')
+    .option('--html <file>', 'write the report as a page here; with --since, with a chart of the nights')
     .option('--json', 'print one line of JSON')
     .addHelpText(
       'after',
@@ -126,7 +127,8 @@ Examples:
   sluice cost backfill-20261121
   sluice cost backfill-20261121 --instance g5.xlarge --market on-demand --html cost.html
   sluice cost backfill-20261121 --assume assumptions.json --csv items.csv
-  sluice cost --since 2026-11-01
+  sluice cost backfill-20261121 --quote quote.json --html cost.html
+  sluice cost --since 2026-11-01 --html nights.html --csv jobs.csv
 `,
     )
     .action(async (job: string | undefined, flags: CostFlags) => {

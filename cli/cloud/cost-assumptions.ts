@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import { type CostAssumptions, parseAssumptions } from '#core/cost/assumptions.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
+import type { Quote } from '#core/quote/quote.ts';
 
 /** Flags that say what to reckon with. */
 export interface AssumptionFlags {
@@ -17,11 +18,13 @@ export interface AssumptionFlags {
 /**
  * A file of assumptions, and flags over it. The region is that of the pipeline's queues, unless something else says so.
  *
+ * @param quote what it was reckoned with is assumed where nothing else is said.
  * @throws SluiceError `config-invalid` that lists every bad value.
  */
 export async function assumptionsFrom(
   flags: AssumptionFlags,
   { config }: Pipeline,
+  quote?: Quote,
 ): Promise<CostAssumptions> {
   let given: Record<string, unknown> = {};
   if (flags.assume !== undefined) {
@@ -39,6 +42,7 @@ export async function assumptionsFrom(
   const memory = flags.memory === undefined ? undefined : Number(flags.memory);
   return parseAssumptions(
     {
+      ...quote?.fleet.metered?.assumptions,
       ...(ofQueue !== undefined && { region: ofQueue }),
       ...given,
       ...(flags.region !== undefined && { region: flags.region }),

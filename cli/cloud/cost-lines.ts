@@ -1,11 +1,15 @@
 import { assumptionLines } from '#core/cost/assumptions.ts';
+import { type CostHistory, usefulUsd } from '#core/cost/cost-history.ts';
 import type { JobCost } from '#core/cost/job-cost.ts';
-import type { Prices } from '#core/cost/prices.ts';
+import { type Prices, pricesAsOf } from '#core/cost/prices.ts';
+import type { HeldJob } from '#core/quote/held-job.ts';
+import { METERED_STAGES } from '#core/usage.ts';
 import { formatShare } from '#report/format.ts';
+import { heldTexts, heldTitle } from '#report/held-figures.ts';
 import { formatUsd } from '#report/money.ts';
 
 /** The cost report for a person at a terminal. */
-export function costLines(cost: JobCost, prices: Prices): string {
+export function costLines(cost: JobCost, prices: Prices, held?: HeldJob): string {
   const { usd, usdPerMillion, images, jobs } = cost;
   const lines = [
     '',
@@ -29,8 +33,9 @@ export function costLines(cost: JobCost, prices: Prices): string {
         `  ${other.name.padEnd(36)} ${other.usd === undefined ? 'unknown'.padStart(12) : formatUsd(other.usd).padStart(12)}` +
         `${other.usdPerMillion === undefined ? '' : `  ${formatUsd(other.usdPerMillion)} a million`}\n      ${other.how}`,
     ),
+    ...(held === undefined ? [] : quoteLines(held)),
     '',
-    `assumed (--assume file.json, or flags), with the prices of ${prices.region}`,
+    `assumed (--assume file.json, or flags), with the prices of ${prices.region}, as of ${pricesAsOf(prices)}`,
     ...assumptionLines(cost.assumptions).map(({ name, value }) => `  ${name.padEnd(24)} ${value}`),
     '',
     ...cost.notes.map((note) => `note: ${note}`),
@@ -38,10 +43,20 @@ export function costLines(cost: JobCost, prices: Prices): string {
   return `${lines.join('\n')}\n`;
 }
 
+function quoteLines(held: HeldJob): string[] {
+  return [
+    '',
+    `the quote held against it: ${heldTitle(held)}`,
+    ...heldTexts(held).map(
+      ({ name, predicted, actual, error }) =>
+        `  ${name}\n      quoted ${predicted}, actual ${actual}: ${error}`,
+    ),
+    ...held.remarks.map((remark) => `  note: ${remark}`),
+  ];
+}
+
 /** A month a line, and its jobs below it. */
-export function monthLines(
-  months: readonly { month: string; total: JobCost; jobs: readonly JobCost[] }[],
-): string {
+export function monthLines({ months }: CostHistory): string {
   const row = (name: string, { images, usd, usdWasted, usdPerMillion }: JobCost): string =>
     `${name.padEnd(34)} ${images.toLocaleString('en-US').padStart(14)} ${formatUsd(usd).padStart(12)} ` +
     `${formatUsd(usdWasted).padStart(12)} ${(usdPerMillion === undefined ? '' : formatUsd(usdPerMillion)).padStart(12)}`;
@@ -55,10 +70,47 @@ export function monthLines(
 
 /** Item by item. */
 export function costCsv(cost: JobCost): string {
-  const rows = cost.items.map((item) =>
-    [item.stage, item.resource, item.waste ?? '', item.quantity, item.unit, item.usd].map(cell).join(','),
+  return csv(
+    ['stage', 'resource', 'waste', 'quantity', 'unit', 'usd'],
+    cost.items.map((item) => [
+      item.stage,
+      item.resource,
+      item.waste ?? '',
+      item.quantity,
+      item.unit,
+      item.usd,
+    ]),
   );
-  return `${['stage,resource,waste,quantity,unit,usd', ...rows].join('\r\n')}\r\n`;
+}
+
+/** Job by job. The dollars of the stages and those for nothing make up the whole. */
+export function historyCsv({ months }: CostHistory): string {
+  return csv(
+    [
+      'job',
+      'completed_at',
+      'images',
+      'usd',
+      'usd_per_million',
+      ...METERED_STAGES.map((stage) => `${stage}_usd`),
+      'for_nothing_usd',
+    ],
+    months
+      .flatMap(({ jobs }) => jobs)
+      .map((job) => [
+        job.jobs[0] ?? '',
+        job.completedAt,
+        job.images,
+        job.usd,
+        job.usdPerMillion ?? '',
+        ...usefulUsd(job).map(({ usd }) => usd),
+        job.usdWasted,
+      ]),
+  );
+}
+
+function csv(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+  return `${[head, ...rows].map((row) => row.map(cell).join(',')).join('\r\n')}\r\n`;
 }
 
 function cell(value: string | number): string {

@@ -1,14 +1,20 @@
 import { writeFile } from 'node:fs/promises';
 import { openPipeline } from '#adapters/pipeline.ts';
 import { readPrices } from '#adapters/price-files.ts';
+import { costHistory } from '#core/cost/cost-history.ts';
 import { type JobCost, jobCost, type MeteredJob } from '#core/cost/job-cost.ts';
 import { type Prices, staleness } from '#core/cost/prices.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
+import { heldJob } from '#core/quote/held-job.ts';
+import type { Quote } from '#core/quote/quote.ts';
+import { completionOf } from '#functions/finalizing/complete-job.ts';
 import { meteredJob, meteredJobsSince } from '#functions/finalizing/job-usage.ts';
 import { renderCostReport } from '#report/render-cost.ts';
+import { renderCostHistory } from '#report/render-cost-history.ts';
 import { EXIT } from '../exit-codes.ts';
+import { readQuote } from '../quote/compare.ts';
 import { type AssumptionFlags, assumptionsFrom } from './cost-assumptions.ts';
-import { costCsv, costLines, monthLines } from './cost-lines.ts';
+import { costCsv, costLines, historyCsv, monthLines } from './cost-lines.ts';
 
 export interface CostFlags extends AssumptionFlags {
   pipeline?: string;
@@ -17,6 +23,7 @@ export interface CostFlags extends AssumptionFlags {
   json?: boolean;
   csv?: string;
   html?: string;
+  quote?: string;
 }
 
 /** `sluice cost`: what a job has cost, or all of a time. @returns the exit code. */
@@ -29,33 +36,50 @@ export async function cost(
     throw new SluiceError('config-invalid', 'expected the name of a job, or --since <date>, and not both');
   }
   const pipeline = await openPipeline(flags.pipeline, env);
-  const assumptions = await assumptionsFrom(flags, pipeline);
+  const quote = flags.quote === undefined ? undefined : await quoteFrom(flags.quote, flags.since);
+  const assumptions = await assumptionsFrom(flags, pipeline, quote);
   const prices = await readPrices(assumptions.region, flags.prices);
   const reckon = (jobs: readonly MeteredJob[]): JobCost =>
     withDoubts(jobCost(jobs, assumptions, prices), prices);
 
   if (job !== undefined) {
     const { name: stage } = await pipeline.manifest();
-    const report = reckon([await meteredJob(job, pipeline.works, stage)]);
-    await writeFiles(report, `Cost of ${job}`, flags, prices);
-    process.stdout.write(flags.json === true ? `${JSON.stringify(report)}\n` : costLines(report, prices));
+    const metered = await meteredJob(job, pipeline.works, stage);
+    const report = reckon([metered]);
+    const held = quote && heldJob(quote, await completionOf(job, pipeline.works), metered, report);
+    await writeFiles(flags, {
+      csv: () => costCsv(report),
+      html: () => renderCostReport(report, { title: `Cost of ${job}`, prices, ...(held && { held }) }),
+    });
+    if (flags.json === true) process.stdout.write(`${JSON.stringify({ ...report, quote: held })}\n`);
+    else process.stdout.write(costLines(report, prices, held));
     return EXIT.ok;
   }
   const since = dateFrom(flags.since ?? '');
   const jobs = await meteredJobsSince(since, pipeline.works);
-  const months = [...new Set(jobs.map(({ completedAt }) => completedAt.slice(0, 7)))].map((month) => {
-    const own = jobs.filter(({ completedAt }) => completedAt.startsWith(month));
-    return {
-      month,
-      total: reckon(own.map(({ job }) => job)),
-      jobs: own.map(({ job }) => reckon([job])),
-    };
+  const history = costHistory(jobs, reckon);
+  await writeFiles(flags, {
+    csv: () => historyCsv(history),
+    html: () => renderCostHistory(history, { title: `Cost since ${flags.since}`, prices }),
   });
-  const all = reckon(jobs.map(({ job }) => job));
-  await writeFiles(all, `Cost since ${flags.since}`, flags, prices);
-  if (flags.json === true) process.stdout.write(`${JSON.stringify({ months, all })}\n`);
-  else process.stdout.write(monthLines(months) + costLines(all, prices));
+  if (flags.json === true) process.stdout.write(`${JSON.stringify(history)}\n`);
+  else process.stdout.write(monthLines(history) + costLines(history.all, prices));
   return EXIT.ok;
+}
+
+async function quoteFrom(file: string, since: string | undefined): Promise<Quote> {
+  if (since !== undefined) {
+    throw new SluiceError(
+      'config-invalid',
+      '--quote is held against one job: name it, and leave out --since',
+    );
+  }
+  const quote = await readQuote(file);
+  if (quote !== undefined) return quote;
+  throw new SluiceError(
+    'config-invalid',
+    `--quote expects the file that "sluice quote --out" wrote, such as quote.json, got "${file}"`,
+  );
 }
 
 function withDoubts(report: JobCost, prices: Prices): JobCost {
@@ -69,13 +93,12 @@ function dateFrom(text: string): Date {
   throw new SluiceError('config-invalid', `--since expects a date such as 2026-11-01, got "${text}"`);
 }
 
-async function writeFiles(report: JobCost, title: string, flags: CostFlags, prices: Prices): Promise<void> {
-  const write = async (file: string | undefined, text: () => string): Promise<void> => {
-    if (file === undefined) return;
-    await writeFile(file, text()).catch((cause: unknown) => {
+async function writeFiles(flags: CostFlags, texts: Record<'csv' | 'html', () => string>): Promise<void> {
+  for (const kind of ['csv', 'html'] as const) {
+    const file = flags[kind];
+    if (file === undefined) continue;
+    await writeFile(file, texts[kind]()).catch((cause: unknown) => {
       throw new SluiceError('config-invalid', `cannot write "${file}": ${messageOf(cause)}`, { cause });
     });
-  };
-  await write(flags.csv, () => costCsv(report));
-  await write(flags.html, () => renderCostReport(report, { title, prices }));
+  }
 }

@@ -26,7 +26,11 @@ export function addQuoteCommand(program: Command, env: Readonly<Record<string, s
     .option('--source-partitions <n>', 'into how many S3 has split the source bucket (default: 1)')
     .option('--pipelines <n>', 'deployments that share the work (default: 1)')
     .option('--measurements <file>', 'service times of your own (JSON), as for plan-capacity')
-    .option('--against <folder>', 'hold the quote against what "sluice run" took: its --out folder')
+    .option(
+      '--against <run>',
+      'hold the quote against what "sluice run" took (its --out folder), or a complete job of a pipeline (its name)',
+    )
+    .option('--pipeline <file>', 'the pipeline of that job (default: as for the other commands, see status)')
     .option('--root <folder>', "what a manifest's keys are relative to: a folder, or s3://bucket/")
     .option('--config <file>', 'settings from this file (default: sluice.config.json, if there is one)')
     .option('-o, --out <file>', 'write the quote here as JSON')
@@ -54,6 +58,7 @@ How good was it?
   sluice quote photos --out quote.json
   sluice run photos --out audit
   sluice quote quote.json --against audit
+  sluice quote quote.json --against backfill-20261121 --pipeline sluice.pipeline.json
 `,
   );
   command.action(async (source: string, flags: QuoteFlags) => {

@@ -1,11 +1,14 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, SluiceError } from '#core/error.ts';
+import { held } from '#core/quote/held.ts';
 import { Quote } from '#core/quote/quote.ts';
 import { isS3Url } from '#core/store-location.ts';
 import { Summary } from '#core/summary.ts';
 import { SUMMARY_FILE } from '#functions/finalizing/finalize-job.ts';
 import { formatCount, formatSeconds, formatShare } from '#report/format.ts';
+import { heldText } from '#report/held-figures.ts';
+import { figureLines } from './held-lines.ts';
 
 /** What a run really took. */
 export interface Actual {
@@ -38,7 +41,9 @@ export interface Comparison {
 /** @throws SluiceError `source-invalid` for a folder without a finished run, or one that tells no processor time. */
 export async function readActual(folder: string): Promise<Actual> {
   const file = join(folder, SUMMARY_FILE);
-  const parsed = Summary.safeParse(await jsonOf(file, 'the folder of a finished "sluice run"'));
+  const parsed = Summary.safeParse(
+    await jsonOf(file, 'the folder of a finished "sluice run", or with --pipeline a job'),
+  );
   if (!parsed.success) {
     throw new SluiceError('source-invalid', `${file} is not the summary of a job: give the --out of a run`);
   }
@@ -66,10 +71,8 @@ export async function readQuote(path: string): Promise<Quote | undefined> {
 }
 
 export function comparison(quote: Quote, actual: Actual): Comparison {
-  const { estimate, low, high } = quote.decoding.cpuSeconds;
   // A run that went on from an earlier one has decoded a part: it is held against that share.
-  const share = actual.images / quote.images;
-  const predictedCpuSeconds = estimate * share;
+  const cpu = held(quote.decoding.cpuSeconds, actual.images / quote.images, actual.cpuSeconds);
   const remarks = [
     ...(actual.planned === quote.images
       ? []
@@ -86,12 +89,12 @@ export function comparison(quote: Quote, actual: Actual): Comparison {
   return {
     job: actual.job,
     images: actual.images,
-    predictedCpuSeconds,
-    lowCpuSeconds: low * share,
-    highCpuSeconds: high * share,
+    predictedCpuSeconds: cpu.predicted.estimate,
+    lowCpuSeconds: cpu.predicted.low,
+    highCpuSeconds: cpu.predicted.high,
     actualCpuSeconds: actual.cpuSeconds,
-    error: predictedCpuSeconds / actual.cpuSeconds - 1,
-    isInside: low * share <= actual.cpuSeconds && actual.cpuSeconds <= high * share,
+    error: cpu.error ?? Number.POSITIVE_INFINITY,
+    isInside: cpu.isInside,
     predictedRefused: (quote.refused.estimate * actual.planned) / quote.images,
     actualRefused: actual.unreadable,
     remarks,
@@ -100,16 +103,18 @@ export function comparison(quote: Quote, actual: Actual): Comparison {
 
 /** Predicted and actual for a person at a terminal. */
 export function comparisonTable(quote: Quote, compared: Comparison): string {
-  const { error, isInside, predictedCpuSeconds, lowCpuSeconds, highCpuSeconds, actualCpuSeconds } = compared;
-  const percent = Math.abs(error * 100).toFixed(1);
+  const { predictedCpuSeconds: estimate, lowCpuSeconds: low, highCpuSeconds: high } = compared;
+  const { error, isInside, actualCpuSeconds: actual } = compared;
+  const cpu = heldText({ predicted: { estimate, low, high }, actual, error, isInside }, formatSeconds);
   const lines = [
     `${formatCount(compared.images)} images of ${quote.source}, job ${compared.job}`,
     '',
     'processor time of decoding',
-    `  predicted   ${formatSeconds(predictedCpuSeconds)} (${formatSeconds(lowCpuSeconds)} to ${formatSeconds(highCpuSeconds)}), ` +
-      `from ${formatCount(quote.sample.images)} images`,
-    `  actual      ${formatSeconds(actualCpuSeconds)}`,
-    `  error       ${percent} % too ${error < 0 ? 'low' : 'high'}, ${isInside ? 'inside' : 'outside'} the interval, which is of the sample alone`,
+    ...figureLines({
+      ...cpu,
+      predicted: `${cpu.predicted}, from ${formatCount(quote.sample.images)} images`,
+      error: `${cpu.error}, which is of the sample alone`,
+    }),
     '',
     'images that cannot be decoded',
     `  predicted   ${formatShare(compared.predictedRefused, compared.images)}`,

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
-import type { BillTerms } from '#core/cost/bill.ts';
+import { type BillTerms, bill, meteredUsd } from '#core/cost/bill.ts';
 import type { Prices } from '#core/cost/prices.ts';
-import type { Interval, Quote } from '#core/quote/quote.ts';
+import { type Interval, type Quote, scaled } from '#core/quote/quote.ts';
 import { fleetFor } from '#core/simulation/fleet-for.ts';
 import { S3_GETS_PER_PARTITION } from '#core/simulation/functions.ts';
 import {
@@ -87,6 +87,27 @@ export function fleetQuote(
     usd: interval(({ cost }) => cost.usd),
     usdPerMillion: interval(({ cost }) => cost.usdPerMillion),
     items: [...plan.cost.items],
+    metered: {
+      decodeSeconds: scaled(
+        cpuMs,
+        (measurements(cpuMs.estimate).lambdaSlowness.value * source.images) / 1000,
+      ),
+      functionSeconds: interval(({ usage }) => usage.lambdaSeconds),
+      lambdaGbSeconds: interval(({ usage }) => usage.lambdaGbSeconds),
+      // A worker's meter begins when it is ready.
+      usd: interval(({ usage, workers }) =>
+        meteredUsd(bill({ ...usage, workerSeconds: workers.readyHours * 3600 }, terms, prices)),
+      ),
+      assumptions: {
+        region: plan.region,
+        instanceType: terms.instanceType,
+        market: terms.market,
+        ...(terms.spotHourUsd !== undefined && { spotHourUsd: terms.spotHourUsd }),
+        architecture: terms.architecture,
+        volumeGb: terms.volumeGb,
+        publicIpv4: terms.publicIpv4,
+      },
+    },
     bottleneck: bottleneck(plan, scenario.sourcePartitions ?? 1, measurements(cpuMs.estimate)),
     limits: plan.limits
       .filter(({ name, binds }) => binds && !isOwnChoice(name))

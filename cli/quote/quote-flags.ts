@@ -18,6 +18,7 @@ export interface QuoteFlags {
   readonly pipelines?: string;
   readonly measurements?: string;
   readonly against?: string;
+  readonly pipeline?: string;
   readonly out?: string;
   readonly json?: boolean;
 }

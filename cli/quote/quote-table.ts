@@ -1,5 +1,12 @@
 import type { Interval, Quote } from '#core/quote/quote.ts';
-import { formatBytes, formatCount, formatMeasure, formatSeconds, formatShare } from '#report/format.ts';
+import {
+  formatBytes,
+  formatCount,
+  formatInterval,
+  formatMeasure,
+  formatSeconds,
+  formatShare,
+} from '#report/format.ts';
 
 /** A quote for a person at a terminal. */
 export function quoteTable(quote: Quote): string {
@@ -12,19 +19,22 @@ export function quoteTable(quote: Quote): string {
     ['unreadable', refusedText(quote, refused)],
     [
       'here',
-      `${range(decoding.cpuSeconds, formatSeconds)} of processor time for decoding, ${range(decoding.cpuMsPerImage, milliseconds)} an image`,
+      `${formatInterval(decoding.cpuSeconds, formatSeconds)} of processor time for decoding, ${formatInterval(decoding.cpuMsPerImage, milliseconds)} an image`,
     ],
     [
       '',
-      `${range(decoding.seconds, formatSeconds)} on ${decoding.processes} processes, where decoding holds "sluice run" back`,
+      `${formatInterval(decoding.seconds, formatSeconds)} on ${decoding.processes} processes, where decoding holds "sluice run" back`,
     ],
     ['', ''],
     [
       'on AWS',
       `${formatCount(fleet.invocations)} invocations at a time, up to ${formatCount(fleet.workers)} ${fleet.instance} (${fleet.market}), ${fleet.region}; simulated`,
     ],
-    ['  cost', `${range(fleet.usd, dollars)}, or ${range(fleet.usdPerMillion, dollars)} a million images`],
-    ['  done after', `${range(fleet.seconds, formatSeconds)}${deadlineText(fleet)}`],
+    [
+      '  cost',
+      `${formatInterval(fleet.usd, dollars)}, or ${formatInterval(fleet.usdPerMillion, dollars)} a million images`,
+    ],
+    ['  done after', `${formatInterval(fleet.seconds, formatSeconds)}${deadlineText(fleet)}`],
     ['  bottleneck', bottleneckText(fleet.bottleneck)],
     ...fleet.limits.map((limit): [string, string] => ['  binds', limit]),
   ];
@@ -57,7 +67,7 @@ function refusedText({ sample, images }: Quote, refused: Interval): string {
   }
   const codes = Object.entries(sample.refusals).map(([code, count]) => `${count} ${code}`);
   return (
-    `${formatCount(sample.refused)} of the sample (${codes.join(', ')}); of all, ${range(refused, formatCount)} ` +
+    `${formatCount(sample.refused)} of the sample (${codes.join(', ')}); of all, ${formatInterval(refused, formatCount)} ` +
     `(${formatShare(refused.estimate, images)})`
   );
 }
@@ -95,12 +105,6 @@ function stratumLine(stratum: Quote['sample']['strata'][number]): string {
     cpuMsDeviation.toFixed(2).padStart(10),
   ];
   return `  ${cells.join(' ')}`.trimEnd();
-}
-
-/** "12 s (10 s to 14 s)"; alone where both ends read the same, as of a source that was seen whole. */
-function range({ estimate, low, high }: Interval, format: (value: number) => string): string {
-  const [from, to] = [format(low), format(high)];
-  return from === to ? format(estimate) : `${format(estimate)} (${from} to ${to})`;
 }
 
 function milliseconds(ms: number): string {

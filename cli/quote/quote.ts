@@ -6,7 +6,7 @@ import { softwareVersion } from '#adapters/software-version.ts';
 import { localPackSize } from '#core/config.ts';
 import { SluiceError } from '#core/error.ts';
 import { preprocessHash } from '#core/preprocess-spec.ts';
-import { type Interval, Quote } from '#core/quote/quote.ts';
+import { type Interval, Quote, scaled } from '#core/quote/quote.ts';
 import { SampledSource } from '#core/quote/sampled-source.ts';
 import { spread } from '#core/quote/stratified-estimate.ts';
 import { findingsOf, type MeasuredStratum, takeSample } from '#core/quote/take-sample.ts';
@@ -19,7 +19,8 @@ import { type JobSource, openJobSource } from '../job-source.ts';
 import { cpuEngine } from '../local-job.ts';
 import { readConfig } from '../read-config.ts';
 import { stopOnSignals } from '../stop-signal.ts';
-import { comparison, comparisonTable, readActual, readQuote } from './compare.ts';
+import { openActual } from './against.ts';
+import { readQuote } from './compare.ts';
 import { fleetQuote } from './fleet-quote.ts';
 import { MeasuredImages } from './measured-images.ts';
 import { capacityFlags, type QuoteFlags, sampleSize } from './quote-flags.ts';
@@ -34,19 +35,14 @@ export async function quote(
 ): Promise<number> {
   const { against } = flags;
   // What the quote is held against is read first: nobody waits for a sample to learn of a typo.
-  const actual = against === undefined ? undefined : await readActual(against);
-  const saved = against === undefined ? undefined : await readQuote(sourcePath);
+  const actual = against === undefined ? undefined : await openActual(against, flags, env);
+  const saved = actual === undefined ? undefined : await readQuote(sourcePath);
   const found = saved ?? (await quoteOf(sourcePath, flags, env, now));
   if (found === undefined) return EXIT.stopped;
   if (flags.out !== undefined) await writeFile(flags.out, `${JSON.stringify(found, undefined, 2)}\n`);
-  if (actual === undefined) {
-    process.stdout.write(flags.json === true ? `${JSON.stringify(found)}\n` : quoteTable(found));
-  } else {
-    const compared = comparison(found, actual);
-    process.stdout.write(
-      flags.json === true ? `${JSON.stringify(compared)}\n` : comparisonTable(found, compared),
-    );
-  }
+  const { value, text } =
+    actual === undefined ? { value: found, text: () => quoteTable(found) } : await actual(found);
+  process.stdout.write(flags.json === true ? `${JSON.stringify(value)}\n` : text());
   return EXIT.ok;
 }
 
@@ -173,10 +169,6 @@ function stratumRow({ measured, format, fromBytes, toBytes, images }: MeasuredSt
     cpuMs: mean,
     cpuMsDeviation: Math.sqrt(variance),
   };
-}
-
-function scaled({ estimate, low, high }: Interval, by: number): Interval {
-  return { estimate: estimate * by, low: low * by, high: high * by };
 }
 
 function shifted({ estimate, low, high }: Interval, by: number): Interval {

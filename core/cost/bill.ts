@@ -2,6 +2,8 @@ import { instanceHourUsd, type Prices, SQS_CHUNK_BYTES, type Tiers } from './pri
 
 /** What a fleet has used. All of it is counted from zero and only grows. */
 export interface Usage {
+  /** Of all invocations. */
+  readonly lambdaSeconds: number;
   readonly lambdaGbSeconds: number;
   readonly lambdaInvocations: number;
   readonly sqsRequests: number;
@@ -117,6 +119,14 @@ export function bill(usage: Usage, terms: BillTerms, prices: Prices): BillItem[]
     },
   ];
   return items.filter(({ usd }) => usd > 0).sort((a, b) => b.usd - a.usd);
+}
+
+/** What no meter of a job sees (docs/cost.md). */
+const UNMETERED = new Set(['S3 storage of packs', 'CloudWatch Logs', 'metrics and alarms']);
+
+/** Of a bill, what the meters of a job tell too. */
+export function meteredUsd(items: readonly BillItem[]): number {
+  return totalUsd(items.filter(({ item }) => !UNMETERED.has(item)));
 }
 
 export function totalUsd(items: readonly BillItem[]): number {

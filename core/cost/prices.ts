@@ -1,14 +1,19 @@
 import { z } from 'zod';
 import { SluiceError } from '#core/error.ts';
 
+/** The day for which a figure was true; only the month, or only the year, where nobody noted the day. */
+const AsOf = z.union([
+  z.iso.date(),
+  z.string().regex(/^\d{4}(-(0[1-9]|1[0-2]))?$/, 'expected a day, a month or a year, such as 2026-11-21'),
+]);
+
 /** One figure of a price list: US dollars for one unit, without free tiers and discounts. */
 function price<U extends string>(per: U) {
   return z.strictObject({
     usd: z.number().min(0),
     per: z.literal(per),
-    /** The day for which it was true. */
-    asOf: z.iso.date(),
-    /** The page or price list it was taken from. */
+    asOf: AsOf,
+    /** The price list it was taken from; of a figure that was entered by hand, the page where AWS publishes it. */
     source: z.url(),
   });
 }
@@ -16,7 +21,7 @@ function price<U extends string>(per: U) {
 /** Prices that fall with the quantity of a month: each counts for the units above those of the tiers before it. */
 const Tiers = z.strictObject({
   per: z.literal('thousand images'),
-  asOf: z.iso.date(),
+  asOf: AsOf,
   source: z.url(),
   tiers: z
     .array(z.strictObject({ upTo: z.number().positive().nullable(), usd: z.number().min(0) }))
@@ -128,7 +133,7 @@ export function instanceHourUsd(prices: Prices, type: string, market: 'spot' | '
   return found.spot.usd;
 }
 
-/** A sentence for prices that are older than a year; `undefined` where all are fresh. */
+/** A sentence for prices that are older than a year; `undefined` where all are fresh. A year alone counts from its first day. */
 export function staleness(prices: Prices, now: Date): string | undefined {
   const old = datedFigures(prices, []).filter(
     ({ asOf }) => now.getTime() - Date.parse(asOf) > MAX_AGE_DAYS * DAY_MS,
@@ -143,6 +148,15 @@ export function staleness(prices: Prices, now: Date): string | undefined {
     `${old.length} price(s) of ${prices.region} are older than a year, the oldest of ${oldest} ` +
     `(${named}${old.length > 3 ? ', …' : ''}): refresh them with "sluice prices refresh --region ${prices.region}"`
   );
+}
+
+/** For when the prices are true, as a report says it: "2026-11-21", or from the earliest to the latest. */
+export function pricesAsOf(prices: Prices): string {
+  const dates = datedFigures(prices, [])
+    .map(({ asOf }) => asOf)
+    .sort();
+  const [first, last] = [dates[0] as string, dates.at(-1) as string];
+  return first === last ? first : `${first} to ${last}`;
 }
 
 function datedFigures(value: unknown, path: readonly string[]): { name: string; asOf: string }[] {

@@ -1,10 +1,15 @@
 import { z } from 'zod';
+import { CostAssumptions } from '#core/cost/assumptions.ts';
 
 const Count = z.int().min(0);
 const Amount = z.number().min(0);
 /** With its 95 % confidence limits, as far as they come from the sample. */
 const Interval = z.strictObject({ estimate: Amount, low: Amount, high: Amount });
 export type Interval = z.infer<typeof Interval>;
+
+export function scaled({ estimate, low, high }: Interval, by: number): Interval {
+  return { estimate: estimate * by, low: low * by, high: high * by };
+}
 
 /** What is said of a source before it is audited: `sluice quote --json`, and its `--out` file. */
 export const Quote = z.strictObject({
@@ -66,6 +71,26 @@ export const Quote = z.strictObject({
     usd: Interval,
     usdPerMillion: Interval,
     items: z.array(z.strictObject({ item: z.string(), detail: z.string(), usd: Amount })),
+    /** What of it the meters of a job will tell, and what the dollars were reckoned with. Earlier versions left it out. */
+    metered: z
+      .strictObject({
+        /** Processor time of decoding, on the processors of functions. */
+        decodeSeconds: Interval,
+        /** Of the functions that preprocess. */
+        functionSeconds: Interval,
+        lambdaGbSeconds: Interval,
+        usd: Interval,
+        assumptions: CostAssumptions.pick({
+          region: true,
+          instanceType: true,
+          market: true,
+          spotHourUsd: true,
+          architecture: true,
+          volumeGb: true,
+          publicIpv4: true,
+        }),
+      })
+      .optional(),
     bottleneck: z.strictObject({
       stage: z.enum(['functions', 'workers', 'source', 'finalize']),
       heldBackBy: z.string(),

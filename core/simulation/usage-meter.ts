@@ -14,6 +14,7 @@ type Counters = { -readonly [K in keyof Usage]: number };
 /** Counts what a pipeline uses, request by request, as its code does it. */
 export class UsageMeter {
   readonly #used: Counters = {
+    lambdaSeconds: 0,
     lambdaGbSeconds: 0,
     lambdaInvocations: 0,
     sqsRequests: 0,
@@ -36,6 +37,7 @@ export class UsageMeter {
   /** Invocations that took so long each. The event source receives their messages and deletes them. */
   invocations(count: number, seconds: number, memoryMib: number): void {
     this.#used.lambdaInvocations += count;
+    this.#used.lambdaSeconds += count * seconds;
     this.#used.lambdaGbSeconds += (count * seconds * memoryMib) / 1024;
     this.#used.sqsRequests += 2 * count;
     this.#used.s3Gets += count;

@@ -7,6 +7,7 @@ import { Completion } from '#core/completion.ts';
 import type { JobCost } from '#core/cost/job-cost.ts';
 import { completionKey, partPrefix, planKey } from '#core/job-layout.ts';
 import { Plan } from '#core/plan.ts';
+import type { HeldJob } from '#core/quote/held-job.ts';
 import { replayPolicy } from '#functions/finalizing/replay-policy.ts';
 import { liveJob } from '#functions/live/ingest-image.ts';
 import { forgetEarlierUsage } from '#test/support/earlier-usage.ts';
@@ -41,8 +42,8 @@ describe('sluice cost', () => {
   });
   const command = (...args: string[]): Promise<CommandResult> =>
     sluice('cost', ...args, '--pipeline', pipelineFile).result;
-  const json = async (...args: string[]): Promise<JobCost> =>
-    JSON.parse((await command(...args, '--json')).stdout) as JobCost;
+  const json = async (...args: string[]): Promise<JobCost & { quote?: HeldJob }> =>
+    JSON.parse((await command(...args, '--json')).stdout);
 
   it('tells what a job came to, for a person, a program, a spreadsheet and a browser', async () => {
     const csv = join(folder.path, 'items.csv');
@@ -104,7 +105,82 @@ describe('sluice cost', () => {
     const sum = months.reduce((usd, { total }) => usd + total.usd, 0);
     expect(sum).toBeCloseTo(all.usd, 12);
     expect((await command('--since', '2020-01-01')).stdout).toMatch(/ {2}one +20 /);
+    const csv = join(folder.path, 'jobs.csv');
+    const page = join(folder.path, 'nights.html');
+    await command('--since', '2020-01-01', '--csv', csv, '--html', page);
+    const [head = '', ...rows] = (await readFile(csv, 'utf8')).trim().split('\r\n');
+    expect(rows.map((row) => row.split(',')[0])).toEqual(['one', 'two']);
+    for (const row of rows) {
+      const cells = Object.fromEntries(head.split(',').map((name, i) => [name, row.split(',')[i]]));
+      const { usd, images, job: _, completed_at: __, usd_per_million: ___, ...parts } = cells;
+      expect(Number(images)).toBe(IMAGES);
+      const sumOfParts = Object.values(parts).reduce((total, part) => total + Number(part), 0);
+      expect(sumOfParts).toBeCloseTo(Number(usd), 12);
+    }
+    expect(await readFile(page, 'utf8')).toMatch(/Cost since 2020-01-01.*Night by night.*<bdi>two<\/bdi>/s);
     expect((await command('--since', '2999-01-01')).stdout).toMatch(/0 jobs: \$0\.00 for 0 images/);
+  });
+
+  it('is held against the quote of its images', async () => {
+    const file = join(folder.path, 'quote.json');
+    const page = join(folder.path, 'held.html');
+    const quote = (...args: string[]): Promise<CommandResult> => sluice('quote', ...args).result;
+    await quote(
+      `s3://${running.images}/in/`,
+      '--sample',
+      '8',
+      '--instance',
+      'g5.xlarge',
+      '--spot',
+      '0.4',
+      '--out',
+      file,
+    );
+    const against = [file, '--against', 'one', '--pipeline', pipelineFile];
+    const { stdout, exitCode } = await quote(...against, '--json');
+    expect(exitCode).toBe(0);
+    const held = JSON.parse(stdout) as HeldJob;
+    expect(held).toMatchObject({ job: 'one', planned: IMAGES, images: IMAGES, remarks: [] });
+    const { works } = running.pipeline;
+    const { usage } = Completion.parse(JSON.parse((await works.get(completionKey('one'))).body.toString()));
+    const ms = (kind: string): number =>
+      (usage?.stages ?? [])
+        .filter(({ stage }) => stage === 'preprocess')
+        .reduce((sum, stage) => sum + (stage.usage.ms[kind] ?? 0), 0);
+    const actual = Object.fromEntries(held.figures.map((figure) => [figure.figure, figure.actual]));
+    expect(actual['decodeSeconds']).toBeCloseTo(ms('cpu') / 1000, 9);
+    expect(actual['functionSeconds']).toBeCloseTo(ms('function') / 1000, 9);
+    expect(actual['unreadable']).toBe(0);
+    for (const { predicted, error, isInside, ...figure } of held.figures) {
+      if (figure.actual > 0) expect(error).toBeCloseTo(predicted.estimate / figure.actual - 1, 9);
+      expect(isInside).toBe(predicted.low <= figure.actual && figure.actual <= predicted.high);
+    }
+    expect((await quote(...against)).stdout).toMatch(
+      /^one: 20 images, quoted on .*\n\nprocessor time of decoding\n +predicted .*\n +actual .*\n +error +[\d.]+ % too (low|high), (in|out)side/,
+    );
+    // The same in the report of the job, which is reckoned with what the quote was.
+    const report = await json('one', '--quote', file);
+    expect(report).toMatchObject({
+      quote: held,
+      assumptions: { instanceType: 'g5.xlarge', spotHourUsd: 0.4 },
+    });
+    expect(report.usd).toBe(actual['usd']);
+    const otherwise = await json('one', '--quote', file, '--instance', 'g6.xlarge');
+    expect(otherwise).toMatchObject({
+      quote: { remarks: ['quoted with instanceType g5.xlarge, reckoned with g6.xlarge'] },
+    });
+    const told = await command('one', '--quote', file, '--html', page);
+    expect(told.stdout).toMatch(
+      /the quote held against it: quoted on .*\n {2}processor time of decoding\n +quoted /,
+    );
+    expect(await readFile(page, 'utf8')).toMatch(/The quote.*Processor time of decoding.*side the interval/s);
+
+    for (const [refused, message] of [
+      [command('one', '--quote', 'quote.txt'), /--quote expects the file that "sluice quote --out" wrote/],
+      [command('--since', '2020-01-01', '--quote', file), /--quote is held against one job/],
+      [quote(file, '--against', 'none', '--pipeline', pipelineFile), /job "none" is not complete/],
+    ] as const)
+      expect(await refused).toMatchObject({ exitCode: 2, stderr: expect.stringMatching(message) });
   });
 
   it('asks the parts of a job that does not say so itself, and tells of those that are damaged', async () => {

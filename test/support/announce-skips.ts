@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { chromium } from './browser.ts';
 import { otherS3, otherSqs } from './other-services.ts';
 import { sharedFolder } from './shared-folder.ts';
 
@@ -12,6 +13,7 @@ export default function announceSkips(): void {
     say('tests on real and hostile images (no ../shared, nor SLUICE_SHARED_DIR)');
   if (lacks('safetensors, numpy'))
     say(`a test that opens a pack in Python (${python} lacks safetensors or numpy; SLUICE_PYTHON)`);
+  if (chromium === undefined) say('pages in a browser (no Chromium; SLUICE_CHROMIUM)');
   if (otherS3 === undefined) say('the object store contract on another S3 (SLUICE_S3_ENDPOINT)');
   if (otherSqs === undefined) say('the message queue contract on another SQS (SLUICE_SQS_ENDPOINT)');
   if (lacks('PIL.Image'))

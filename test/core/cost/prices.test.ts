@@ -1,12 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { bill, sqsRequestsOf, tieredUsd, totalUsd, type Usage } from '#core/cost/bill.ts';
-import { instanceHourUsd, parsePrices, staleness } from '#core/cost/prices.ts';
+import { instanceHourUsd, parsePrices, pricesAsOf, staleness } from '#core/cost/prices.ts';
 
 const file = 'infra/prices/us-east-1.json';
-const json = JSON.parse(await readFile(file, 'utf8'));
+const text = await readFile(file, 'utf8');
+const json = JSON.parse(text);
 const prices = parsePrices(json, { region: 'us-east-1', file });
 const NOTHING: Usage = {
+  lambdaSeconds: 0,
   lambdaGbSeconds: 0,
   lambdaInvocations: 0,
   sqsRequests: 0,
@@ -51,11 +53,28 @@ describe('prices', () => {
     expect(instanceHourUsd(prices, 'g5.xlarge', 'on-demand')).toBe(1.006);
   });
 
-  it('are doubted aloud a year later, not before', () => {
-    expect(staleness(prices, new Date('2027-11-20'))).toBeUndefined();
-    expect(staleness(prices, new Date('2027-11-23'))).toMatch(
+  it('are doubted aloud a year later, not before; a year alone counts from its first day', () => {
+    const dated = parsePrices(JSON.parse(text.replaceAll('"asOf": "2026"', '"asOf": "2026-11-21"')), {
+      region: 'us-east-1',
+      file,
+    });
+    expect(staleness(dated, new Date('2027-11-20'))).toBeUndefined();
+    expect(staleness(dated, new Date('2027-11-23'))).toMatch(
       /older than a year, the oldest of 2026-11-21 \(lambda\.x86, .*sluice prices refresh --region us-east-1/,
     );
+    expect(staleness(prices, new Date('2026-12-31'))).toBeUndefined();
+    expect(staleness(prices, new Date('2027-01-03'))).toMatch(/the oldest of 2026 \(/);
+  });
+
+  it('say for when they are true, as exactly as is known', () => {
+    expect(pricesAsOf(prices)).toBe('2026');
+    const refreshed = structuredClone(json);
+    refreshed.lambda.x86.asOf = '2027-02-03';
+    refreshed.sqs.standard.asOf = '2026-06';
+    const asOf = pricesAsOf(parsePrices(refreshed, { region: 'us-east-1', file }));
+    expect(asOf).toBe('2026 to 2027-02-03');
+    refreshed.sqs.standard.asOf = '2026-13';
+    expect(() => parsePrices(refreshed, { region: 'us-east-1', file })).toThrow(/sqs\.standard\.asOf/);
   });
 });
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -46,6 +47,8 @@ const MAX_READS = 4;
 const READ_AGAIN_AFTER_MS = 100;
 /** Of conditional puts that race, S3 refuses all but one with 409, and says to try again. */
 const MAX_CONFLICTS = 8;
+/** Metadata of an object that says which conditional put wrote it. */
+const WRITER = 'writer';
 
 /**
  * A bucket, or what lies below a prefix of it, as an object store.
@@ -156,6 +159,7 @@ export class S3ObjectStore implements ObjectStore {
     options: { ifAbsent?: boolean; signal?: AbortSignal } = {},
   ): Promise<'written' | 'exists'> {
     const whole = body instanceof Uint8Array ? body : Buffer.concat(body);
+    const writer = options.ifAbsent === true ? randomUUID() : undefined;
     for (let conflicts = 0; ; conflicts++) {
       try {
         await this.#call('s3:PutObject', key, options.signal, (abortSignal) =>
@@ -165,16 +169,20 @@ export class S3ObjectStore implements ObjectStore {
               Key: this.#prefix + key,
               Body: whole,
               ContentType: contentType(key),
-              ...(options.ifAbsent === true && { IfNoneMatch: '*' }),
+              ...(writer !== undefined && { IfNoneMatch: '*', Metadata: { [WRITER]: writer } }),
             }),
             { abortSignal },
           ),
         );
         return 'written';
       } catch (error) {
-        const status = statusOf(error);
-        if (options.ifAbsent !== true) throw error;
-        if (status === 412) return 'exists';
+        const { httpStatusCode: status, attempts = 1 } = metadataOf(error);
+        if (writer === undefined) throw error;
+        if (status === 412) {
+          // The answer to an earlier attempt may have been lost, and the object be our own.
+          const isRetried = attempts > 1 || conflicts > 0;
+          return isRetried && (await this.#writerOf(key, options.signal)) === writer ? 'written' : 'exists';
+        }
         if (status !== 409 || conflicts === MAX_CONFLICTS) throw error;
         await sleep(READ_AGAIN_AFTER_MS * Math.random(), undefined, { signal: options.signal });
       }
@@ -252,6 +260,16 @@ export class S3ObjectStore implements ObjectStore {
     );
   }
 
+  /** Which conditional put wrote an object. */
+  async #writerOf(key: string, signal: AbortSignal | undefined): Promise<string | undefined> {
+    const { Metadata } = await this.#call('s3:GetObject', key, signal, (abortSignal) =>
+      this.#client.send(new HeadObjectCommand({ Bucket: this.#bucket, Key: this.#prefix + key }), {
+        abortSignal,
+      }),
+    );
+    return Metadata?.[WRITER];
+  }
+
   async #read(key: string, options: GetOptions): Promise<StoredObject> {
     return this.#call('s3:GetObject', key, options.signal, async (abortSignal) => {
       const answer = await this.#client.send(
@@ -325,9 +343,10 @@ function bare(etag: string | undefined): string {
   return (etag ?? '').replace(/^"|"$/g, '');
 }
 
-function statusOf(error: unknown): number | undefined {
+/** What the SDK says of a call that failed: the last answer, and how many attempts there were. */
+function metadataOf(error: unknown): { httpStatusCode?: number; attempts?: number } {
   const cause = error instanceof SluiceError ? error.cause : error;
-  return (cause as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode;
+  return (cause as { $metadata?: { httpStatusCode?: number; attempts?: number } } | undefined)?.$metadata ?? {};
 }
 
 function contentType(key: string): string {

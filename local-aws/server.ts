@@ -1,9 +1,18 @@
+import type { IncomingMessage } from 'node:http';
 import { buildApp } from 'fauxqs';
 import { localStores, type PutObject, type S3Memory } from './object-store.ts';
 import { createQueueCommand } from './queues.ts';
 
-/** What a request meets instead of an answer. */
-export type Fault = 'slow-down' | 'internal-error' | 'throttled' | 'denied' | 'reset' | 'stall' | undefined;
+/** What a request meets instead of an answer; of `answer-lost` what was asked for has been done. */
+export type Fault =
+  | 'slow-down'
+  | 'internal-error'
+  | 'throttled'
+  | 'denied'
+  | 'reset'
+  | 'answer-lost'
+  | 'stall'
+  | undefined;
 
 /** What is known of a request when its fate is decided. */
 export interface FaultRequest {
@@ -56,6 +65,7 @@ const OWN_HEADER = 'x-local';
 export async function startLocalAws(options: LocalAwsOptions = {}): Promise<LocalAws> {
   const announced = new Map<string, string>();
   const tags = new Map<string, string>();
+  const lost = new Set<IncomingMessage>();
   const onPut = ({ bucket, key, bytes, etag }: PutObject): void => {
     const queueUrl = announced.get(bucket);
     if (queueUrl !== undefined) void sqs('SendMessage', sendCommand(queueUrl, bucket, key, bytes, etag));
@@ -80,6 +90,9 @@ export async function startLocalAws(options: LocalAwsOptions = {}): Promise<Loca
         return next();
       case 'reset':
         return void request.raw.socket.destroy();
+      case 'answer-lost':
+        lost.add(request.raw);
+        return next();
       case 'stall':
         return void setTimeout(() => request.raw.socket.destroy(), STALL_MS).unref();
       case 'throttled':
@@ -104,6 +117,10 @@ export async function startLocalAws(options: LocalAwsOptions = {}): Promise<Loca
           .header('content-type', 'application/xml')
           .send(xmlError('InternalError'));
     }
+  });
+  app.addHook('onSend', (request, _reply, _payload, next) => {
+    if (lost.delete(request.raw)) request.raw.socket.destroy();
+    next();
   });
   app.addHook('preHandler', (request, reply, next) => {
     const target = String(request.headers['x-amz-target'] ?? '');

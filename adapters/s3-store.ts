@@ -346,7 +346,9 @@ function bare(etag: string | undefined): string {
 /** What the SDK says of a call that failed: the last answer, and how many attempts there were. */
 function metadataOf(error: unknown): { httpStatusCode?: number; attempts?: number } {
   const cause = error instanceof SluiceError ? error.cause : error;
-  return (cause as { $metadata?: { httpStatusCode?: number; attempts?: number } } | undefined)?.$metadata ?? {};
+  return (
+    (cause as { $metadata?: { httpStatusCode?: number; attempts?: number } } | undefined)?.$metadata ?? {}
+  );
 }
 
 function contentType(key: string): string {

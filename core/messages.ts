@@ -90,6 +90,8 @@ export const PackMessage = z.strictObject({
   origin: PackOrigin,
   /** The pack itself, as base64, where it fits into a message; else its size in the work store (a claim check). */
   pack: z.union([z.strictObject({ inline: z.base64() }), z.strictObject({ bytes: z.int().min(1) })]),
+  /** Of a dead letter that was sent again: what came before it may have stopped anywhere. */
+  redriven: z.literal(true).optional(),
   /** What has been consumed on the way here and is not stored yet. */
   usage: z.array(UsageRecord).optional(),
 });

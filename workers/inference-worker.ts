@@ -1,5 +1,5 @@
 import PQueue from 'p-queue';
-import { encodePart } from '#adapters/parquet-audit.ts';
+import { decodePart, encodePart } from '#adapters/parquet-audit.ts';
 import type { AuditRecord } from '#core/audit-record.ts';
 import type { Scores } from '#core/decode/classification.ts';
 import type { ImageResult } from '#core/decode/read-outputs.ts';
@@ -16,14 +16,14 @@ import type { ObjectStore } from '#core/ports/object-store.ts';
 import { preprocessHash } from '#core/preprocess-spec.ts';
 import type { UsageRecord } from '#core/usage.ts';
 import { FeedMeter } from './feed-meter.ts';
-import { type FollowingStages, writeFollowUps } from './follow-ups.ts';
+import { type FollowingStages, standingFollowUps, writeFollowUps } from './follow-ups.ts';
 import type { HeldModel } from './held-models.ts';
 import { inferByHalves, inferPacks, sliceOf } from './infer-packs.ts';
 import { type BatchOptions, LaneBatches } from './lane-batches.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import { checkModelFits } from './model-batch.ts';
 import { type PackFiles, storedPackFiles } from './pack-files.ts';
-import { type LoadedPack, PackLane } from './pack-lane.ts';
+import { type LoadedPack, mayBeUnfinished, PackLane } from './pack-lane.ts';
 import { RecycledMemory } from './recycled-memory.ts';
 
 export interface InferenceWorkerOptions extends BatchOptions {
@@ -190,6 +190,7 @@ export class InferenceWorker {
         files,
         memory: this.#memory,
         ...(remake && { remake }),
+        finish: (message) => this.#finish(message),
         ...(onFailedDelivery && { onFailedDelivery }),
       },
     );
@@ -282,9 +283,7 @@ export class InferenceWorker {
       const outcome = await works.put(partKey(message), part, { ifAbsent: true });
       if (outcome === 'written') tally.stored();
       else tally.wasted();
-      // A part that exists on the first delivery was written by another delivery, which acts on it; on a later one
-      // it may be ours, from a try that did not get further.
-      if (outcome === 'written' || lease.deliveryCount > 1) {
+      if (outcome === 'written' || mayBeUnfinished(lease, message)) {
         for (const followUp of toSend) await followUps?.send(followUp);
         await act?.(message, records);
       }
@@ -298,6 +297,18 @@ export class InferenceWorker {
       lane.settle(lease);
       await lease.retry({ reason: messageOf(error) }).catch(() => undefined);
     }
+  }
+
+  /** Sends the follow-ups and runs the actions of a part that stands, from what is stored: its pack is gone. */
+  async #finish(message: PackMessage): Promise<void> {
+    const { works, act, followUps } = this.#ports;
+    if (followUps !== undefined)
+      for (const followUp of await standingFollowUps(message, followUps, works))
+        await followUps.send(followUp);
+    if (act === undefined) return;
+    const { manifest } = this.#modelOf(message);
+    const { body } = await works.get(partKey(message));
+    await act(message, await decodePart(body, scoreNames(manifest)));
   }
 
   /** The time since the last batch, and the room in this one, in shares of its packs by their images. */

@@ -40,6 +40,8 @@ export interface PackLanePorts {
   readonly memory: RecycledMemory;
   /** Asks for the pack again; left out, a lost pack is a failed delivery. */
   remake?(message: PackMessage): Promise<void>;
+  /** Does what is left to do of a pack whose part stands, where an earlier delivery may have stopped before it. */
+  finish?(message: PackMessage): Promise<void>;
   onFailedDelivery?(message: PackMessage | undefined, reason: string): void;
 }
 
@@ -154,8 +156,9 @@ export class PackLane {
     const code = error instanceof SluiceError ? error.code : 'internal';
     const lost = code === 'object-missing' || code === 'pack-damaged';
     if (message !== undefined && lost) {
-      // A pack is gone when its part was written: the rest of that delivery's work was done by another one.
+      // A pack is gone when its part was written, by another delivery or by an earlier one of this message.
       if ((await this.#ports.works.head(partKey(message))) !== undefined) {
+        if (mayBeUnfinished(lease, message)) await this.#ports.finish?.(message);
         await lease.ack();
         return 'over';
       }
@@ -238,6 +241,14 @@ export class PackLane {
     const { file, checksum } = await files.read(packKey(message), message.pack.bytes);
     return decodePack(file, checksum);
   }
+}
+
+/**
+ * Whether an earlier delivery of the same message may have written the part and stopped there. The first delivery of a
+ * message that meets a part is a doubled message, and what is to be done about the part is the other one's to do.
+ */
+export function mayBeUnfinished(lease: Lease, { redriven }: PackMessage): boolean {
+  return lease.deliveryCount > 1 || redriven === true;
 }
 
 function remakesOf({ origin }: PackMessage): number {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { FolderStore } from '#adapters/folder-store.ts';
 import { MemoryQueue } from '#adapters/memory-queue.ts';
 import { decodePart } from '#adapters/parquet-audit.ts';
+import type { AuditRecord } from '#core/audit-record.ts';
 import { packKey, partKey, quarantineKey } from '#core/job-layout.ts';
 import type { PackMessage } from '#core/messages.ts';
 import { ModelManifest } from '#core/model-manifest.ts';
@@ -68,6 +69,7 @@ async function work(
   announce: (works: FolderStore) => Promise<(PackMessage | string)[]>,
   engine = new FirstByteEngine(),
   batchSize = 4,
+  act?: (records: readonly AuditRecord[]) => Promise<void>,
 ) {
   const folder = await temporaryFolder();
   const works = new FolderStore(folder.path);
@@ -93,6 +95,7 @@ async function work(
       engine,
       policyOf: async () => manifest.policy,
       remake: async (message) => void remade.push(message),
+      ...(act && { act: (_, records) => act(records) }),
       onFailedDelivery: (_, reason) => failures.push(reason),
     },
   );
@@ -210,6 +213,43 @@ describe('the inference worker', () => {
     });
     expect(done.packs.deadLetters).toEqual([]);
     expect((await done.works.get(partKey(packOf(0)))).body.toString()).toMatch(/first delivery/);
+  });
+
+  it('does what an earlier delivery left undone, from the part, when the pack is gone', async () => {
+    const acted: string[][] = [];
+    await using done = await work(
+      async (works) => {
+        const message = await putPack(works, 0, [5, 200]);
+        const { body } = await works.get(packKey(message));
+        await using earlier = await work(async (other) => {
+          await other.put(packKey(message), body);
+          return [message];
+        });
+        await works.put(partKey(message), (await earlier.works.get(partKey(message))).body);
+        await works.delete([packKey(message)]);
+        return [{ ...message, redriven: true }, message];
+      },
+      new FirstByteEngine(),
+      4,
+      async (records) => void acted.push(records.map(({ key, verdict }) => `${key} ${verdict}`)),
+    );
+    // A doubled message that meets a part leaves it to the other one.
+    expect(acted).toEqual([['0-0 pass', '0-1 review']]);
+    expect(done.packs.deadLetters).toEqual([]);
+  });
+
+  it('acts once more on a part that an earlier delivery wrote, when acting failed', async () => {
+    let tries = 0;
+    await using done = await work(
+      async (works) => [await putPack(works, 0, [200])],
+      new FirstByteEngine(),
+      4,
+      async () => {
+        if (++tries === 1) throw new Error('no permission to tag');
+      },
+    );
+    expect(tries).toBe(2);
+    expect(done.failures).toEqual(['no permission to tag']);
   });
 
   it('asks again for a pack that is gone', async () => {

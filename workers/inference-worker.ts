@@ -25,6 +25,7 @@ import { checkModelFits } from './model-batch.ts';
 import { type PackFiles, storedPackFiles } from './pack-files.ts';
 import { type LoadedPack, mayBeUnfinished, PackLane } from './pack-lane.ts';
 import { RecycledMemory } from './recycled-memory.ts';
+import { withinDrain } from './within-drain.ts';
 
 export interface InferenceWorkerOptions extends BatchOptions {
   /** Of the first stage, or the only one. */
@@ -34,6 +35,8 @@ export interface InferenceWorkerOptions extends BatchOptions {
   readonly softwareVersion: string;
   /** Packs of one lane that are loading or loaded while others are inferred. */
   readonly prefetchPacks: number;
+  /** Left out, a drain takes as long as it takes. */
+  readonly drainLimitMs?: number;
 }
 
 export interface InferenceWorkerPorts {
@@ -113,11 +116,13 @@ export class InferenceWorker {
   }
 
   /**
-   * Works until `stop` is aborted, then finishes what is in the model's hands and gives the rest back at once.
+   * Works until `stop` is aborted, then finishes what is in the model's hands and gives the rest back at once. What is
+   * not finished within `drainLimitMs` goes back as well, and is left to come to nothing.
    *
+   * @returns how many packs were held when that limit was over.
    * @throws SluiceError `engine-unavailable` when the engine died: nothing more can be done in this process.
    */
-  async run(stop: AbortSignal): Promise<void> {
+  async run(stop: AbortSignal): Promise<number> {
     const engineDied = new AbortController();
     const halt = AbortSignal.any([stop, engineDied.signal]);
     using keeper = new LeaseKeeper(this.#shortestVisibilityMs());
@@ -128,10 +133,14 @@ export class InferenceWorker {
       ...(live === undefined ? [] : [this.#lane('live', live, files, keeper)]),
       this.#lane('bulk', bulk, files, keeper),
     ];
-    await Promise.all(
+    const work = Promise.all(
       lanes.flatMap((lane) => [lane.run(halt), this.#work(lane, halt, (error) => engineDied.abort(error))]),
     );
+    const { drainLimitMs } = this.#options;
+    if (drainLimitMs === undefined) await work;
+    else if (!(await withinDrain(work, stop, drainLimitMs))) return keeper.giveBackAll();
     engineDied.signal.throwIfAborted();
+    return 0;
   }
 
   /** Infers and commits what a lane makes ready, until it is over: as many batches at a time as the engine takes. */

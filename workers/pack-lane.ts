@@ -123,10 +123,10 @@ export class PackLane {
   }
 
   /** Gives a pack back at once, to any worker. */
-  async giveBack(loaded: LoadedPack): Promise<void> {
-    this.#ports.keeper.release(loaded.lease);
-    loaded.tally.wasted();
-    await loaded.lease.retry();
+  async giveBack({ lease, tally }: Pick<LoadedPack, 'lease' | 'tally'>): Promise<void> {
+    this.#ports.keeper.release(lease);
+    tally.wasted();
+    await lease.retry();
   }
 
   /** The delivery has come to its end, one way or another. */
@@ -193,27 +193,23 @@ export class PackLane {
     const tally = new Tally('worker');
     tally.add({ counts: { messages: 1 } });
     try {
-      if (stop.aborted) {
-        this.#ports.keeper.release(lease);
-        tally.wasted();
-        await lease.retry();
-        this.release();
-        return;
-      }
+      stop.throwIfAborted();
       const known = parseMessage(PackMessage, lease.body);
       message = known;
-      const pack = await tally.run(() => this.load(known));
+      const pack = await tally.run(() => this.load(known, stop));
       await this.ready.push({ lease, message, pack, lane: this, tally });
     } catch (error) {
       this.release();
-      await this.refuse(lease, message, error, tally);
+      // What is not there yet is not waited for: a store that stalls must not hold up the drain.
+      if (stop.aborted) await this.giveBack({ lease, tally }).catch(() => undefined);
+      else await this.refuse(lease, message, error, tally);
     }
     this.#notify();
   }
 
   /** The pack of a message. @throws SluiceError `pack-damaged`, `object-missing`, or `message-malformed` for a foreign one. */
-  async load(message: PackMessage): Promise<Pack> {
-    const pack = await this.#read(message);
+  async load(message: PackMessage, signal?: AbortSignal): Promise<Pack> {
+    const pack = await this.#read(message, signal);
     if (pack.header.pack !== packIdText(message)) {
       throw new SluiceError(
         'pack-damaged',
@@ -231,14 +227,14 @@ export class PackLane {
     return pack;
   }
 
-  async #read(message: PackMessage): Promise<Pack> {
+  async #read(message: PackMessage, signal?: AbortSignal): Promise<Pack> {
     const { files, memory } = this.#ports;
     if ('inline' in message.pack) {
       const base64 = message.pack.inline;
       const bytes = memory.take(Buffer.byteLength(base64, 'base64'));
       return decodePack(bytes.subarray(0, bytes.write(base64, 'base64')));
     }
-    const { file, checksum } = await files.read(packKey(message), message.pack.bytes);
+    const { file, checksum } = await files.read(packKey(message), message.pack.bytes, signal);
     return decodePack(file, checksum);
   }
 }

@@ -35,11 +35,15 @@ export interface WorkerProcessOptions {
   /** Where EC2 tells of interruptions; left out, its own address. */
   readonly metadataEndpoint?: string;
   readonly metadataEveryMs: number;
+  /** What the model still has in hand so long after it was told to stop goes back as it is. */
+  readonly drainLimitMs: number;
   readonly log: JsonLog;
   /** Takes lines of metrics. */
   emit(line: string): void;
   /** Aborted by SIGTERM. */
   readonly stop: AbortSignal;
+  /** Called once, when it takes no more packs, whoever told it so. */
+  onDrain?(): void;
 }
 
 const STATUS_EVERY_SECONDS = 15;
@@ -75,6 +79,7 @@ async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions):
   const interrupted = new AbortController();
   const done = new AbortController();
   const stop = AbortSignal.any([options.stop, interrupted.signal]);
+  stop.addEventListener('abort', () => options.onDrain?.(), { once: true });
   let activeAtMs = performance.now();
 
   const worker: InferenceWorker = new InferenceWorker(
@@ -85,6 +90,7 @@ async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions):
       batchSize,
       maxWaitMs,
       prefetchPacks,
+      drainLimitMs: options.drainLimitMs,
     },
     {
       works,
@@ -180,7 +186,8 @@ async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions):
     healthPort: health?.port,
   });
   try {
-    await worker.run(stop);
+    const unfinished = await worker.run(stop);
+    if (unfinished > 0) log.warn('draining took too long: packs went back unfinished', { packs: unfinished });
     log.info('worker stopped', { worker: id });
   } catch (error) {
     log.error('worker failed', { worker: id, reason: messageOf(error) });

@@ -47,6 +47,8 @@ const MAX_READS = 4;
 const READ_AGAIN_AFTER_MS = 100;
 /** Of conditional puts that race, S3 refuses all but one with 409, and says to try again. */
 const MAX_CONFLICTS = 8;
+/** S3's own limit for one object. */
+const MAX_TAGS = 10;
 /** Metadata of an object that says which conditional put wrote it. */
 const WRITER = 'writer';
 
@@ -227,18 +229,28 @@ export class S3ObjectStore implements ObjectStore {
     });
   }
 
-  /** Adds tags to an object's own; of the same name, the new one stays. Takes `s3:GetObjectTagging` and `s3:PutObjectTagging`. */
-  async tag(key: string, tags: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<void> {
+  /**
+   * Adds tags to an object's own; of the same name, the new one stays. Takes `s3:GetObjectTagging` and `s3:PutObjectTagging`.
+   *
+   * @returns `'full'`, and leaves the tags as they are, where there would be more than S3 allows.
+   */
+  async tag(
+    key: string,
+    tags: Readonly<Record<string, string>>,
+    signal?: AbortSignal,
+  ): Promise<'tagged' | 'full'> {
     const target = { Bucket: this.#bucket, Key: this.#prefix + key };
     const { TagSet = [] } = await this.#call('s3:GetObjectTagging', key, signal, (abortSignal) =>
       this.#client.send(new GetObjectTaggingCommand(target), { abortSignal }),
     );
     const merged = new Map(TagSet.map(({ Key = '', Value = '' }) => [Key, Value]));
     for (const [name, value] of Object.entries(tags)) merged.set(name, value);
+    if (merged.size > MAX_TAGS) return 'full';
     const Tagging = { TagSet: [...merged].map(([Key, Value]) => ({ Key, Value })) };
     await this.#call('s3:PutObjectTagging', key, signal, (abortSignal) =>
       this.#client.send(new PutObjectTaggingCommand({ ...target, Tagging }), { abortSignal }),
     );
+    return 'tagged';
   }
 
   /** Copies an object within S3, whole; `from.etag`, if given, must still be its etag. */

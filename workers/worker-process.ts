@@ -113,6 +113,7 @@ async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions):
         runActions(message, records, config.actions, {
           openBucket: pipeline.bucket,
           ...(verdicts && { verdicts }),
+          onSkipped: (key, reason) => log.warn('an action was left out', { job: message.job, key, reason }),
         }),
       onBatch: (batch) => {
         activeAtMs = performance.now();

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -90,7 +89,10 @@ describe("a model of one's own, from the command line", () => {
     expect(stderr).toMatch(/--preset/);
   });
 
-  it('that never ends is stopped, and ends the run with a clear error and no verdict', async () => {
+  it.each([
+    ['imported', {}],
+    ['written by hand', { prepared: undefined }],
+  ])('that never ends is stopped, and its images are failed rows: %s', async (how, change) => {
     await imported('--name', 'endless');
     // What import would have refused: the graph is exchanged behind its back.
     const path = join(models, 'endless');
@@ -98,17 +100,26 @@ describe("a model of one's own, from the command line", () => {
     await mkdir(path, { recursive: true });
     await writeFile(join(path, 'endless.onnx'), bytes);
     const manifest = JSON.parse(await readFile(join(path, 'model.json'), 'utf8')) as Record<string, unknown>;
-    manifest['sha256'] = await sha256(bytes);
-    manifest['inputs'] = [{ name: 'x', from: 'pixels' }];
-    await writeFile(join(path, 'model.json'), JSON.stringify(manifest));
+    const inputs = [{ name: 'x', from: 'pixels' }];
+    const exchanged = { ...manifest, sha256: await sha256(bytes), inputs, ...change };
+    await writeFile(join(path, 'model.json'), JSON.stringify(exchanged));
 
-    const out = join(folder.path, 'endless-audit');
-    const { exitCode, stderr } = await sluice(
+    const out = join(folder.path, `endless ${how}`);
+    const result = await sluice(
       ...['run', photos, '--model', path, '--out', out, '--max-seconds-per-run', '1', '--json'],
     ).result;
-    expect(exitCode, stderr).toBe(1);
-    expect(stderr).toMatch(/the model did not end within \d+ s .* and was stopped/);
-    expect(existsSync(join(out, 'audit.parquet'))).toBe(false);
+    expect(result.exitCode, result.stderr).toBe(3);
+    expect(result.stderr).toMatch(/stage "endless" fails: the model is given up/);
+    const { outputs, ...counts } = lastLine(result);
+    expect(counts).toMatchObject({ planned: 12, audited: 0, failed: 12, verdicts: { pass: 0 } });
+    const rows = await query(`SELECT DISTINCT state, verdict, error_detail FROM '${outputs.audit}'`);
+    expect(rows).toEqual([
+      {
+        state: 'failed',
+        verdict: null,
+        error_detail: expect.stringMatching(/did not end within 1 s on a batch of 1, and was stopped/),
+      },
+    ]);
   });
 });
 

@@ -4,6 +4,7 @@ import { hasCode, messageOf } from '#core/error.ts';
 import { packKey, partKey, quarantineKey } from '#core/job-layout.ts';
 import type { PackMessage } from '#core/messages.ts';
 import { scoreNames } from '#core/model-manifest.ts';
+import { modelReceipt } from '#core/model-receipt.ts';
 import { encodePack, type PackHeader } from '#core/pack.ts';
 import { EngineFault, recordsOfPack } from '#core/pack-records.ts';
 import { type Policy, policyHash } from '#core/policy.ts';
@@ -100,9 +101,7 @@ export class PackCommits {
       job: message.job,
       stage: message.stage,
       pack: header.pack,
-      model: manifest.name,
-      modelSha256: manifest.sha256,
-      preprocessHash: header.preprocessHash,
+      ...modelReceipt(manifest),
       policyHash: policyHash(policy),
       softwareVersion,
       decoderVersion: header.decoderVersion,

@@ -1,7 +1,7 @@
 import { messageOf, SluiceError, type SluiceErrorCode } from '#core/error.ts';
 import type { Engine, EngineBatch, RunOptions, Tensor, TensorInfo } from '#core/ports/engine.ts';
 import type { EngineEvent, EngineResult, EngineSetup, EngineTask } from './engine-process.ts';
-import { memoryOf, type OnnxEngineOptions } from './onnx-engine.ts';
+import { MAX_LOAD_SECONDS, memoryOf, type OnnxEngineOptions, overrunText } from './onnx-engine.ts';
 import { entryFile } from './runtime.ts';
 import { TaskProcess } from './task-process.ts';
 import { within } from './time-limit.ts';
@@ -12,9 +12,6 @@ export interface IsolatedEngineOptions extends OnnxEngineOptions {
 }
 
 type EngineProcess = TaskProcess<EngineSetup, EngineTask, EngineEvent, EngineResult>;
-
-/** Reading and optimizing the largest models takes tens of seconds. */
-const MAX_LOAD_SECONDS = 300;
 
 /**
  * An ONNX Runtime session in a process of its own, for models that Sluice did not build. Native code that does not
@@ -113,14 +110,6 @@ export class IsolatedEngine implements Engine {
     const why = result.kind === 'failed' ? result.message : 'nothing was run';
     throw error('engine-failed', `the model failed on a batch: ${why}`, true);
   }
-}
-
-/** What is said of a run that was stopped. */
-export function overrunText(seconds: number, images: number): string {
-  return (
-    `the model did not end within ${seconds} s on a batch of ${images}, and was stopped: ` +
-    'expected a model that ends on every input, or raise the limit if it is only slow'
-  );
 }
 
 function error(code: SluiceErrorCode, message: string, retryable = false): SluiceError {

@@ -1,23 +1,19 @@
-/** A time limit that begins anew with every sign of progress. */
+/** A time limit that can begin anew, as with every sign of progress. */
 export class TimeLimit {
-  /** Fulfilled once the limit has passed without a sign of progress. */
-  readonly overrun: Promise<'overrun'>;
   readonly #ms: number;
+  readonly #onOverrun: () => void;
   #timer: NodeJS.Timeout | undefined;
-  #overran!: (outcome: 'overrun') => void;
 
-  constructor(seconds: number) {
+  /** @param onOverrun is called once the limit has passed since it last began. */
+  constructor(seconds: number, onOverrun: () => void) {
     this.#ms = seconds * 1000;
-    this.overrun = new Promise((resolve) => {
-      this.#overran = resolve;
-    });
-    this.begin();
+    this.#onOverrun = onOverrun;
   }
 
   /** The limit counts from now. */
   begin(): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#overran('overrun'), this.#ms);
+    this.#timer = setTimeout(this.#onOverrun, this.#ms);
   }
 
   /** Nothing is waited for any more. */
@@ -31,12 +27,17 @@ export async function within<T>(
   seconds: number,
   work: (progress: () => void) => Promise<T>,
 ): Promise<T | 'overrun'> {
-  const limit = new TimeLimit(seconds);
+  let onOverrun: (outcome: 'overrun') => void = () => undefined;
+  const overrun = new Promise<'overrun'>((resolve) => {
+    onOverrun = resolve;
+  });
+  const limit = new TimeLimit(seconds, () => onOverrun('overrun'));
+  limit.begin();
   const result = work(() => limit.begin());
   // Ending what overran rejects what is still awaited.
   result.catch(() => undefined);
   try {
-    return await Promise.race([result, limit.overrun]);
+    return await Promise.race([result, overrun]);
   } finally {
     limit.end();
   }

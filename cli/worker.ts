@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { HealthServer } from '#adapters/health-server.ts';
+import { endIfHung } from '#adapters/hung-threads.ts';
 import { jsonLog } from '#adapters/json-log.ts';
 import { loadStages } from '#adapters/load-stages.ts';
 import { loadModel } from '#adapters/model-folder.ts';
@@ -40,7 +41,10 @@ export async function worker(
     log.info('stopping: finishing what the model has in hand');
     stop.abort();
     // What is not done by then comes back through its visibility time-out.
-    setTimeout(() => process.exit(EXIT.ok), DRAIN_LIMIT_MS).unref();
+    setTimeout(() => {
+      endIfHung();
+      process.exit(EXIT.ok);
+    }, DRAIN_LIMIT_MS).unref();
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);

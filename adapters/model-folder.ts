@@ -8,12 +8,16 @@ import { ModelManifest } from '#core/model-manifest.ts';
 import { Policy } from '#core/policy.ts';
 import { PROJECT_FOLDER } from './runtime.ts';
 
+/** The models that come with Sluice. In a checkout their folder may hold others too. */
+const BUILT_IN_NAMES = ['quality'];
 const BUILT_IN_MODELS = fileURLToPath(new URL('models/', PROJECT_FOLDER));
 
 /** A model that is ready to be loaded by an engine. */
 export interface LoadedModel {
   readonly manifest: ModelManifest;
   readonly modelPath: string;
+  /** Whether it comes with Sluice, so that it is known what it does. */
+  readonly isBuiltIn: boolean;
 }
 
 /**
@@ -34,7 +38,8 @@ export async function loadModel(nameOrFolder: string): Promise<LoadedModel> {
       `"${manifest.file}" has sha256 ${sha256}, its manifest says ${manifest.sha256}: one of the two was changed`,
     );
   }
-  return { manifest, modelPath };
+  const isBuiltIn = BUILT_IN_NAMES.some((name) => folder === join(BUILT_IN_MODELS, name));
+  return { manifest, modelPath, isBuiltIn };
 }
 
 /** A model's manifest alone: all that the stages need that do not run it. */

@@ -8,6 +8,7 @@ import { type AuditRecord, auditColumns } from '#core/audit-record.ts';
 import { readOutputs } from '#core/decode/read-outputs.ts';
 import { type PackId, packKey } from '#core/job-layout.ts';
 import { scoreNames } from '#core/model-manifest.ts';
+import { modelReceipt } from '#core/model-receipt.ts';
 import { decodePack } from '#core/pack.ts';
 import { recordsOfPack } from '#core/pack-records.ts';
 import { policyHash } from '#core/policy.ts';
@@ -60,9 +61,7 @@ export async function explain(
       job: id.job,
       stage: id.stage,
       pack: pack.header.pack,
-      model: model.manifest.name,
-      modelSha256: model.manifest.sha256,
-      preprocessHash: preprocessHash(spec),
+      ...modelReceipt(model.manifest),
       policyHash: policyHash(policy),
       softwareVersion: softwareVersion(),
       decoderVersion: pack.header.decoderVersion,

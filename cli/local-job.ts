@@ -152,6 +152,7 @@ async function auditImages(
         progress.part(records);
       },
       onFollowed: (stage, rows) => progress.followed(stage, rows),
+      onStageGivenUp: (stage, reason) => progress.notice(`stage "${stage}" fails: ${reason}`),
     },
   );
   return { ...result, images };

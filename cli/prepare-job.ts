@@ -5,9 +5,9 @@ import { shortHashOf } from '#core/canonical-json.ts';
 import { localPackSize } from '#core/config.ts';
 import { SluiceError } from '#core/error.ts';
 import { partKey } from '#core/job-layout.ts';
+import { modelReceipt } from '#core/model-receipt.ts';
 import { expectedRanges, type Plan } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
-import { preprocessHash } from '#core/preprocess-spec.ts';
 import { plannedStages, type Stages } from '#core/stages.ts';
 import { followingPacks } from '#functions/finalizing/follow-up-packs.ts';
 import { partKeys } from '#functions/finalizing/part-keys.ts';
@@ -69,14 +69,16 @@ export function keyFilter({ source, config, out }: LocalJobRequest): KeyFilter {
   return { include, exclude, excludePrefixes: prefixInside(source.location, out) };
 }
 
-/** The same source, stages and filters are the same job, whichever folder it is written to. */
+/** The same source, stages (with how their outputs are read) and filters are the same job, whichever folder it is written to. */
 function jobId({ source, config }: LocalJobRequest, stages: Stages): string {
   const { manifest, name } = stages.first;
   const { include, exclude, shardSize, packSize } = config;
+  const { modelSha256, preprocessHash, decodeHash } = modelReceipt(manifest);
   const identity = {
     source: source.identity,
-    model: manifest.sha256,
-    preprocess: preprocessHash(manifest.preprocess),
+    model: modelSha256,
+    preprocess: preprocessHash,
+    decode: decodeHash,
     filter: { include, exclude },
     sizes: { shardSize, packSize },
     ...(stages.combined && { cascade: plannedStages(stages) }),
@@ -94,7 +96,7 @@ async function claimFolder(
   if (claimed !== undefined && claimed.job !== job && !force) {
     throw new SluiceError(
       'job-conflict',
-      `the output folder holds another job (source "${claimed.source}", model "${claimed.model}", or other filters or sizes): ` +
+      `the output folder holds another job (source "${claimed.source}", model "${claimed.model}", or other labels, thresholds, filters or sizes): ` +
         'use another --out, or --force to throw that job away',
     );
   }

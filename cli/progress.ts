@@ -126,8 +126,10 @@ class BarProgress implements JobProgress {
   }
 
   notice(text: string): void {
+    const { done, total } = this.#counts;
     this.#bar.stop();
     this.#stream.write(`${text}\n`);
+    if (done < total) this.#bar.start(total, done, this.#payload());
   }
 
   end(): void {

@@ -50,7 +50,7 @@ export const SETTINGS: readonly Setting[] = [
     'maxSecondsPerRun',
     '--max-seconds-per-run <s>',
     'number',
-    'stop an imported model that takes longer for 8 images',
+    'stop a model of your own that takes longer for 8 images',
   ),
   setting(
     'packSize',

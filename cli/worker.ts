@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { HealthServer } from '#adapters/health-server.ts';
+import { endIfHung } from '#adapters/hung-threads.ts';
 import { jsonLog } from '#adapters/json-log.ts';
 import { loadStages } from '#adapters/load-stages.ts';
 import { loadModel } from '#adapters/model-folder.ts';
@@ -72,7 +73,12 @@ export async function worker(
     emit: (line) => void process.stdout.write(line),
     drainLimitMs: DRAIN_LIMIT_MS,
     stop: stop.signal,
-    onDrain: () => void setTimeout(() => process.exit(EXIT.ok), EXIT_LIMIT_MS).unref(),
+    onDrain: () => {
+      setTimeout(() => {
+        endIfHung();
+        process.exit(EXIT.ok);
+      }, EXIT_LIMIT_MS).unref();
+    },
   });
   return EXIT.ok;
 }

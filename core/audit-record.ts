@@ -1,4 +1,5 @@
 import { parseRegion, type Region, regionText } from './image-ref.ts';
+import type { ModelReceipt } from './model-receipt.ts';
 import type { Verdict } from './policy.ts';
 import type { RefusalCode } from './refusal.ts';
 
@@ -6,13 +7,10 @@ import type { RefusalCode } from './refusal.ts';
 export type ImageState = 'audited' | 'unreadable' | 'failed';
 
 /** How a record was made: with this, any score can be reproduced. */
-export interface Receipt {
+export interface Receipt extends ModelReceipt {
   readonly job: string;
   readonly stage: string;
   readonly pack: string;
-  readonly model: string;
-  readonly modelSha256: string;
-  readonly preprocessHash: string;
   readonly policyHash: string;
   readonly softwareVersion: string;
   readonly decoderVersion: string;
@@ -122,6 +120,8 @@ export function auditColumns(
     text('model', (r) => r.receipt.model),
     text('model_sha256', (r) => r.receipt.modelSha256),
     text('preprocess_hash', (r) => r.receipt.preprocessHash),
+    text('original_sha256', (r) => r.receipt.originalSha256),
+    text('decode_hash', (r) => r.receipt.decodeHash),
     text('policy_hash', (r) => r.receipt.policyHash),
     text('software_version', (r) => r.receipt.softwareVersion),
     text('decoder_version', (r) => r.receipt.decoderVersion),
@@ -182,6 +182,8 @@ export function recordFromRow(
       model: required('model'),
       modelSha256: required('model_sha256'),
       preprocessHash: required('preprocess_hash'),
+      originalSha256: textOrNull('original_sha256') ?? '',
+      decodeHash: textOrNull('decode_hash') ?? '',
       policyHash: required('policy_hash'),
       softwareVersion: required('software_version'),
       decoderVersion: required('decoder_version'),

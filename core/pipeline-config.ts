@@ -100,7 +100,10 @@ export const PipelineConfig = z
         batchSize: z.int().min(1).max(4096).default(256),
         /** Packs of one lane that are loading or loaded while others are inferred. */
         prefetchPacks: z.int().min(1).max(64).default(4),
-        /** Wall-clock seconds for one run of an imported model, of at most 8 images, after which it is killed. */
+        /**
+         * Wall-clock seconds for one run of a model: of at most 8 images on a CPU, where those that come with Sluice have no
+         * limit; of at most `batchSize` on a GPU. One that takes longer is stopped.
+         */
         maxSecondsPerRun: z.number().positive().default(120),
         /** How long the first pack of a batch waits for more. */
         maxWaitMs: z.int().min(0).default(50),

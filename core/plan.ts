@@ -3,20 +3,22 @@ import { StageSource } from './cascade.ts';
 import { ImageRef } from './image-ref.ts';
 import { followUpName, type PackId, type RangeId, rangeName, rangesIn, refsOfRange } from './job-layout.ts';
 import { type ModelManifest, scoreNames } from './model-manifest.ts';
-import { PreprocessSpec, preprocessHash } from './preprocess-spec.ts';
+import { decodeHash, ModelReceipt, modelReceipt } from './model-receipt.ts';
+import { PreprocessSpec } from './preprocess-spec.ts';
 import { UsageRecord } from './usage.ts';
 
 /** One model's turn over all images of a job, as the plan fixes it. */
 export const PlannedStage = z.strictObject({
   name: z.string(),
-  model: z.string(),
-  modelSha256: z.string(),
+  ...ModelReceipt.shape,
   preprocess: PreprocessSpec,
-  preprocessHash: z.string(),
   scores: z.array(z.string()),
   /** A model that sees the same packs and decides nothing. */
   shadow: z
-    .strictObject({ model: z.string(), modelSha256: z.string(), scores: z.array(z.string()) })
+    .strictObject({
+      ...ModelReceipt.pick({ model: true, modelSha256: true, decodeHash: true }).shape,
+      scores: z.array(z.string()),
+    })
     .optional(),
 });
 export type PlannedStage = z.infer<typeof PlannedStage>;
@@ -33,13 +35,16 @@ export function plannedStage(
 ): PlannedStage {
   return {
     name,
-    model: manifest.name,
-    modelSha256: manifest.sha256,
+    ...modelReceipt(manifest),
     preprocess: manifest.preprocess,
-    preprocessHash: preprocessHash(manifest.preprocess),
     scores: scoreNames(manifest),
     ...(shadow && {
-      shadow: { model: shadow.name, modelSha256: shadow.sha256, scores: scoreNames(shadow) },
+      shadow: {
+        model: shadow.name,
+        modelSha256: shadow.sha256,
+        decodeHash: decodeHash(shadow),
+        scores: scoreNames(shadow),
+      },
     }),
   };
 }

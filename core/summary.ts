@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { AuditRecord } from './audit-record.ts';
 import { SluiceError } from './error.ts';
+import { ModelReceipt } from './model-receipt.ts';
 import { type Plan, type PlannedStage, plannedImages, SourceProblem } from './plan.ts';
 import { Policy } from './policy.ts';
 import { REFUSAL_CODES } from './refusal.ts';
@@ -10,9 +11,7 @@ const Count = z.int().min(0);
 /** A stage in numbers: planned = audited + unreadable + failed. */
 export const StageTotals = z.strictObject({
   stage: z.string(),
-  model: z.string(),
-  modelSha256: z.string(),
-  preprocessHash: z.string(),
+  ...ModelReceipt.shape,
   planned: Count,
   audited: Count,
   unreadable: Count,
@@ -44,9 +43,7 @@ export const Summary = z.strictObject({
   schema: z.literal(1),
   job: z.string(),
   source: z.string(),
-  model: z.string(),
-  modelSha256: z.string(),
-  preprocessHash: z.string(),
+  ...ModelReceipt.shape,
   policyHash: z.string(),
   policy: Policy,
   softwareVersion: z.string(),
@@ -153,11 +150,12 @@ export class StageTally {
 }
 
 export function stageTotals(
-  { name, model, modelSha256, preprocessHash }: PlannedStage,
+  { name, model, modelSha256, originalSha256, preprocessHash, decodeHash }: PlannedStage,
   counts: States & { readonly planned: number },
 ): StageTotals {
   const { planned, audited, unreadable, failed } = counts;
-  return { stage: name, model, modelSha256, preprocessHash, planned, audited, unreadable, failed };
+  const made = { model, modelSha256, originalSha256, preprocessHash, decodeHash };
+  return { stage: name, ...made, planned, audited, unreadable, failed };
 }
 
 function checkAccounting(planned: number, { audited, unreadable, failed }: States, where: string): void {

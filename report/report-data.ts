@@ -33,6 +33,7 @@ export interface ReportJob {
   readonly model: string;
   readonly modelSha256: string;
   readonly preprocessHash: string;
+  readonly decodeHash: string;
   readonly policyHash: string;
   readonly softwareVersion: string;
   readonly decoderVersion: string;

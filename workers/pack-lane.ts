@@ -169,7 +169,8 @@ export class PackLane {
       }
     }
     this.#ports.onFailedDelivery?.(message, reason);
-    if (code === 'message-malformed' || lost) await lease.bury(reason);
+    // What cost one time limit after another would cost them all again.
+    if (code === 'message-malformed' || code === 'engine-lost' || lost) await lease.bury(reason);
     else await lease.retry({ reason });
     return 'goes back';
   }

@@ -76,7 +76,8 @@ async function actOn(
 
 function verdictMessage(bucket: string, record: AuditRecord): VerdictMessage {
   const { key, etag, verdict, checks, scores, receipt } = record;
-  const id = shortHashOf({ bucket, key, etag, model: receipt.modelSha256, policy: receipt.policyHash });
+  const { modelSha256: model, decodeHash: decode, policyHash: policy } = receipt;
+  const id = shortHashOf({ bucket, key, etag, model, decode, policy });
   return {
     v: 1,
     type: 'verdict',

@@ -119,6 +119,11 @@ async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions):
         activeAtMs = performance.now();
         metrics.batch(batch);
       },
+      // A pack that costs one time limit after another is worked on all the same.
+      onRun: () => {
+        activeAtMs = performance.now();
+      },
+      onStageGivenUp: (stage, reason) => log.error('the model of a stage is given up', { stage, reason }),
       onFailedDelivery: (message, reason) => {
         metrics.failure();
         log.warn('a delivery failed', { pack: message?.name, job: message?.job, reason });
@@ -164,7 +169,7 @@ async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions):
           port: options.healthPort,
           host: options.healthHost,
           health: () => ({
-            healthy: stop.aborted || isWell(worker, activeAtMs),
+            healthy: stop.aborted || isWell(worker, activeAtMs, config.worker.maxSecondsPerRun),
             draining: stop.aborted,
             worker: id,
             ...metrics.status(),
@@ -205,7 +210,11 @@ function pipelineName({ workLocation: { bucket, prefix } }: Pipeline): string {
   return `${bucket}/${prefix}`.replace(/\/$/, '');
 }
 
-/** A worker that waits for messages is well for as long as it may wait; one that has packs must get on with them. */
-function isWell(worker: InferenceWorker, activeAtMs: number): boolean {
-  return worker.meter.isWaiting || performance.now() - activeAtMs < HEALTHY_WITHIN_MS;
+/**
+ * A worker that waits for messages is well for as long as it may wait; one that has packs must get on with them, run by
+ * run.
+ */
+function isWell(worker: InferenceWorker, activeAtMs: number, maxSecondsPerRun: number): boolean {
+  const withinMs = Math.max(HEALTHY_WITHIN_MS, 2 * maxSecondsPerRun * 1000);
+  return worker.meter.isWaiting || performance.now() - activeAtMs < withinMs;
 }

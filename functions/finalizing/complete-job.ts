@@ -89,6 +89,7 @@ async function complete(
     completedAt: finishedAt.toISOString(),
     modelSha256: plan.stage.modelSha256,
     preprocessHash: plan.stage.preprocessHash,
+    decodeHash: plan.stage.decodeHash,
     policyHash: rulesHash(options),
     scores: plan.stage.scores,
     planned: plannedImages(plan),

@@ -74,8 +74,8 @@ export interface PlannerPorts {
  * same time; shards are numbered as they come and ordered in the plan as the source is.
  *
  * An incremental job takes over the rows of the last completed job of its series (same source, filter and model) where
- * an image's etag is the same as then; a changed model or preprocess spec makes all of them stale. A changed policy does
- * not: finalizing decides on all rows anew. A cascade takes over nothing: what a row hands on lies in the parts of its job.
+ * an image's etag is the same as then; a changed model, preprocess spec or way of reading the model's outputs makes all of
+ * them stale. A changed policy does not: finalizing decides on all rows anew. A cascade takes over nothing: what a row hands on lies in the parts of its job.
  *
  * @returns the plan, or `undefined` when time ran short: call again, and it goes on.
  */
@@ -176,7 +176,10 @@ async function baseOf(request: JobRequest, stage: PlannedStage, works: ObjectSto
   const latest = await readJson(works, latestKey(seriesOf(request, stage.model)), LatestJob);
   if (latest === undefined) return null;
   const base = await readJson(works, completionKey(latest.job), Completion);
-  const same = base?.modelSha256 === stage.modelSha256 && base.preprocessHash === stage.preprocessHash;
+  const same =
+    base?.modelSha256 === stage.modelSha256 &&
+    base.preprocessHash === stage.preprocessHash &&
+    base.decodeHash === stage.decodeHash;
   return same && base.stages === undefined ? latest.job : null;
 }
 

@@ -54,8 +54,11 @@ export function singleImageModel(body: (g: GraphBuilder, x: Value) => Value): Ui
   return g.toBytes();
 }
 
-/** A model that loops for ever on any input, and cannot be stopped from JavaScript. */
-export function endlessModel(options: { prepared?: boolean } = {}): Uint8Array {
+/**
+ * A model that gives the means of its channels, or loops for ever and cannot be stopped from JavaScript: on any input,
+ * or on batches with an image whose first channel has a mean above `above`.
+ */
+export function endlessModel(options: { prepared?: boolean; above?: number } = {}): Uint8Array {
   const g = new GraphBuilder('endless', OPSET);
   // As import would have it: bytes, the channels last.
   const x = options.prepared
@@ -66,7 +69,7 @@ export function endlessModel(options: { prepared?: boolean } = {}): Uint8Array {
     : g.input('x', 'float32', ['N', 3, SIDE_PX, SIDE_PX]);
   const means = g.node('ReduceMean', [x], { axes: [2, 3], keepdims: 0 });
   const rounds = g.constant('int64', [], [Number.MAX_SAFE_INTEGER]);
-  const go = g.constant('bool', [], [1]);
+  const go = options.above === undefined ? g.constant('bool', [], [1]) : anyAbove(g, means, options.above);
   g.output('y', 'float32', ['N', 3], g.node('Loop', [rounds, go, means]));
   return changed(g.toBytes(), (model) => {
     const node = (opType: string, input: string[], output: string) =>
@@ -83,6 +86,11 @@ export function endlessModel(options: { prepared?: boolean } = {}): Uint8Array {
       create(AttributeProtoSchema, { name: 'body', type: AttributeProto_AttributeType.GRAPH, g: body }),
     );
   });
+}
+
+function anyAbove(g: GraphBuilder, means: Value, level: number): Value {
+  const first = g.node('Slice', [means, g.ints(0), g.ints(1), g.ints(1)]);
+  return g.node('Greater', [g.node('ReduceMax', [first], { keepdims: 0 }), g.float(level)]);
 }
 
 function value(name: string, elemType: number, rank: number) {

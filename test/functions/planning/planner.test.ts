@@ -3,10 +3,15 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { FolderStore } from '#adapters/folder-store.ts';
 import { loadManifest } from '#adapters/model-folder.ts';
-import type { JobRequest, SourceFilter } from '#core/job-request.ts';
+import { encodePart } from '#adapters/parquet-audit.ts';
+import { sha256Hex } from '#core/canonical-json.ts';
+import type { Completion } from '#core/completion.ts';
+import { completionKey, latestKey } from '#core/job-layout.ts';
+import { type JobRequest, type SourceFilter, seriesOf } from '#core/job-request.ts';
 import { type Plan, plannedStage } from '#core/plan.ts';
 import { planRequest } from '#functions/planning/planner.ts';
 import { readShard } from '#functions/planning/read-plan.ts';
+import { auditRecord } from '#test/support/audit-record.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 
 const KEYS = [
@@ -44,13 +49,13 @@ async function setUp() {
   const keysOf = async (plan: Plan): Promise<string[]> => {
     const keys: string[] = [];
     for (const { shard, refs } of plan.shards) {
-      const read = await readShard('job', shard, works);
+      const read = await readShard(plan.job, shard, works);
       expect(read.refs).toHaveLength(refs);
       keys.push(...read.refs.map((ref) => ref.key));
     }
     return keys;
   };
-  return { ...folder, bucket, works, plan, keysOf };
+  return { ...folder, bucket, works, stage, plan, keysOf };
 }
 
 function filter(change: Partial<SourceFilter>): SourceFilter {
@@ -59,6 +64,49 @@ function filter(change: Partial<SourceFilter>): SourceFilter {
 
 const inOrder = (keys: readonly string[]): string[] =>
   [...keys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+
+describe('an incremental job', () => {
+  it.each([
+    ['takes over the rows of a job whose scores would come out the same', {}, 1],
+    ['takes over none of another model', { modelSha256: 'f'.repeat(64) }, 0],
+    ['takes over none of pictures that were made in another way', { preprocessHash: 'another' }, 0],
+    ['takes over none of outputs that were read in another way', { decodeHash: 'another' }, 0],
+    ['takes over none where an earlier version did not write how they were read', { decodeHash: '' }, 0],
+  ])('%s', async (_, change, carried) => {
+    await using planner = await setUp();
+    const source = { kind: 'prefix', bucket: 'photos', prefix: 'a.jpg' } as const;
+    const [listed] = (await planner.bucket.list({ prefix: 'a.jpg' })).objects;
+    const table = encodePart([auditRecord({ key: 'a.jpg', etag: listed!.etag })], []);
+    await planner.works.put('table', table);
+    const request = { source, filter: filter({}) };
+    const series = seriesOf(request, planner.stage.model);
+    const completion: Completion = {
+      schema: 1,
+      job: 'base',
+      series,
+      plannedAt: '2026-11-20T00:00:00.000Z',
+      completedAt: '2026-11-20T01:00:00.000Z',
+      modelSha256: planner.stage.modelSha256,
+      preprocessHash: planner.stage.preprocessHash,
+      decodeHash: planner.stage.decodeHash,
+      policyHash: 'any',
+      scores: [],
+      planned: 1,
+      carried: 0,
+      audited: 1,
+      unreadable: 0,
+      failed: 0,
+      parts: { count: 1, digest: '0'.repeat(64) },
+      tables: [{ key: 'table', rows: 1, bytes: table.length, sha256: sha256Hex(table) }],
+      ...change,
+    };
+    const put = (key: string, value: object) => planner.works.put(key, Buffer.from(JSON.stringify(value)));
+    await put(completionKey('base'), completion);
+    await put(latestKey(series), { job: 'base', plannedAt: completion.plannedAt });
+    const plan = (await planner.plan({ ...request, incremental: true }))!;
+    expect([plan.carried?.count ?? 0, plan.images]).toEqual([carried, 1 - carried]);
+  });
+});
 
 describe('planning a job on S3', () => {
   it('finds every object once, in key order, however the listing is split', async () => {

@@ -49,7 +49,7 @@ export async function* jobRecords(
   const parts = ahead(expectedRanges(plan), PARTS_AHEAD, (range) => partOf(partKey(range.pack), works));
   for await (const { item: range, result: part } of parts) {
     onPart(partKey(range.pack), part);
-    if (shard?.shard !== range.shard) shard = await readShard(plan.job, range.shard, works);
+    if (shard?.shard !== range.shard) shard = await readShard(plan, range.shard, works);
     const refs = refsOfRange(shard.refs, range.range, plan.packSize);
     yield* packRecords(plan.stage, range, refs, part, failed);
   }

@@ -159,7 +159,7 @@ async function checkRows(
   const keys = new Set(rows.slice(0, carried).map((row) => row.key));
   let at = carried;
   for (const { shard } of plan.shards) {
-    const refs = await readShard(plan.job, shard, works).then(
+    const refs = await readShard(plan, shard, works).then(
       (read) => read.refs,
       (error: unknown) => {
         if (error instanceof SluiceError && error.code === 'object-missing') return undefined;

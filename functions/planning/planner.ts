@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import PQueue from 'p-queue';
 import { z } from 'zod';
 import { type Tally, tallied } from '#adapters/meter.ts';
@@ -12,12 +13,13 @@ import {
   shardKey,
 } from '#core/job-layout.ts';
 import { type JobRequest, seriesOf, sourceText } from '#core/job-request.ts';
-import { Plan, type PlannedStage, type Shard, SourceProblem } from '#core/plan.ts';
+import { type Plan, type PlannedStage, type Shard, ShardWriter, SourceProblem } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { RowSet } from '#core/row-set.ts';
 import { UsageRecord } from '#core/usage.ts';
 import { readJson, writeJson } from '../json-object.ts';
 import { BaseIndex } from './base-index.ts';
+import { readPlan } from './read-plan.ts';
 import { sourceFilter } from './source-filter.ts';
 import { SourceSegment, segmentEntries, sourceSegments } from './source-segments.ts';
 
@@ -37,17 +39,20 @@ const SegmentState = z.strictObject({
   shards: z.array(z.strictObject({ shard: z.int(), refs: z.int() })),
 });
 
-/** How far a job's planning is. What was done after it was last written is done again, and overwritten. */
+/** How far a job's planning is. What was done after it was last written is done again, by another writer. */
 const PlanningState = z.strictObject({
   schema: z.literal(1),
   segments: z.array(SegmentState),
   nextShard: z.int().min(0),
+  writers: z.array(ShardWriter).default([]),
   images: z.int().min(0),
   bytes: z.int().min(0),
   problems: z.array(SourceProblem),
   problemCount: z.int().min(0),
   /** The completed job whose rows may be carried over. */
   base: z.string().nullable(),
+  /** Where the rows stand that are carried over so far. */
+  carried: z.string().optional(),
   usage: z.array(UsageRecord).optional(),
 });
 type PlanningState = z.infer<typeof PlanningState>;
@@ -77,6 +82,9 @@ export interface PlannerPorts {
  * an image's etag is the same as then; a changed model or preprocess spec makes all of them stale. A changed policy does
  * not: finalizing decides on all rows anew. A cascade takes over nothing: what a row hands on lies in the parts of its job.
  *
+ * Two invocations may plan one job at once, since queues deliver twice: each writes shards of its own, and the first plan
+ * that is written is everybody's.
+ *
  * @returns the plan, or `undefined` when time ran short: call again, and it goes on.
  */
 export async function planRequest(
@@ -95,13 +103,14 @@ async function plan(
 ): Promise<Plan | undefined> {
   const { job } = request;
   const { works } = ports;
-  const known = await readJson(works, planKey(job), Plan);
+  const known = await readPlan(job, works);
   if (known !== undefined) return known;
   const state =
     (await readJson(works, planningKey(job), PlanningState)) ?? (await begin(request, options, ports));
   const base = state.base === null ? undefined : await readJson(works, completionKey(state.base), Completion);
   const index = base && (await BaseIndex.read(base, works));
-  const carried = await carriedRows(job, index?.rows ?? 0, works);
+  const carried = await carriedRows(state.carried, index?.rows ?? 0, works);
+  const writer: ShardWriter = { from: state.nextShard, name: randomUUID().slice(0, 8) };
 
   const timeIsShort = (): boolean => (options.timeLeftMs?.() ?? Number.POSITIVE_INFINITY) < TIME_TO_WRITE_MS;
   const queue = new PQueue({ concurrency: LISTINGS_IN_FLIGHT });
@@ -109,13 +118,20 @@ async function plan(
   await queue.addAll(
     open.map(
       (segment) => () =>
-        planSegment(segment, { request, options, ports, state, index, carried, timeIsShort }),
+        planSegment(segment, { request, options, ports, state, writer, index, carried, timeIsShort }),
     ),
   );
-  if (index !== undefined) await works.put(carriedRowsKey(job), carried.bytes);
+  const rows = carriedRowsKey(job, writer.name);
+  if (index !== undefined) await works.put(rows, carried.bytes);
+  const writers = state.nextShard > writer.from ? [...state.writers, writer] : state.writers;
   if (state.segments.some((segment) => !segment.done)) {
     const usage = tally.seal({ carried: state.usage ?? [] });
-    await writeJson(works, planningKey(job), { ...state, usage });
+    await writeJson(works, planningKey(job), {
+      ...state,
+      writers,
+      ...(index && { carried: rows }),
+      usage,
+    } satisfies PlanningState);
     tally.stored();
     return undefined;
   }
@@ -129,6 +145,7 @@ async function plan(
     ...(options.following && { following: options.following }),
     packSize: options.packSize,
     shards: state.segments.flatMap((segment) => segment.shards),
+    writers,
     images: state.images,
     bytes: state.bytes,
     carried:
@@ -137,17 +154,20 @@ async function plan(
         : {
             job: base.job,
             count: carried.count,
-            rows: carriedRowsKey(job),
+            rows,
             tables: base.tables.map((table) => table.key),
           },
     problems: state.problems,
     problemCount: state.problemCount,
     usage: tally.seal({ carried: state.usage ?? [] }),
   };
-  await writeJson(works, planKey(job), plan);
-  tally.stored();
+  const body = Buffer.from(JSON.stringify(plan));
+  const outcome = await works.put(planKey(job), body, { ifAbsent: true });
+  if (outcome === 'written') tally.stored();
+  else tally.wasted();
   await works.delete([planningKey(job)]);
-  return plan;
+  // Not what is in hand: what everybody else works by, and what this put may have written before its answer was lost.
+  return outcome === 'written' ? plan : readPlan(job, works);
 }
 
 async function begin(
@@ -160,6 +180,7 @@ async function begin(
     schema: 1,
     segments: segments.map((segment) => ({ segment, done: false, shards: [] })),
     nextShard: 0,
+    writers: [],
     images: 0,
     bytes: 0,
     problems: [],
@@ -180,9 +201,9 @@ async function baseOf(request: JobRequest, stage: PlannedStage, works: ObjectSto
   return same && base.stages === undefined ? latest.job : null;
 }
 
-async function carriedRows(job: string, rows: number, works: ObjectStore): Promise<RowSet> {
-  if (rows === 0 || (await works.head(carriedRowsKey(job))) === undefined) return new RowSet(rows);
-  return new RowSet(rows, Uint8Array.from((await works.get(carriedRowsKey(job))).body));
+async function carriedRows(key: string | undefined, rows: number, works: ObjectStore): Promise<RowSet> {
+  if (key === undefined) return new RowSet(rows);
+  return new RowSet(rows, Uint8Array.from((await works.get(key)).body));
 }
 
 async function planSegment(
@@ -192,12 +213,13 @@ async function planSegment(
     options: PlannerOptions;
     ports: PlannerPorts;
     state: PlanningState;
+    writer: ShardWriter;
     index: BaseIndex | undefined;
     carried: RowSet;
     timeIsShort: () => boolean;
   },
 ): Promise<void> {
-  const { request, options, ports, state, index, carried } = context;
+  const { request, options, ports, state, writer, index, carried } = context;
   const { job, source } = request;
   const wanted = sourceFilter(request.filter);
   let refs: ImageRef[] = [];
@@ -205,7 +227,8 @@ async function planSegment(
   const flush = async (cursor: string | undefined): Promise<void> => {
     if (refs.length > 0) {
       const shard = state.nextShard++;
-      await writeJson(ports.works, shardKey(job, shard), { schema: 1, job, shard, refs } satisfies Shard);
+      const key = shardKey(job, shard, writer.name);
+      await writeJson(ports.works, key, { schema: 1, job, shard, refs } satisfies Shard);
       segment.shards.push({ shard, refs: refs.length });
       state.images += refs.length;
       state.bytes += refs.reduce((sum, ref) => sum + ref.bytes, 0);

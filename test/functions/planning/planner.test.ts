@@ -44,7 +44,7 @@ async function setUp() {
   const keysOf = async (plan: Plan): Promise<string[]> => {
     const keys: string[] = [];
     for (const { shard, refs } of plan.shards) {
-      const read = await readShard('job', shard, works);
+      const read = await readShard(plan, shard, works);
       expect(read.refs).toHaveLength(refs);
       keys.push(...read.refs.map((ref) => ref.key));
     }
@@ -143,5 +143,27 @@ describe('planning a job on S3', () => {
   it('gives the same plan when it is asked twice', async () => {
     await using planner = await setUp();
     expect(await planner.plan()).toEqual(await planner.plan());
+  });
+
+  it('comes to one plan when several invocations make it at the same time, each with its own look at the source', async () => {
+    await using planner = await setUp();
+    const inSlices = async (looksEach: number): Promise<Plan> => {
+      for (let invocation = 0; invocation < 100; invocation++) {
+        let looks = 0;
+        const plan = await planner.plan({}, () => (++looks > looksEach ? 0 : 60_000));
+        // What comes meanwhile is seen by some of them.
+        await planner.bucket.put(`2025/a/new-${looksEach}-${invocation}.jpg`, Buffer.from('new'));
+        if (plan !== undefined) return plan;
+      }
+      throw new Error('it makes no progress');
+    };
+    const [plan, ...others] = await Promise.all([inSlices(25), inSlices(60), inSlices(1000)]);
+    for (const other of others) expect(other).toEqual(plan);
+    // The shards are those that the plan speaks of, whoever else has written some.
+    const keys = await planner.keysOf(plan!);
+    expect(keys).toHaveLength(plan!.images);
+    expect(keys).toEqual(inOrder(keys));
+    expect(new Set(keys).size).toBe(keys.length);
+    expect(keys).toEqual(expect.arrayContaining(KEYS));
   });
 });

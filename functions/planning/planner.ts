@@ -79,8 +79,8 @@ export interface PlannerPorts {
  * same time; shards are numbered as they come and ordered in the plan as the source is.
  *
  * An incremental job takes over the rows of the last completed job of its series (same source, filter and model) where
- * an image's etag is the same as then; a changed model or preprocess spec makes all of them stale. A changed policy does
- * not: finalizing decides on all rows anew. A cascade takes over nothing: what a row hands on lies in the parts of its job.
+ * an image's etag is the same as then and the row would come out the same today; a changed model or preprocess spec makes
+ * all of them stale. A changed policy does not: finalizing decides on all rows anew. A cascade takes over nothing: what a row hands on lies in the parts of its job.
  *
  * Two invocations may plan one job at once, since queues deliver twice: each writes shards of its own, and the first plan
  * that is written is everybody's.
@@ -108,7 +108,7 @@ async function plan(
   const state =
     (await readJson(works, planningKey(job), PlanningState)) ?? (await begin(request, options, ports));
   const base = state.base === null ? undefined : await readJson(works, completionKey(state.base), Completion);
-  const index = base && (await BaseIndex.read(base, works));
+  const index = base && (await BaseIndex.read(base, options.stage, works));
   const carried = await carriedRows(state.carried, index?.rows ?? 0, works);
   const writer: ShardWriter = { from: state.nextShard, name: randomUUID().slice(0, 8) };
 

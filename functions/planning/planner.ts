@@ -240,11 +240,12 @@ async function planSegment(
     if (cursor !== undefined) segment.cursor = cursor;
   };
   const entries = segmentEntries(source, segment.segment, segment.cursor, ports.openBucket, options.signal);
-  for await (const { cursor, ref, problem, modifiedAt } of entries) {
+  for await (const { cursor, ref, problem, isSizeUnknown, modifiedAt } of entries) {
+    const bytes = isSizeUnknown === true ? undefined : ref?.bytes;
     if (problem !== undefined) {
       state.problemCount++;
       if (state.problems.length < MAX_PROBLEMS_KEPT) state.problems.push(problem);
-    } else if (ref !== undefined && wanted({ ...ref, modifiedAt })) {
+    } else if (ref !== undefined && wanted({ key: ref.key, bytes, modifiedAt })) {
       const place = index?.placeOf(ref.key, ref.etag);
       if (place === undefined) refs.push(ref);
       else unchanged.push(place);

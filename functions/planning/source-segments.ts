@@ -22,6 +22,8 @@ export type SourceSegment = z.infer<typeof SourceSegment>;
 export interface SegmentEntry {
   readonly cursor: string;
   readonly ref?: ImageRef;
+  /** Its `bytes` are 0 because nobody has said how many there are. */
+  readonly isSizeUnknown?: boolean | undefined;
   readonly modifiedAt?: Date | undefined;
   readonly problem?: SourceProblem;
 }
@@ -165,7 +167,8 @@ async function* inventoryEntries(
   const done = Number(cursor ?? 0);
   let row = 0;
   for await (const entry of inventoryFileEntries(reports, manifest, file, signal)) {
-    if (++row > done) yield { cursor: String(row), ref: entry.ref, modifiedAt: entry.lastModified };
+    const { ref, isSizeUnknown, lastModified } = entry;
+    if (++row > done) yield { cursor: String(row), ref, isSizeUnknown, modifiedAt: lastModified };
   }
 }
 
@@ -192,7 +195,7 @@ async function* listEntries(
       const problem = 'problem' in entry ? entry.problem : 'the same image as in an earlier line';
       yield { cursor: String(line), problem: { line, problem } };
     } else {
-      yield { cursor: String(line), ref: { key: entry.key, etag: '', bytes: 0 } };
+      yield { cursor: String(line), ref: { key: entry.key, etag: '', bytes: 0 }, isSizeUnknown: true };
     }
   }
 }

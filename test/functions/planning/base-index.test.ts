@@ -23,9 +23,9 @@ const refused = (key: string, errorCode: AuditRecord['errorCode']): AuditRecord 
 
 describe('the rows that an incremental job may take over', () => {
   it('are those of images that were audited, or that no other night can read either', async () => {
-    expect(await placesOf([auditRecord({ key: 'a' }), refused('b', 'corrupt'), refused('c', 'empty')])).toEqual([
-      0, 1, 2,
-    ]);
+    expect(
+      await placesOf([auditRecord({ key: 'a' }), refused('b', 'corrupt'), refused('c', 'empty')]),
+    ).toEqual([0, 1, 2]);
   });
 
   it('are not those of images that failed, or that could not be read that night', async () => {

@@ -7,6 +7,7 @@ import type { JobRequest, SourceFilter } from '#core/job-request.ts';
 import { type Plan, plannedStage } from '#core/plan.ts';
 import { planRequest } from '#functions/planning/planner.ts';
 import { readShard } from '#functions/planning/read-plan.ts';
+import { csvFile, MANIFEST_KEY, writeReport } from '#test/support/inventory-report.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 
 const KEYS = [
@@ -109,6 +110,26 @@ describe('planning a job on S3', () => {
     const plan = (await planner.plan({ source }))!;
     expect(await planner.keysOf(plan)).toEqual(['a.jpg', 'Z.jpg']);
     expect(plan.problems.map(({ line }) => line)).toEqual([4, 5]);
+  });
+
+  it('keeps no image out by a size that a list or an inventory does not tell', async () => {
+    await using planner = await setUp();
+    await planner.bucket.put('list.txt', Buffer.from('a.jpg\nZ.jpg\n2026/notes.txt\n'));
+    const list = { kind: 'keys', bucket: 'photos', lists: 'lists', manifest: 'list.txt' } as const;
+    const sized = filter({ minBytes: 1, maxBytes: 2, suffixes: ['.jpg'] });
+    const plan = (await planner.plan({ source: list, filter: sized }))!;
+    expect(await planner.keysOf(plan)).toEqual(['a.jpg', 'Z.jpg']);
+
+    await planner.works.delete(['jobs/job/plan.json']);
+    const files = [csvFile([['photos', 'a.jpg']])];
+    await writeReport(planner.bucket, { fileFormat: 'CSV', fileSchema: 'Bucket, Key', files });
+    const report = {
+      kind: 'inventory',
+      bucket: 'photos',
+      reports: 'reports',
+      manifest: MANIFEST_KEY,
+    } as const;
+    expect((await planner.plan({ source: report, filter: sized }))!.images).toBe(1);
   });
 
   it('plans what an inventory lists', async () => {

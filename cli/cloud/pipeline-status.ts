@@ -34,6 +34,8 @@ export interface PipelineStatus {
   readonly carried: number;
   readonly done: number;
   readonly failed: number;
+  /** Of those done, once the job is complete. */
+  readonly unreadable?: number;
   readonly reason?: string;
   /** Of a job with a budget, at the last look. */
   readonly budget?: {
@@ -88,7 +90,7 @@ export async function pipelineStatus(job: string, pipeline: Pipeline): Promise<P
       };
     }
     case 'complete': {
-      const { planned, carried, failed, stages } = state.completion;
+      const { planned, carried, unreadable, failed, stages } = state.completion;
       const following = stages?.slice(1).map((of) => ({
         stage: of.stage,
         planned: of.planned,
@@ -101,6 +103,7 @@ export async function pipelineStatus(job: string, pipeline: Pipeline): Promise<P
         carried,
         done: planned - failed,
         failed,
+        unreadable,
         ...(following && { following }),
       };
     }

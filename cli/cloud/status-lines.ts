@@ -28,13 +28,18 @@ function budgetLines(job: string, budget: NonNullable<PipelineStatus['budget']>)
 }
 
 function imageLines(now: PipelineStatus, before: PipelineStatus | undefined): string[] {
-  const { planned, done, failed, carried } = now;
+  const { planned, done, failed, carried, unreadable = 0 } = now;
   const share = planned === 0 ? 1 : (done + failed) / planned;
   const filled = Math.round(share * BAR_WIDTH);
   const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}`;
   const line = `images      ${bar} ${Math.floor(share * 100)} %  ${count(done)} of ${count(planned)}`;
   const notes = [
     ...(carried > 0 ? [`${count(carried)} unchanged since the last job`] : []),
+    ...(unreadable > 0
+      ? [
+          `${unreadable === planned ? 'none could be read' : `${count(unreadable)} could not be read`} (sluice report ${now.job} says why)`,
+        ]
+      : []),
     ...(failed > 0 ? [`${count(failed)} failed (sluice redrive ${now.job} tries them again)`] : []),
   ];
   const stages = (now.following ?? []).map(

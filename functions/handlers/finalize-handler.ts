@@ -65,6 +65,11 @@ export async function finalizeHandler(
     );
     const { planned, audited, unreadable, failed } = summary;
     log.info('a job is complete', { job, planned, audited, unreadable, failed });
+    const { forbidden = 0 } = summary.refusals;
+    if (forbidden > 0) {
+      const hint = 'the column error_detail and the report name the permission that is missing';
+      log.warn('images of a job could not be read', { job, forbidden, of: planned, hint });
+    }
     return true;
   };
 

@@ -60,6 +60,16 @@ export function workerStatusKey(worker: string): string {
   return `${WORKERS_PREFIX}${worker}.json`;
 }
 
+/** How the completion of a job has gone that did not come to its end. */
+export function finalizingKey(job: string): string {
+  return `jobs/${job}/finalizing.json`;
+}
+
+/** Where jobs whose names begin so have their parts, their dead letters and what is known of them. */
+export function jobPrefixes(begin: string): { parts: string; dead: string; jobs: string } {
+  return { parts: `parts/${begin}`, dead: `dead/${begin}`, jobs: `jobs/${begin}` };
+}
+
 /** Stands as long as a job is neither complete nor broken. */
 export const OPEN_PREFIX = 'open/';
 

@@ -63,6 +63,19 @@ Examples:
     });
 
   program
+    .command('finalize')
+    .description(
+      'complete a job here that is over and too large for its function, or a day of the live lane again',
+    )
+    .argument('<job>')
+    .option(...PIPELINE)
+    .option('--json', 'print the summary as JSON')
+    .action(async (job: string, flags: { pipeline?: string; json?: boolean }) => {
+      const { finalize } = await import('./finalize.ts');
+      process.exitCode = await finalize(job, flags, env);
+    });
+
+  program
     .command('redrive')
     .description("send a job's dead letters again, and say why they died")
     .argument('<job>')

@@ -3,7 +3,9 @@ import { dispatchKey, WORKERS_PREFIX } from '#core/job-layout.ts';
 import { sourceText } from '#core/job-request.ts';
 import { plannedImages } from '#core/plan.ts';
 import { bottleneckOf, WorkerStatus } from '#core/worker-status.ts';
+import { type FinalizingAttempt, lastAttempt } from '#functions/finalizing/finalizing-attempt.ts';
 import { type JobProgress, jobState } from '#functions/finalizing/job-state.ts';
+import { type DeathCause, deathCauses } from '#functions/finalizing/redrive.ts';
 import { readJson } from '#functions/json-object.ts';
 import { Dispatch } from '#functions/planning/dispatch-shards.ts';
 
@@ -37,6 +39,10 @@ export interface PipelineStatus {
   /** Of those done, once the job is complete. */
   readonly unreadable?: number;
   readonly reason?: string;
+  /** Of a job that is over and not complete, where that was tried: what came of it. */
+  readonly finalizing?: FinalizingAttempt | undefined;
+  /** Why messages of a job that runs died, the most frequent reason first. */
+  readonly deadLetters?: readonly DeathCause[];
   /** Of a job with a budget, at the last look. */
   readonly budget?: {
     readonly usd: number;
@@ -85,6 +91,8 @@ export async function pipelineStatus(job: string, pipeline: Pipeline): Promise<P
         carried,
         done: done + carried,
         failed: givenUp,
+        ...(state.progress.isOver && { finalizing: await lastAttempt(job, pipeline.works) }),
+        ...(givenUp > 0 && { deadLetters: await deathCauses(job, pipeline.works) }),
         ...(await budgetOf(job, state.request.budget?.usd, pipeline)),
         ...(state.plan.following && { following: following.map(stageStatus) }),
       };

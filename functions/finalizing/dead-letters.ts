@@ -7,6 +7,8 @@ import type { MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { UsageRecord } from '#core/usage.ts';
 import { readJson, writeJson } from '../json-object.ts';
+import { liveImages } from '../live/live-images.ts';
+import { liveJob } from '../live/live-job.ts';
 
 export const LETTER_QUEUES = ['jobs', 'shards', 'events', 'live', 'bulk'] as const;
 export type LetterQueue = (typeof LETTER_QUEUES)[number];
@@ -161,7 +163,9 @@ function letterKey({ queue, job, body }: DeadLetter): string {
 
 function jobOf(body: string): string {
   const parsed = AnyJobMessage.safeParse(parse(body));
-  return parsed.success ? parsed.data.job : NO_JOB;
+  if (parsed.success) return parsed.data.job;
+  const [image] = liveImages(body) ?? [];
+  return image === undefined ? NO_JOB : liveJob(image.at);
 }
 
 function parse(body: string): unknown {

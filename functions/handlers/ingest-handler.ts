@@ -2,10 +2,10 @@ import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
 import type { JsonLog } from '#adapters/json-log.ts';
 import { overhead } from '#adapters/meter.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
-import { ImageMessage, parseMessage } from '#core/messages.ts';
-import { parseS3Event } from '#core/s3-event.ts';
+import type { ImageMessage } from '#core/messages.ts';
 import { plannedStages } from '#core/stages.ts';
 import { ingestImage } from '../live/ingest-image.ts';
+import { imagesOf } from '../live/live-images.ts';
 import { inlinePackBytes } from '../preprocessing/pack-announcer.ts';
 import type { PackProcesses } from '../preprocessing/pack-processes.ts';
 import { wakeFleet } from '../wake-fleet.ts';
@@ -46,25 +46,4 @@ export async function ingestHandler(
       log.info('image', { bucket: image.bucket, key: image.ref.key, outcome });
     },
   });
-}
-
-/** The images that a message is about: an S3 event's new objects, or the one that is asked for again. */
-function imagesOf(body: string): ImageMessage[] {
-  if (isImageMessage(body)) return [parseMessage(ImageMessage, body)];
-  return parseS3Event(body).map(({ bucket, key, etag, bytes, eventTime }) => ({
-    v: 1,
-    type: 'image',
-    bucket,
-    ref: { key, etag, bytes },
-    at: new Date(eventTime).toISOString(),
-    remakes: 0,
-  }));
-}
-
-function isImageMessage(body: string): boolean {
-  try {
-    return (JSON.parse(body) as { type?: unknown } | null)?.type === 'image';
-  } catch {
-    return false;
-  }
 }

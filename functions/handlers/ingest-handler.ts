@@ -6,6 +6,7 @@ import type { ImageMessage } from '#core/messages.ts';
 import { plannedStages } from '#core/stages.ts';
 import { ingestImage } from '../live/ingest-image.ts';
 import { imagesOf } from '../live/live-images.ts';
+import { wantedImage } from '../live/wanted-image.ts';
 import { inlinePackBytes } from '../preprocessing/pack-announcer.ts';
 import type { PackProcesses } from '../preprocessing/pack-processes.ts';
 import { wakeFleet } from '../wake-fleet.ts';
@@ -27,13 +28,14 @@ export async function ingestHandler(
   );
   const { stage } = plannedStages(await pipeline.stages());
   const inlineUpToBytes = inlinePackBytes(config.inlineMessageBytes);
+  const isWanted = wantedImage(config);
   return sqsHandler<ImageMessage>({
     stage: 'ingest',
     queue,
     log,
     concurrency: processes.concurrency * IMAGES_PER_PROCESS,
     minTimeLeftMs: MIN_TIME_LEFT_MS,
-    parse: imagesOf,
+    parse: (body) => imagesOf(body).filter(isWanted),
     handle: async (image) => {
       const [outcome] = await Promise.all([
         ingestImage(

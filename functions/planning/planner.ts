@@ -12,7 +12,8 @@ import {
   planningKey,
   shardKey,
 } from '#core/job-layout.ts';
-import { type JobRequest, seriesOf, sourceText } from '#core/job-request.ts';
+import { type JobRequest, type S3Source, seriesOf, sourceText } from '#core/job-request.ts';
+import { isOwn, type OwnPlace } from '#core/own-places.ts';
 import { type Plan, type PlannedStage, type Shard, ShardWriter, SourceProblem } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { RowSet } from '#core/row-set.ts';
@@ -64,6 +65,8 @@ export interface PlannerOptions {
   readonly following?: Plan['following'];
   readonly shardSize: number;
   readonly packSize: number;
+  /** What the pipeline writes itself is not audited, unless the source lies there altogether. */
+  readonly ownPlaces?: readonly OwnPlace[];
   /** Milliseconds that are left; left out, there is no end. */
   timeLeftMs?(): number;
   readonly signal?: AbortSignal;
@@ -201,6 +204,13 @@ async function baseOf(request: JobRequest, stage: PlannedStage, works: ObjectSto
   return same && base.stages === undefined ? latest.job : null;
 }
 
+/** Who names a list of keys, or a prefix within such a place, means just that. */
+function ownPlacesWithin(source: S3Source, places: readonly OwnPlace[]): readonly OwnPlace[] {
+  if (source.kind === 'keys') return [];
+  const from = source.kind === 'prefix' ? source.prefix : '';
+  return places.filter(({ bucket, prefix }) => bucket === source.bucket && !from.startsWith(prefix));
+}
+
 async function carriedRows(key: string | undefined, rows: number, works: ObjectStore): Promise<RowSet> {
   if (key === undefined) return new RowSet(rows);
   return new RowSet(rows, Uint8Array.from((await works.get(key)).body));
@@ -222,6 +232,7 @@ async function planSegment(
   const { request, options, ports, state, writer, index, carried } = context;
   const { job, source } = request;
   const wanted = sourceFilter(request.filter);
+  const own = ownPlacesWithin(source, options.ownPlaces ?? []);
   let refs: ImageRef[] = [];
   let unchanged: number[] = [];
   const flush = async (cursor: string | undefined): Promise<void> => {
@@ -245,7 +256,11 @@ async function planSegment(
     if (problem !== undefined) {
       state.problemCount++;
       if (state.problems.length < MAX_PROBLEMS_KEPT) state.problems.push(problem);
-    } else if (ref !== undefined && wanted({ key: ref.key, bytes, modifiedAt })) {
+    } else if (
+      ref !== undefined &&
+      wanted({ key: ref.key, bytes, modifiedAt }) &&
+      !isOwn(own, source.bucket, ref.key)
+    ) {
       const place = index?.placeOf(ref.key, ref.etag);
       if (place === undefined) refs.push(ref);
       else unchanged.push(place);

@@ -10,6 +10,8 @@ import { readShard } from '#functions/planning/read-plan.ts';
 import { csvFile, MANIFEST_KEY, writeReport } from '#test/support/inventory-report.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 
+/** As if a pipeline had its quarantine in the bucket of its images. */
+const ownPlaces = [{ bucket: 'photos', prefix: 'quarantined/' }];
 const KEYS = [
   ...Array.from({ length: 30 }, (_, i) => `2025/a/${i}.jpg`),
   ...Array.from({ length: 30 }, (_, i) => `2025/b/${i}.PNG`),
@@ -39,7 +41,7 @@ async function setUp() {
         submittedAt: new Date().toISOString(),
         ...change,
       },
-      { stage, shardSize: 8, packSize: 4, ...(timeLeftMs && { timeLeftMs }) },
+      { stage, shardSize: 8, packSize: 4, ownPlaces, ...(timeLeftMs && { timeLeftMs }) },
       { works, openBucket: () => bucket },
     );
   const keysOf = async (plan: Plan): Promise<string[]> => {
@@ -87,6 +89,15 @@ describe('planning a job on S3', () => {
     expect(await count({ include: ['2025/**'], exclude: ['**/1*.jpg'] })).toBe(49);
     expect(await count({ minBytes: 14 })).toBe(KEYS.filter((key) => Buffer.byteLength(key) >= 14).length);
     expect(await count({ modifiedAfter: '2099-01-01T00:00:00Z' })).toBe(KEYS.length);
+  });
+
+  it('leaves out what the pipeline writes itself, unless that is the source', async () => {
+    await using planner = await setUp();
+    await planner.bucket.put('quarantined/photos/a.jpg', Buffer.from('a copy'));
+    expect(await planner.keysOf((await planner.plan())!)).toEqual(inOrder(KEYS));
+    await planner.works.delete(['jobs/job/plan.json']);
+    const source = { kind: 'prefix', bucket: 'photos', prefix: 'quarantined/' } as const;
+    expect((await planner.plan({ source }))!.images).toBe(1);
   });
 
   it('goes on where it was when time ran short, losing and doubling nothing', async () => {

@@ -12,7 +12,7 @@ import {
   planningKey,
   shardKey,
 } from '#core/job-layout.ts';
-import { type JobRequest, type S3Source, seriesOf, sourceText } from '#core/job-request.ts';
+import { type JobRequest, S3Source, seriesOf, sourceText } from '#core/job-request.ts';
 import { isOwn, type OwnPlace } from '#core/own-places.ts';
 import { type Plan, type PlannedStage, type Shard, ShardWriter, SourceProblem } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
@@ -22,7 +22,7 @@ import { readJson, writeJson } from '../json-object.ts';
 import { BaseIndex } from './base-index.ts';
 import { readPlan } from './read-plan.ts';
 import { sourceFilter } from './source-filter.ts';
-import { SourceSegment, segmentEntries, sourceSegments } from './source-segments.ts';
+import { currentSource, SourceSegment, segmentEntries, sourceSegments } from './source-segments.ts';
 
 /** Segments that are listed at the same time. */
 const LISTINGS_IN_FLIGHT = 16;
@@ -43,6 +43,8 @@ const SegmentState = z.strictObject({
 /** How far a job's planning is. What was done after it was last written is done again, by another writer. */
 const PlanningState = z.strictObject({
   schema: z.literal(1),
+  /** Where the job's source names no report but a folder of them: the report that was the last one. */
+  source: S3Source.optional(),
   segments: z.array(SegmentState),
   nextShard: z.int().min(0),
   writers: z.array(ShardWriter).default([]),
@@ -110,6 +112,7 @@ async function plan(
   if (known !== undefined) return known;
   const state =
     (await readJson(works, planningKey(job), PlanningState)) ?? (await begin(request, options, ports));
+  const source = state.source ?? request.source;
   const base = state.base === null ? undefined : await readJson(works, completionKey(state.base), Completion);
   const index = base && (await BaseIndex.read(base, options.stage, works));
   const carried = await carriedRows(state.carried, index?.rows ?? 0, works);
@@ -121,7 +124,7 @@ async function plan(
   await queue.addAll(
     open.map(
       (segment) => () =>
-        planSegment(segment, { request, options, ports, state, writer, index, carried, timeIsShort }),
+        planSegment(segment, { request, source, options, ports, state, writer, index, carried, timeIsShort }),
     ),
   );
   const rows = carriedRowsKey(job, writer.name);
@@ -141,8 +144,8 @@ async function plan(
   const plan: Plan = {
     schema: 1,
     job,
-    source: sourceText(request.source),
-    bucket: request.source.bucket,
+    source: sourceText(source),
+    bucket: source.bucket,
     createdAt: request.submittedAt,
     stage: options.stage,
     ...(options.following && { following: options.following }),
@@ -178,9 +181,11 @@ async function begin(
   options: PlannerOptions,
   ports: PlannerPorts,
 ): Promise<PlanningState> {
-  const segments = await sourceSegments(request.source, ports.openBucket, options.signal);
+  const source = await currentSource(request.source, ports.openBucket, options.signal);
+  const segments = await sourceSegments(source, ports.openBucket, options.signal);
   return {
     schema: 1,
+    ...(source !== request.source && { source }),
     segments: segments.map((segment) => ({ segment, done: false, shards: [] })),
     nextShard: 0,
     writers: [],
@@ -220,6 +225,7 @@ async function planSegment(
   segment: z.infer<typeof SegmentState>,
   context: {
     request: JobRequest;
+    source: S3Source;
     options: PlannerOptions;
     ports: PlannerPorts;
     state: PlanningState;
@@ -229,8 +235,8 @@ async function planSegment(
     timeIsShort: () => boolean;
   },
 ): Promise<void> {
-  const { request, options, ports, state, writer, index, carried } = context;
-  const { job, source } = request;
+  const { request, source, options, ports, state, writer, index, carried } = context;
+  const { job } = request;
   const wanted = sourceFilter(request.filter);
   const own = ownPlacesWithin(source, options.ownPlaces ?? []);
   let refs: ImageRef[] = [];

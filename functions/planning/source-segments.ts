@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { latestInventory } from '#adapters/latest-inventory.ts';
 import { inventoryFileEntries, readInventoryManifest } from '#adapters/s3-inventory.ts';
 import { SluiceError } from '#core/error.ts';
 import type { ImageRef } from '#core/image-ref.ts';
@@ -36,6 +37,19 @@ const PAGES_OF_ONE_SEGMENT = 10;
 const FIRST_CHARACTERS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 /** A list of keys is read whole; a longer one is an inventory's matter. */
 const MAX_LIST_BYTES = 256 * 1024 * 1024;
+
+/** The source itself, or where it names a folder of inventory reports, the last of them. */
+export async function currentSource(
+  source: S3Source,
+  openBucket: (bucket: string) => ObjectStore,
+  signal?: AbortSignal,
+): Promise<S3Source> {
+  if (source.kind !== 'inventory' || !source.manifest.endsWith('/')) return source;
+  return {
+    ...source,
+    manifest: await latestInventory(openBucket(source.reports), source.manifest, { signal }),
+  };
+}
 
 /** Splits a source into segments that can be listed at the same time, in the order of their images. */
 export async function sourceSegments(

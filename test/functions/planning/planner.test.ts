@@ -172,6 +172,21 @@ describe('planning a job on S3', () => {
     expect(await planner.keysOf(plan)).toEqual(KEYS);
   });
 
+  it('plans what the last report of an inventory lists, where only its folder is named', async () => {
+    await using planner = await setUp();
+    const folder = `inventory/photos/daily/`;
+    const day = new Date().toISOString().slice(0, 10);
+    const files = [csvFile([['photos', 'a.jpg']])];
+    await writeReport(planner.bucket, { fileFormat: 'CSV', fileSchema: 'Bucket, Key', files });
+    const report = `${folder}${day}T01-00Z/`;
+    await planner.bucket.put(`${report}manifest.json`, (await planner.bucket.get(MANIFEST_KEY)).body);
+    await planner.bucket.put(`${report}manifest.checksum`, Buffer.from('md5'));
+    const source = { kind: 'inventory', bucket: 'photos', reports: 'reports', manifest: folder } as const;
+    const plan = (await planner.plan({ source }))!;
+    expect(await planner.keysOf(plan)).toEqual(['a.jpg']);
+    expect(plan.source).toContain(`${report}manifest.json`);
+  });
+
   it('gives the same plan when it is asked twice', async () => {
     await using planner = await setUp();
     expect(await planner.plan()).toEqual(await planner.plan());

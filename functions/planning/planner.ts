@@ -23,9 +23,12 @@ import { BaseIndex } from './base-index.ts';
 import { readPlan } from './read-plan.ts';
 import { sourceFilter } from './source-filter.ts';
 import { currentSource, SourceSegment, segmentEntries, sourceSegments } from './source-segments.ts';
+import { boundaryAhead } from './split-listing.ts';
 
 /** Segments that are listed at the same time. */
 const LISTINGS_IN_FLIGHT = 16;
+/** A listing that has so many objects behind it gives half of what is ahead to another, if there is none to wait for. */
+const SHARE_AFTER_OBJECTS = 10_000;
 /** Problems kept in the plan by line; more are only counted. */
 const MAX_PROBLEMS_KEPT = 1000;
 /** With less time than this the planner writes down how far it is. */
@@ -58,6 +61,7 @@ const PlanningState = z.strictObject({
   carried: z.string().optional(),
   usage: z.array(UsageRecord).optional(),
 });
+type SegmentState = z.infer<typeof SegmentState>;
 type PlanningState = z.infer<typeof PlanningState>;
 
 export const LatestJob = z.strictObject({ job: z.string(), plannedAt: z.iso.datetime() });
@@ -69,6 +73,7 @@ export interface PlannerOptions {
   readonly packSize: number;
   /** What the pipeline writes itself is not audited, unless the source lies there altogether. */
   readonly ownPlaces?: readonly OwnPlace[];
+  readonly shareAfterObjects?: number;
   /** Milliseconds that are left; left out, there is no end. */
   timeLeftMs?(): number;
   readonly signal?: AbortSignal;
@@ -120,13 +125,23 @@ async function plan(
 
   const timeIsShort = (): boolean => (options.timeLeftMs?.() ?? Number.POSITIVE_INFINITY) < TIME_TO_WRITE_MS;
   const queue = new PQueue({ concurrency: LISTINGS_IN_FLIGHT });
-  const open = state.segments.filter((segment) => !segment.done);
-  await queue.addAll(
-    open.map(
-      (segment) => () =>
-        planSegment(segment, { request, source, options, ports, state, writer, index, carried, timeIsShort }),
-    ),
-  );
+  const listings: Promise<void>[] = [];
+  const list = (segment: SegmentState): void => {
+    const context = { request, source, options, ports, state, writer, index, carried, timeIsShort, share };
+    listings.push(queue.add(() => planSegment(segment, context)));
+  };
+  // However keys are spread, no listing is left to go on alone.
+  const share = async (segment: SegmentState, cursor: string): Promise<boolean> => {
+    if (queue.size > 0 || queue.pending === LISTINGS_IN_FLIGHT) return false;
+    const rest = await restAhead(segment, cursor, source, ports, options.signal);
+    if (rest === undefined) return false;
+    state.segments.splice(state.segments.indexOf(segment) + 1, 0, rest);
+    list(rest);
+    return true;
+  };
+  for (const segment of state.segments.filter(({ done }) => !done)) list(segment);
+  // Listings may be added while others are awaited.
+  for (const listing of listings) await listing;
   const rows = carriedRowsKey(job, writer.name);
   if (index !== undefined) await works.put(rows, carried.bytes);
   const writers = state.nextShard > writer.from ? [...state.writers, writer] : state.writers;
@@ -209,6 +224,24 @@ async function baseOf(request: JobRequest, stage: PlannedStage, works: ObjectSto
   return same && base.stages === undefined ? latest.job : null;
 }
 
+/** Cuts off what lies ahead of a listing, from about the middle of it on; `undefined` where it is left whole. */
+async function restAhead(
+  { segment }: SegmentState,
+  after: string,
+  source: S3Source,
+  { openBucket }: PlannerPorts,
+  signal?: AbortSignal,
+): Promise<SegmentState | undefined> {
+  if (source.kind !== 'prefix' || segment.kind !== 'keys') return undefined;
+  const { bucket, prefix } = source;
+  const { to } = segment;
+  const boundary = await boundaryAhead(openBucket(bucket), { prefix, after, to }, signal);
+  if (boundary === undefined) return undefined;
+  segment.to = boundary;
+  const rest: SourceSegment = { kind: 'keys', after: boundary, ...(to !== undefined && { to }) };
+  return { segment: rest, done: false, shards: [] };
+}
+
 /** Who names a list of keys, or a prefix within such a place, means just that. */
 function ownPlacesWithin(source: S3Source, places: readonly OwnPlace[]): readonly OwnPlace[] {
   if (source.kind === 'keys') return [];
@@ -222,7 +255,7 @@ async function carriedRows(key: string | undefined, rows: number, works: ObjectS
 }
 
 async function planSegment(
-  segment: z.infer<typeof SegmentState>,
+  segment: SegmentState,
   context: {
     request: JobRequest;
     source: S3Source;
@@ -233,6 +266,7 @@ async function planSegment(
     index: BaseIndex | undefined;
     carried: RowSet;
     timeIsShort: () => boolean;
+    share(segment: SegmentState, cursor: string): Promise<boolean>;
   },
 ): Promise<void> {
   const { request, source, options, ports, state, writer, index, carried } = context;
@@ -241,6 +275,9 @@ async function planSegment(
   const own = ownPlacesWithin(source, options.ownPlaces ?? []);
   let refs: ImageRef[] = [];
   let unchanged: number[] = [];
+  const shareAfter = options.shareAfterObjects ?? SHARE_AFTER_OBJECTS;
+  let shareAt = shareAfter;
+  let listed = 0;
   const flush = async (cursor: string | undefined): Promise<void> => {
     if (refs.length > 0) {
       const shard = state.nextShard++;
@@ -274,6 +311,8 @@ async function planSegment(
     if (refs.length === options.shardSize || refs.length === 0) await flush(cursor);
     // What is listed and not in a full shard yet is listed again next time.
     if (context.timeIsShort()) return;
+    if (++listed >= shareAt)
+      shareAt = listed + ((await context.share(segment, cursor)) ? shareAfter : listed);
   }
   await flush(undefined);
   segment.done = true;

@@ -7,6 +7,7 @@ import type { S3Source } from '#core/job-request.ts';
 import { parseManifestLine } from '#core/manifest-line.ts';
 import type { SourceProblem } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
+import { FIRST_CHARACTERS } from './split-listing.ts';
 
 /** A piece of a source that is listed by itself. All pieces together are the source, each image in one of them. */
 export const SourceSegment = z.discriminatedUnion('kind', [
@@ -33,8 +34,6 @@ export interface SegmentEntry {
 const WANTED_SEGMENTS = 64;
 /** A listing of so many pages (of 1,000 keys on S3) is done in a second or two. */
 const PAGES_OF_ONE_SEGMENT = 10;
-/** What keys often go on with where there are no folders. The boundaries need not exist as keys. */
-const FIRST_CHARACTERS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 /** A list of keys is read whole; a longer one is an inventory's matter. */
 const MAX_LIST_BYTES = 256 * 1024 * 1024;
 
@@ -78,7 +77,7 @@ export async function sourceSegments(
   }
 }
 
-/** The images of one segment, from after `cursor` on. */
+/** The images of one segment, from after `cursor` on. A segment of keys may get another `to` meanwhile, ahead of them. */
 export function segmentEntries(
   source: S3Source,
   segment: SourceSegment,
@@ -149,13 +148,12 @@ async function isSmall(prefix: string, store: ObjectStore, signal?: AbortSignal)
 
 async function* keyEntries(
   prefix: string,
-  { after, to }: SourceSegment & { kind: 'keys' },
+  segment: SourceSegment & { kind: 'keys' },
   cursor: string | undefined,
   store: ObjectStore,
   signal?: AbortSignal,
 ): AsyncGenerator<SegmentEntry> {
-  const last = to === undefined ? undefined : Buffer.from(to);
-  let from = cursor ?? after;
+  let from = cursor ?? segment.after;
   do {
     const page = await store.list({
       prefix,
@@ -163,7 +161,8 @@ async function* keyEntries(
       ...(signal && { signal }),
     });
     for (const { key, etag, bytes, modifiedAt } of page.objects) {
-      if (last !== undefined && Buffer.compare(Buffer.from(key), last) > 0) return;
+      // It may have given away what lies behind, since the page was listed.
+      if (segment.to !== undefined && Buffer.compare(Buffer.from(key), Buffer.from(segment.to)) > 0) return;
       yield { cursor: key, ref: { key, etag, bytes }, modifiedAt };
     }
     from = page.next;

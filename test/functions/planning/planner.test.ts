@@ -8,6 +8,7 @@ import { type Plan, plannedStage } from '#core/plan.ts';
 import { planRequest } from '#functions/planning/planner.ts';
 import { readShard } from '#functions/planning/read-plan.ts';
 import { csvFile, MANIFEST_KEY, writeReport } from '#test/support/inventory-report.ts';
+import { keyListing } from '#test/support/key-listing.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 
 /** As if a pipeline had its quarantine in the bucket of its images. */
@@ -89,6 +90,27 @@ describe('planning a job on S3', () => {
     expect(await count({ include: ['2025/**'], exclude: ['**/1*.jpg'] })).toBe(49);
     expect(await count({ minBytes: 14 })).toBe(KEYS.filter((key) => Buffer.byteLength(key) >= 14).length);
     expect(await count({ modifiedAfter: '2099-01-01T00:00:00Z' })).toBe(KEYS.length);
+  });
+
+  it('lists keys of a common stem by many listings at the same time, each key once and in order', async () => {
+    await using planner = await setUp();
+    const stage = plannedStage(await loadManifest('quality'));
+    const keys = Array.from({ length: 2000 }, (_, i) => `IMG_${String(i * 7).padStart(5, '0')}.jpg`);
+    const bucket = keyListing(keys, 20);
+    const plan = await planRequest(
+      {
+        schema: 1,
+        job: 'job',
+        source: { kind: 'prefix', bucket: 'photos', prefix: '' },
+        filter: filter({}),
+        incremental: false,
+        submittedAt: new Date().toISOString(),
+      },
+      { stage, shardSize: 100, packSize: 4, shareAfterObjects: 50 },
+      { works: planner.works, openBucket: () => bucket as unknown as FolderStore },
+    );
+    expect(await planner.keysOf(plan!)).toEqual(keys);
+    expect(bucket.mostAtOnce()).toBeGreaterThan(4);
   });
 
   it('leaves out what the pipeline writes itself, unless that is the source', async () => {

@@ -3,66 +3,27 @@ import PQueue from 'p-queue';
 import { z } from 'zod';
 import { type Tally, tallied } from '#adapters/meter.ts';
 import { Completion } from '#core/completion.ts';
-import type { ImageRef } from '#core/image-ref.ts';
-import {
-  carriedRowsKey,
-  completionKey,
-  latestKey,
-  planKey,
-  planningKey,
-  shardKey,
-} from '#core/job-layout.ts';
-import { type JobRequest, S3Source, seriesOf, sourceText } from '#core/job-request.ts';
+import { carriedRowsKey, completionKey, latestKey, planKey, planningKey } from '#core/job-layout.ts';
+import { type JobRequest, type S3Source, seriesOf, sourceText } from '#core/job-request.ts';
 import { isOwn, type OwnPlace } from '#core/own-places.ts';
-import { type Plan, type PlannedStage, type Shard, ShardWriter, SourceProblem } from '#core/plan.ts';
+import type { Plan, PlannedStage, ShardWriter } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { RowSet } from '#core/row-set.ts';
-import { UsageRecord } from '#core/usage.ts';
 import { readJson, writeJson } from '../json-object.ts';
 import { BaseIndex } from './base-index.ts';
+import { planSegment, type SegmentContext } from './plan-segment.ts';
+import { PlanningState, type SegmentState } from './planning-state.ts';
 import { readPlan } from './read-plan.ts';
 import { sourceFilter } from './source-filter.ts';
-import { currentSource, SourceSegment, segmentEntries, sourceSegments } from './source-segments.ts';
+import { currentSource, type SourceSegment, segmentReader, sourceSegments } from './source-segments.ts';
 import { boundaryAhead } from './split-listing.ts';
 
 /** Segments that are listed at the same time. */
 const LISTINGS_IN_FLIGHT = 16;
 /** A listing that has so many objects behind it gives half of what is ahead to another, if there is none to wait for. */
 const SHARE_AFTER_OBJECTS = 10_000;
-/** Problems kept in the plan by line; more are only counted. */
-const MAX_PROBLEMS_KEPT = 1000;
 /** With less time than this the planner writes down how far it is. */
 const TIME_TO_WRITE_MS = 20_000;
-
-/** One segment and how far it is planned. */
-const SegmentState = z.strictObject({
-  segment: SourceSegment,
-  /** Everything up to here lies in written shards, or is carried. */
-  cursor: z.string().optional(),
-  done: z.boolean(),
-  shards: z.array(z.strictObject({ shard: z.int(), refs: z.int() })),
-});
-
-/** How far a job's planning is. What was done after it was last written is done again, by another writer. */
-const PlanningState = z.strictObject({
-  schema: z.literal(1),
-  /** Where the job's source names no report but a folder of them: the report that was the last one. */
-  source: S3Source.optional(),
-  segments: z.array(SegmentState),
-  nextShard: z.int().min(0),
-  writers: z.array(ShardWriter).default([]),
-  images: z.int().min(0),
-  bytes: z.int().min(0),
-  problems: z.array(SourceProblem),
-  problemCount: z.int().min(0),
-  /** The completed job whose rows may be carried over. */
-  base: z.string().nullable(),
-  /** Where the rows stand that are carried over so far. */
-  carried: z.string().optional(),
-  usage: z.array(UsageRecord).optional(),
-});
-type SegmentState = z.infer<typeof SegmentState>;
-type PlanningState = z.infer<typeof PlanningState>;
 
 export const LatestJob = z.strictObject({ job: z.string(), plannedAt: z.iso.datetime() });
 
@@ -126,10 +87,8 @@ async function plan(
   const timeIsShort = (): boolean => (options.timeLeftMs?.() ?? Number.POSITIVE_INFINITY) < TIME_TO_WRITE_MS;
   const queue = new PQueue({ concurrency: LISTINGS_IN_FLIGHT });
   const listings: Promise<void>[] = [];
-  const list = (segment: SegmentState): void => {
-    const context = { request, source, options, ports, state, writer, index, carried, timeIsShort, share };
-    listings.push(queue.add(() => planSegment(segment, context)));
-  };
+  const list = (segment: SegmentState): void =>
+    void listings.push(queue.add(() => planSegment(segment, context)));
   // However keys are spread, no listing is left to go on alone.
   const share = async (segment: SegmentState, cursor: string): Promise<boolean> => {
     if (queue.size > 0 || queue.pending === LISTINGS_IN_FLIGHT) return false;
@@ -138,6 +97,23 @@ async function plan(
     state.segments.splice(state.segments.indexOf(segment) + 1, 0, rest);
     list(rest);
     return true;
+  };
+  const isWanted = sourceFilter(request.filter);
+  const own = ownPlacesWithin(source, options.ownPlaces ?? []);
+  const entriesOf = segmentReader(source, ports.openBucket, options.signal);
+  const context: SegmentContext = {
+    job,
+    works,
+    state,
+    writer,
+    shardSize: options.shardSize,
+    index,
+    carried,
+    entriesOf: ({ segment, cursor }) => entriesOf(segment, cursor),
+    wanted: (object) => isWanted(object) && !isOwn(own, source.bucket, object.key),
+    timeIsShort,
+    shareAfterObjects: options.shareAfterObjects ?? SHARE_AFTER_OBJECTS,
+    share,
   };
   for (const segment of state.segments.filter(({ done }) => !done)) list(segment);
   // Listings may be added while others are awaited.
@@ -252,68 +228,4 @@ function ownPlacesWithin(source: S3Source, places: readonly OwnPlace[]): readonl
 async function carriedRows(key: string | undefined, rows: number, works: ObjectStore): Promise<RowSet> {
   if (key === undefined) return new RowSet(rows);
   return new RowSet(rows, Uint8Array.from((await works.get(key)).body));
-}
-
-async function planSegment(
-  segment: SegmentState,
-  context: {
-    request: JobRequest;
-    source: S3Source;
-    options: PlannerOptions;
-    ports: PlannerPorts;
-    state: PlanningState;
-    writer: ShardWriter;
-    index: BaseIndex | undefined;
-    carried: RowSet;
-    timeIsShort: () => boolean;
-    share(segment: SegmentState, cursor: string): Promise<boolean>;
-  },
-): Promise<void> {
-  const { request, source, options, ports, state, writer, index, carried } = context;
-  const { job } = request;
-  const wanted = sourceFilter(request.filter);
-  const own = ownPlacesWithin(source, options.ownPlaces ?? []);
-  let refs: ImageRef[] = [];
-  let unchanged: number[] = [];
-  const shareAfter = options.shareAfterObjects ?? SHARE_AFTER_OBJECTS;
-  let shareAt = shareAfter;
-  let listed = 0;
-  const flush = async (cursor: string | undefined): Promise<void> => {
-    if (refs.length > 0) {
-      const shard = state.nextShard++;
-      const key = shardKey(job, shard, writer.name);
-      await writeJson(ports.works, key, { schema: 1, job, shard, refs } satisfies Shard);
-      segment.shards.push({ shard, refs: refs.length });
-      state.images += refs.length;
-      state.bytes += refs.reduce((sum, ref) => sum + ref.bytes, 0);
-      refs = [];
-    }
-    // Only now: what is listed again may have changed by then.
-    for (const place of unchanged) carried.add(place);
-    unchanged = [];
-    if (cursor !== undefined) segment.cursor = cursor;
-  };
-  const entries = segmentEntries(source, segment.segment, segment.cursor, ports.openBucket, options.signal);
-  for await (const { cursor, ref, problem, isSizeUnknown, modifiedAt } of entries) {
-    const bytes = isSizeUnknown === true ? undefined : ref?.bytes;
-    if (problem !== undefined) {
-      state.problemCount++;
-      if (state.problems.length < MAX_PROBLEMS_KEPT) state.problems.push(problem);
-    } else if (
-      ref !== undefined &&
-      wanted({ key: ref.key, bytes, modifiedAt }) &&
-      !isOwn(own, source.bucket, ref.key)
-    ) {
-      const place = index?.placeOf(ref.key, ref.etag);
-      if (place === undefined) refs.push(ref);
-      else unchanged.push(place);
-    }
-    if (refs.length === options.shardSize || refs.length === 0) await flush(cursor);
-    // What is listed and not in a full shard yet is listed again next time.
-    if (context.timeIsShort()) return;
-    if (++listed >= shareAt)
-      shareAt = listed + ((await context.share(segment, cursor)) ? shareAfter : listed);
-  }
-  await flush(undefined);
-  segment.done = true;
 }

@@ -1,6 +1,10 @@
 import { z } from 'zod';
 import { latestInventory } from '#adapters/latest-inventory.ts';
-import { inventoryFileEntries, readInventoryManifest } from '#adapters/s3-inventory.ts';
+import {
+  type InventoryManifest,
+  inventoryFileEntries,
+  readInventoryManifest,
+} from '#adapters/s3-inventory.ts';
 import { SluiceError } from '#core/error.ts';
 import type { ImageRef } from '#core/image-ref.ts';
 import type { S3Source } from '#core/job-request.ts';
@@ -77,27 +81,33 @@ export async function sourceSegments(
   }
 }
 
-/** The images of one segment, from after `cursor` on. A segment of keys may get another `to` meanwhile, ahead of them. */
-export function segmentEntries(
+/**
+ * What yields the images of a segment, from after a cursor on. The manifest of an inventory is read once for all of them. A segment
+ * of keys may get another `to` meanwhile, ahead of what it has yielded.
+ */
+export function segmentReader(
   source: S3Source,
-  segment: SourceSegment,
-  cursor: string | undefined,
   openBucket: (bucket: string) => ObjectStore,
   signal?: AbortSignal,
-): AsyncGenerator<SegmentEntry> {
-  if (source.kind === 'prefix' && segment.kind === 'keys') {
-    return keyEntries(source.prefix, segment, cursor, openBucket(source.bucket), signal);
-  }
-  if (source.kind === 'inventory' && segment.kind === 'inventory-file') {
-    return inventoryEntries(source, segment.file, cursor, openBucket(source.reports), signal);
-  }
-  if (source.kind === 'keys' && segment.kind === 'list') {
-    return listEntries(source.manifest, cursor, openBucket(source.lists));
-  }
-  throw new SluiceError(
-    'internal',
-    `a segment of kind "${segment.kind}" of a source of kind "${source.kind}"`,
-  );
+): (segment: SourceSegment, cursor: string | undefined) => AsyncGenerator<SegmentEntry> {
+  let manifest: Promise<InventoryManifest> | undefined;
+  return (segment, cursor) => {
+    if (source.kind === 'prefix' && segment.kind === 'keys') {
+      return keyEntries(source.prefix, segment, cursor, openBucket(source.bucket), signal);
+    }
+    if (source.kind === 'inventory' && segment.kind === 'inventory-file') {
+      const reports = openBucket(source.reports);
+      manifest ??= readInventoryManifest(reports, source.manifest, signal);
+      return inventoryEntries(reports, manifest, segment.file, cursor, signal);
+    }
+    if (source.kind === 'keys' && segment.kind === 'list') {
+      return listEntries(source.manifest, cursor, openBucket(source.lists));
+    }
+    throw new SluiceError(
+      'internal',
+      `a segment of kind "${segment.kind}" of a source of kind "${source.kind}"`,
+    );
+  };
 }
 
 /** Ranges of keys between the folders below the prefix, and between first characters where folders are few. */
@@ -170,16 +180,15 @@ async function* keyEntries(
 }
 
 async function* inventoryEntries(
-  source: S3Source & { kind: 'inventory' },
+  reports: ObjectStore,
+  manifest: Promise<InventoryManifest>,
   file: number,
   cursor: string | undefined,
-  reports: ObjectStore,
   signal?: AbortSignal,
 ): AsyncGenerator<SegmentEntry> {
-  const manifest = await readInventoryManifest(reports, source.manifest);
   const done = Number(cursor ?? 0);
   let row = 0;
-  for await (const entry of inventoryFileEntries(reports, manifest, file, signal)) {
+  for await (const entry of inventoryFileEntries(reports, await manifest, file, signal)) {
     const { ref, isSizeUnknown, lastModified } = entry;
     if (++row > done) yield { cursor: String(row), ref, isSizeUnknown, modifiedAt: lastModified };
   }

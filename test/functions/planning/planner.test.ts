@@ -184,6 +184,12 @@ describe('planning a job on S3', () => {
       })),
     };
     await planner.bucket.put('manifest.json', Buffer.from(JSON.stringify(manifest)));
+    let manifestReads = 0;
+    const get = planner.bucket.get.bind(planner.bucket);
+    planner.bucket.get = (key, options) => {
+      if (key === 'manifest.json') manifestReads++;
+      return get(key, options);
+    };
     const source = {
       kind: 'inventory',
       bucket: 'photos',
@@ -192,6 +198,8 @@ describe('planning a job on S3', () => {
     } as const;
     const plan = (await planner.plan({ source }))!;
     expect(await planner.keysOf(plan)).toEqual(KEYS);
+    // To split the source, and once for all of its files.
+    expect(manifestReads).toBe(2);
   });
 
   it('plans what the last report of an inventory lists, where only its folder is named', async () => {

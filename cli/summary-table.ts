@@ -13,6 +13,7 @@ export function summaryTable(summary: Summary, outputs: Readonly<Record<string, 
     ...section('verdicts', verdicts),
     ...section('checks', checks),
     ...section('unreadable', refusals),
+    ...forbiddenLines(refusals['forbidden'] ?? 0, planned),
   ];
   if (failed > 0) lines.push(...failedLines(summary), '');
   for (const [name, path] of Object.entries(outputs)) lines.push(`  ${name.padEnd(8)} ${path}`);
@@ -41,6 +42,14 @@ function shadowLines(shadows: NonNullable<Summary['shadows']>): string[] {
       .map(({ row, verdict, shadow }) => `    ${JSON.stringify(row)} ${verdict} → ${shadow}`),
   ]);
   return ['', 'shadows', ...rows];
+}
+
+/** A whole source that may not be read is one missing permission, and no matter of its images. */
+function forbiddenLines(forbidden: number, planned: number): string[] {
+  if (forbidden === 0) return [];
+  const which =
+    forbidden === planned ? 'none of the images may be read' : `${count(forbidden)} may not be read`;
+  return [`  ${which}: the report and the column error_detail name the permission that is missing`, ''];
 }
 
 const BAR_WIDTH = 30;

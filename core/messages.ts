@@ -23,6 +23,9 @@ export const PlanMessage = z.discriminatedUnion('type', [
 ]);
 export type PlanMessage = z.infer<typeof PlanMessage>;
 
+/** How often in turn it came while no worker ran, and was sent again: each time it waits longer. */
+const HandedBack = z.int().min(1).optional();
+
 /** "Preprocess this shard", or only those ranges of it that were left undone, or whose packs were lost. */
 export const ShardMessage = z.strictObject({
   v: z.literal(1),
@@ -32,6 +35,7 @@ export const ShardMessage = z.strictObject({
   ranges: z.array(Index).min(1).optional(),
   /** How often the pack has been asked for again; it is given up in the end. */
   remakes: Index.default(0),
+  handedBack: HandedBack,
 });
 export type ShardMessage = z.infer<typeof ShardMessage>;
 
@@ -47,6 +51,7 @@ export const FollowUpMessage = z.strictObject({
   shard: Index,
   ranges: z.array(Index).min(1).optional(),
   remakes: Index.default(0),
+  handedBack: HandedBack,
 });
 export type FollowUpMessage = z.infer<typeof FollowUpMessage>;
 

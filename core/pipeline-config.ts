@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Cascade } from './cascade.ts';
 import { Precision } from './engine-artifact.ts';
+import { SourceFilter } from './job-request.ts';
 import { ImageLimits } from './limits.ts';
 import { Policy } from './policy.ts';
 
@@ -120,6 +121,12 @@ export const PipelineConfig = z
         fetchThreads: z.int().min(0).max(16).optional(),
         /** Sessions that take turns on one GPU: one computes, one copies its input, one is being filled. */
         sessions: z.int().min(1).max(8).default(3),
+      })
+      .prefault({}),
+    live: z
+      .strictObject({
+        /** Which new objects are audited, as for a backfill; by default all but what the pipeline itself writes. */
+        filter: SourceFilter.prefault({}),
       })
       .prefault({}),
     actions: z.array(VerdictAction).default([]),

@@ -1,7 +1,15 @@
 import { z } from 'zod';
 import { StageSource } from './cascade.ts';
 import { ImageRef } from './image-ref.ts';
-import { followUpName, type PackId, type RangeId, rangeName, rangesIn, refsOfRange } from './job-layout.ts';
+import {
+  followUpName,
+  type PackId,
+  type RangeId,
+  rangeName,
+  rangesIn,
+  refsOfRange,
+  shardKey,
+} from './job-layout.ts';
 import { type ModelManifest, scoreNames } from './model-manifest.ts';
 import { decodeHash, ModelReceipt, modelReceipt } from './model-receipt.ts';
 import { PreprocessSpec } from './preprocess-spec.ts';
@@ -53,6 +61,13 @@ export function plannedStage(
 export const SourceProblem = z.strictObject({ line: z.int().min(1), problem: z.string() });
 export type SourceProblem = z.infer<typeof SourceProblem>;
 
+/**
+ * Which invocation wrote the shards from the number `from` on. Two may plan one job at the same time, each seeing the
+ * source as it is just then: neither overwrites what the other's plan may come to name.
+ */
+export const ShardWriter = z.strictObject({ from: z.int().min(0), name: z.string() });
+export type ShardWriter = z.infer<typeof ShardWriter>;
+
 /** A job's plan: written once, before any work; everything that is expected follows from it by arithmetic. */
 export const Plan = z.strictObject({
   schema: z.literal(1),
@@ -69,6 +84,8 @@ export const Plan = z.strictObject({
   packSize: z.int().min(1),
   /** The shards in the order of their images, each with the number of its refs. */
   shards: z.array(z.strictObject({ shard: z.int().min(0), refs: z.int().min(1) })),
+  /** Who wrote them, in ascending order; left out where only one ever plans. */
+  writers: z.array(ShardWriter).optional(),
   /** Images of the shards. */
   images: z.int().min(0),
   bytes: z.int().min(0),
@@ -94,6 +111,11 @@ export const Shard = z.strictObject({
   refs: z.array(ImageRef).min(1),
 });
 export type Shard = z.infer<typeof Shard>;
+
+/** Where one of the plan's shards lies. */
+export function plannedShardKey({ job, writers = [] }: Pick<Plan, 'job' | 'writers'>, shard: number): string {
+  return shardKey(job, shard, writers.findLast(({ from }) => from <= shard)?.name);
+}
 
 /** All images that the job answers for: those of its shards, and those whose rows are carried over. */
 export function plannedImages(plan: Plan): number {

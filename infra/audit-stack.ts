@@ -1,6 +1,6 @@
 import { CfnOutput, Duration, Stack } from 'aws-cdk-lib';
 import { Key } from 'aws-cdk-lib/aws-kms';
-import { Bucket } from 'aws-cdk-lib/aws-s3';
+import { Bucket, type IBucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import type { Environment } from './environment.ts';
 import { type AuditSource, ImageAudit, scheduleOf } from './image-audit.ts';
@@ -50,14 +50,23 @@ export class AuditStack extends Stack {
 
   #source({ bucket, events, backfills }: Environment['sources'][number]): AuditSource {
     return {
-      bucket: Bucket.fromBucketName(this, bucket, bucket),
+      bucket: this.#bucket(bucket),
       ...(events && { events }),
-      backfills: backfills.map(({ schedule, timeZone, flexibleMinutes, ...backfill }) => ({
+      backfills: backfills.map(({ schedule, timeZone, flexibleMinutes, inventory, ...backfill }) => ({
         ...backfill,
+        ...(inventory && {
+          inventory: { reports: this.#bucket(inventory.bucket), folder: inventory.folder },
+        }),
         schedule: scheduleOf(schedule, timeZone),
         ...given({ flexibleWindow: minutes(flexibleMinutes) }),
       })),
     };
+  }
+
+  /** A bucket of the account, which may be a source, and hold the reports of others. */
+  #bucket(name: string): IBucket {
+    const known = this.node.tryFindChild(name) as IBucket | undefined;
+    return known ?? Bucket.fromBucketName(this, name, name);
   }
 }
 

@@ -37,6 +37,15 @@ export const Environment = z.strictObject({
             z.strictObject({
               name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,30}$/),
               prefix: z.string().default(''),
+              /** From the last report of an S3 Inventory, instead of listing: its bucket, and the folder of its configuration. */
+              inventory: z
+                .strictObject({
+                  bucket: z.string().min(1),
+                  folder: z
+                    .string()
+                    .regex(/^[^/].*\/$/, 'expected <destination prefix>/<bucket>/<configuration>/'),
+                })
+                .optional(),
               filter: SourceFilter.prefault({}),
               /** An EventBridge Scheduler expression, e.g. "cron(0 1 * * ? *)". */
               schedule: z.string().regex(/^(cron|rate)\(.+\)$/, 'expected cron(…) or rate(…)'),

@@ -24,6 +24,7 @@ import { AuditQueues } from './audit-queues.ts';
 import { AuditStorage } from './audit-storage.ts';
 import { AuditWatch } from './audit-watch.ts';
 import { FleetScaling } from './fleet-scaling.ts';
+import { mayRead } from './grants.ts';
 import { WorkerFleet, type WorkerFleetProps } from './worker-fleet.ts';
 import { allowWorker } from './worker-permissions.ts';
 
@@ -32,6 +33,11 @@ export interface RegularBackfill {
   /** Jobs are named after it and the time: `nightly-202611200100`. */
   readonly name: string;
   readonly prefix?: string;
+  /**
+   * From the last report of an S3 Inventory, instead of listing the bucket: where it lies, and the folder of its configuration,
+   * `<destination prefix>/<bucket>/<configuration>/`. @default none
+   */
+  readonly inventory?: { readonly reports: IBucket; readonly folder: string };
   readonly filter?: object;
   /** With its time zone: `ScheduleExpression.cron({ hour: '1', minute: '0', timeZone: TimeZone.EUROPE_BERLIN })`. */
   readonly schedule: ScheduleExpression;
@@ -190,7 +196,11 @@ export class ImageAudit extends Construct {
     }
     for (const { bucket, events, backfills = [] } of props.sources) {
       if (events !== undefined) functions.listenTo(bucket, events);
-      for (const backfill of backfills) this.#backfillRegularly(bucket, backfill);
+      for (const backfill of backfills) {
+        this.#backfillRegularly(bucket, backfill);
+        const { inventory } = backfill;
+        if (inventory !== undefined) mayRead(functions.plan, inventory.reports, [`${inventory.folder}*`]);
+      }
     }
     const watch = new AuditWatch(this, 'Watch', {
       alarms: this.alarms,
@@ -245,11 +255,16 @@ export class ImageAudit extends Construct {
   }
 
   #backfillRegularly(bucket: IBucket, backfill: RegularBackfill): void {
+    const { inventory } = backfill;
+    const source =
+      inventory === undefined
+        ? { kind: 'prefix', prefix: backfill.prefix ?? '' }
+        : { kind: 'inventory', reports: inventory.reports.bucketName, manifest: inventory.folder };
     const message = {
       v: 1,
       type: 'submit',
       name: backfill.name,
-      source: { kind: 'prefix', bucket: bucket.bucketName, prefix: backfill.prefix ?? '' },
+      source: { ...source, bucket: bucket.bucketName },
       filter: backfill.filter ?? {},
       incremental: backfill.incremental ?? true,
       // The time for which it was set: a second delivery is the same job.

@@ -82,10 +82,11 @@ async function budgetFrom(amount: string, flags: BackfillFlags, pipeline: Pipeli
   return { usd: parseUsd(amount), assumptions, prices };
 }
 
-/** A bucket and prefix; the manifest.json of an inventory; or, with --bucket, a list of that bucket's keys. */
+/** A bucket and prefix; the manifest.json of an inventory, or with --bucket the folder of its reports; or, with --bucket, a list of that bucket's keys. */
 function backfillSource(url: string, bucket: string | undefined): S3Source {
   const { bucket: place, prefix } = parseS3Url(url);
-  if (prefix.endsWith('/manifest.json')) {
+  const isFolder = bucket !== undefined && prefix.endsWith('/');
+  if (isFolder || prefix.endsWith('/manifest.json')) {
     if (bucket === undefined) {
       throw new SluiceError(
         'source-invalid',

@@ -3,7 +3,9 @@ import { dispatchKey, WORKERS_PREFIX } from '#core/job-layout.ts';
 import { sourceText } from '#core/job-request.ts';
 import { plannedImages } from '#core/plan.ts';
 import { bottleneckOf, WorkerStatus } from '#core/worker-status.ts';
+import { type FinalizingAttempt, lastAttempt } from '#functions/finalizing/finalizing-attempt.ts';
 import { type JobProgress, jobState } from '#functions/finalizing/job-state.ts';
+import { type DeathCause, deathCauses } from '#functions/finalizing/redrive.ts';
 import { readJson } from '#functions/json-object.ts';
 import { Dispatch } from '#functions/planning/dispatch-shards.ts';
 
@@ -34,7 +36,13 @@ export interface PipelineStatus {
   readonly carried: number;
   readonly done: number;
   readonly failed: number;
+  /** Of those done, once the job is complete. */
+  readonly unreadable?: number;
   readonly reason?: string;
+  /** Of a job that is over and not complete, where that was tried: what came of it. */
+  readonly finalizing?: FinalizingAttempt | undefined;
+  /** Why messages of a job that runs died, the most frequent reason first. */
+  readonly deadLetters?: readonly DeathCause[];
   /** Of a job with a budget, at the last look. */
   readonly budget?: {
     readonly usd: number;
@@ -83,12 +91,14 @@ export async function pipelineStatus(job: string, pipeline: Pipeline): Promise<P
         carried,
         done: done + carried,
         failed: givenUp,
+        ...(state.progress.isOver && { finalizing: await lastAttempt(job, pipeline.works) }),
+        ...(givenUp > 0 && { deadLetters: await deathCauses(job, pipeline.works) }),
         ...(await budgetOf(job, state.request.budget?.usd, pipeline)),
         ...(state.plan.following && { following: following.map(stageStatus) }),
       };
     }
     case 'complete': {
-      const { planned, carried, failed, stages } = state.completion;
+      const { planned, carried, unreadable, failed, stages } = state.completion;
       const following = stages?.slice(1).map((of) => ({
         stage: of.stage,
         planned: of.planned,
@@ -101,6 +111,7 @@ export async function pipelineStatus(job: string, pipeline: Pipeline): Promise<P
         carried,
         done: planned - failed,
         failed,
+        unreadable,
         ...(following && { following }),
       };
     }

@@ -1,7 +1,9 @@
+import { MAX_DEATHS } from '#functions/finalizing/finalizing-attempt.ts';
 import { formatUsd } from '#report/money.ts';
 import type { PipelineStatus, QueueDepth } from './pipeline-status.ts';
 
 const BAR_WIDTH = 30;
+const MAX_CAUSES = 3;
 
 /** What `sluice status` shows. The rate is that since the look before. */
 export function statusLines(now: PipelineStatus, before: PipelineStatus | undefined): string[] {
@@ -10,12 +12,32 @@ export function statusLines(now: PipelineStatus, before: PipelineStatus | undefi
   if (now.state === 'broken') return lines;
   if (now.state === 'planning') lines.push('images      being listed');
   else lines.push(...imageLines(now, before));
+  lines.push(...finalizingLines(now));
   if (now.budget !== undefined) lines.push(...budgetLines(now.job, now.budget));
   lines.push(
     `queues      shards ${depth(now.queues.shards)} · bulk packs ${depth(now.queues.bulk)} · live packs ${depth(now.queues.live)}`,
   );
   if (now.state !== 'complete') lines.push(...workerLines(now));
   return lines;
+}
+
+/** Why a job that is over does not become complete. */
+function finalizingLines({ job, finalizing, deadLetters = [] }: PipelineStatus): string[] {
+  const died = deadLetters.slice(0, MAX_CAUSES).map(({ queue, reason, letters }) => {
+    return `died        ${count(letters)} of ${queue}: ${reason}`;
+  });
+  if (finalizing === undefined) return died;
+  const { deaths, reason } = finalizing;
+  if (deaths >= MAX_DEATHS) {
+    return [
+      ...died,
+      `completing  is too much for its function: run sluice finalize ${job} on a larger machine`,
+    ];
+  }
+  return [
+    ...died,
+    ...(reason === undefined ? [] : [`completing  failed, and is tried again each minute: ${reason}`]),
+  ];
 }
 
 function budgetLines(job: string, budget: NonNullable<PipelineStatus['budget']>): string[] {
@@ -28,13 +50,18 @@ function budgetLines(job: string, budget: NonNullable<PipelineStatus['budget']>)
 }
 
 function imageLines(now: PipelineStatus, before: PipelineStatus | undefined): string[] {
-  const { planned, done, failed, carried } = now;
+  const { planned, done, failed, carried, unreadable = 0 } = now;
   const share = planned === 0 ? 1 : (done + failed) / planned;
   const filled = Math.round(share * BAR_WIDTH);
   const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}`;
   const line = `images      ${bar} ${Math.floor(share * 100)} %  ${count(done)} of ${count(planned)}`;
   const notes = [
     ...(carried > 0 ? [`${count(carried)} unchanged since the last job`] : []),
+    ...(unreadable > 0
+      ? [
+          `${unreadable === planned ? 'none could be read' : `${count(unreadable)} could not be read`} (sluice report ${now.job} says why)`,
+        ]
+      : []),
     ...(failed > 0 ? [`${count(failed)} failed (sluice redrive ${now.job} tries them again)`] : []),
   ];
   const stages = (now.following ?? []).map(

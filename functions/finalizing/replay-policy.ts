@@ -29,7 +29,13 @@ export async function replayPolicy(
       `job "${job}" ran a cascade, whose rows cannot be decided on anew: submit it again with another --policy`,
     );
   }
-  const plan = (await readPlan(job, works)) as Plan;
+  const plan = await readPlan(job, works);
+  if (plan === undefined) {
+    throw new SluiceError(
+      'job-conflict',
+      `the plan of "${job}" is gone, or a version before plans of the live lane's days made it: "sluice finalize ${job}" writes one`,
+    );
+  }
   const replay = `${job}-${policyHash(policy).slice(0, 8)}`;
   const rows = completion.tables.reduce((sum, table) => sum + table.rows, 0);
   const all = new RowSet(rows);

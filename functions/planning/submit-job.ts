@@ -4,6 +4,7 @@ import { JobRequest } from '#core/job-request.ts';
 import type { PlanMessage } from '#core/messages.ts';
 import type { MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
+import { isLiveJob } from '../live/live-job.ts';
 
 /**
  * Puts a job into the pipeline. Its request is written before its message is sent, and only once.
@@ -14,6 +15,12 @@ export async function submitJob(
   request: JobRequest,
   ports: { works: ObjectStore; jobs: MessageQueue },
 ): Promise<void> {
+  if (isLiveJob(request.job)) {
+    throw new SluiceError(
+      'config-invalid',
+      `"${request.job}" is what a day of the live lane is called: choose another --name`,
+    );
+  }
   if (!(await writeRequest(request, ports.works))) {
     throw new SluiceError(
       'job-conflict',

@@ -61,7 +61,7 @@ interface Work {
 async function workOf(message: ShardsMessage, plan: Plan, works: ObjectStore): Promise<Work> {
   const { job, shard } = message;
   if (message.type === 'shard') {
-    const { refs } = await readShard(job, shard, works);
+    const { refs } = await readShard(plan, shard, works);
     const { stage } = plan;
     return {
       refs,

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { S3ObjectStore } from '#adapters/s3-store.ts';
@@ -13,9 +16,9 @@ beforeAll(async () => {
 });
 afterAll(() => aws[Symbol.asyncDispose]());
 
-function client(): S3Client {
+function client(endpoint = aws.endpoint): S3Client {
   return new S3Client({
-    endpoint: aws.endpoint,
+    endpoint,
     region: 'us-east-1',
     credentials: { accessKeyId: 'x', secretAccessKey: 'x' },
     forcePathStyle: true,
@@ -64,6 +67,24 @@ describe('S3ObjectStore', () => {
       faultOf = undefined;
     }
     expect((await store.get('k')).body.toString()).toBe('mine');
+  });
+
+  it('takes a bare 400 to HEAD, which has no body to say more, for expired credentials', async () => {
+    let heads = 0;
+    const server = createServer((_request, response) => {
+      heads++;
+      response.writeHead(400).end();
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const { port } = server.address() as AddressInfo;
+    const store = new S3ObjectStore({ bucket: 'photos', client: client(`http://127.0.0.1:${port}`) });
+    await expect(store.head('a.jpg')).rejects.toMatchObject({
+      code: 'credentials-invalid',
+      retryable: false,
+      message: expect.stringMatching(/s3:\/\/photos\/a\.jpg.*expired/),
+    });
+    expect(heads).toBe(1);
+    server.close();
   });
 
   it('tags an object and keeps its other tags, and copies it', async () => {

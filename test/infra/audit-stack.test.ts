@@ -27,7 +27,19 @@ const environment = {
 /** Everything that can be chosen, chosen otherwise. */
 const customized = {
   ...environment,
-  sources: [{ ...environment.sources[0], events: 'notification' }],
+  sources: [
+    {
+      ...environment.sources[0],
+      events: 'notification',
+      backfills: [
+        {
+          name: 'from-inventory',
+          inventory: { bucket: 'reports-of-ours', folder: 'inventory/photos-of-ours/daily/' },
+          schedule: 'cron(0 6 * * ? *)',
+        },
+      ],
+    },
+  ],
   lanes: { live: { gatherSeconds: 5, concurrency: 9 }, bulk: { drainWithinMinutes: 60 } },
   fleet: {
     image: { uri: '123456789012.dkr.ecr.eu-west-1.amazonaws.com/workers:7' },
@@ -236,6 +248,22 @@ describe('the stack', () => {
         Input: Match.stringLikeRegexp('"type":"submit".*<aws.scheduler.scheduled-time>'),
       }),
     });
+  });
+
+  it('audits regularly from the last report of an inventory, which planning may read', () => {
+    other.template.hasResourceProperties('AWS::Scheduler::Schedule', {
+      Target: Match.objectLike({
+        Input: Match.stringLikeRegexp(
+          '"kind":"inventory","reports":"reports-of-ours","manifest":"inventory/photos-of-ours/daily/"',
+        ),
+      }),
+    });
+    const read = other
+      .statements()
+      .filter(({ Resource }) =>
+        JSON.stringify(Resource).includes('reports-of-ours/inventory/photos-of-ours'),
+      );
+    expect(read.map(({ policy }) => policy).join()).toMatch(/Plan/);
   });
 
   it('sends new objects of a bucket to the queue of events, by EventBridge or by the bucket itself', () => {

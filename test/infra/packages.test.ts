@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { partPrefix } from '#core/job-layout.ts';
-import { liveJob } from '#functions/live/ingest-image.ts';
+import { liveJob } from '#functions/live/live-job.ts';
 import { submitJob } from '#functions/planning/submit-job.ts';
 import { bundleFunctions, LAYER_PACKAGES, packagedModel } from '#infra/packages/bundle-functions.ts';
 import { RunningPipeline } from '#test/support/running-pipeline.ts';

@@ -20,6 +20,8 @@ describe('backpressure', () => {
     await running.submit('job');
     await running.reached('job', 'running');
     const bulk = await running.pipeline.queue('bulk');
+    // However long the decoders take to start: from the first pack on.
+    while ((await bulk.depth()).waiting === 0) await sleep(50);
     const depths: number[] = [];
     for (let i = 0; i < 40; i++) {
       const { waiting, leased } = await bulk.depth();

@@ -12,8 +12,12 @@ import { type Plan, plannedStage } from '#core/plan.ts';
 import { planRequest } from '#functions/planning/planner.ts';
 import { readShard } from '#functions/planning/read-plan.ts';
 import { auditRecord } from '#test/support/audit-record.ts';
+import { csvFile, MANIFEST_KEY, writeReport } from '#test/support/inventory-report.ts';
+import { keyListing } from '#test/support/key-listing.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 
+/** As if a pipeline had its quarantine in the bucket of its images. */
+const ownPlaces = [{ bucket: 'photos', prefix: 'quarantined/' }];
 const KEYS = [
   ...Array.from({ length: 30 }, (_, i) => `2025/a/${i}.jpg`),
   ...Array.from({ length: 30 }, (_, i) => `2025/b/${i}.PNG`),
@@ -43,13 +47,13 @@ async function setUp() {
         submittedAt: new Date().toISOString(),
         ...change,
       },
-      { stage, shardSize: 8, packSize: 4, ...(timeLeftMs && { timeLeftMs }) },
+      { stage, shardSize: 8, packSize: 4, ownPlaces, ...(timeLeftMs && { timeLeftMs }) },
       { works, openBucket: () => bucket },
     );
   const keysOf = async (plan: Plan): Promise<string[]> => {
     const keys: string[] = [];
     for (const { shard, refs } of plan.shards) {
-      const read = await readShard(plan.job, shard, works);
+      const read = await readShard(plan, shard, works);
       expect(read.refs).toHaveLength(refs);
       keys.push(...read.refs.map((ref) => ref.key));
     }
@@ -76,7 +80,9 @@ describe('an incremental job', () => {
     await using planner = await setUp();
     const source = { kind: 'prefix', bucket: 'photos', prefix: 'a.jpg' } as const;
     const [listed] = (await planner.bucket.list({ prefix: 'a.jpg' })).objects;
-    const table = encodePart([auditRecord({ key: 'a.jpg', etag: listed!.etag })], []);
+    const { modelSha256, preprocessHash, decodeHash } = planner.stage;
+    const receipt = { ...auditRecord().receipt, modelSha256, preprocessHash, decodeHash };
+    const table = encodePart([auditRecord({ key: 'a.jpg', etag: listed!.etag, receipt })], []);
     await planner.works.put('table', table);
     const request = { source, filter: filter({}) };
     const series = seriesOf(request, planner.stage.model);
@@ -86,9 +92,9 @@ describe('an incremental job', () => {
       series,
       plannedAt: '2026-11-20T00:00:00.000Z',
       completedAt: '2026-11-20T01:00:00.000Z',
-      modelSha256: planner.stage.modelSha256,
-      preprocessHash: planner.stage.preprocessHash,
-      decodeHash: planner.stage.decodeHash,
+      modelSha256,
+      preprocessHash,
+      decodeHash,
       policyHash: 'any',
       scores: [],
       planned: 1,
@@ -136,6 +142,36 @@ describe('planning a job on S3', () => {
     expect(await count({ modifiedAfter: '2099-01-01T00:00:00Z' })).toBe(KEYS.length);
   });
 
+  it('lists keys of a common stem by many listings at the same time, each key once and in order', async () => {
+    await using planner = await setUp();
+    const stage = plannedStage(await loadManifest('quality'));
+    const keys = Array.from({ length: 2000 }, (_, i) => `IMG_${String(i * 7).padStart(5, '0')}.jpg`);
+    const bucket = keyListing(keys, 20);
+    const plan = await planRequest(
+      {
+        schema: 1,
+        job: 'job',
+        source: { kind: 'prefix', bucket: 'photos', prefix: '' },
+        filter: filter({}),
+        incremental: false,
+        submittedAt: new Date().toISOString(),
+      },
+      { stage, shardSize: 100, packSize: 4, shareAfterObjects: 50 },
+      { works: planner.works, openBucket: () => bucket as unknown as FolderStore },
+    );
+    expect(await planner.keysOf(plan!)).toEqual(keys);
+    expect(bucket.mostAtOnce()).toBeGreaterThan(4);
+  });
+
+  it('leaves out what the pipeline writes itself, unless that is the source', async () => {
+    await using planner = await setUp();
+    await planner.bucket.put('quarantined/photos/a.jpg', Buffer.from('a copy'));
+    expect(await planner.keysOf((await planner.plan())!)).toEqual(inOrder(KEYS));
+    await planner.works.delete(['jobs/job/plan.json']);
+    const source = { kind: 'prefix', bucket: 'photos', prefix: 'quarantined/' } as const;
+    expect((await planner.plan({ source }))!.images).toBe(1);
+  });
+
   it('goes on where it was when time ran short, losing and doubling nothing', async () => {
     await using planner = await setUp();
     let plan: Plan | undefined;
@@ -159,6 +195,26 @@ describe('planning a job on S3', () => {
     expect(plan.problems.map(({ line }) => line)).toEqual([4, 5]);
   });
 
+  it('keeps no image out by a size that a list or an inventory does not tell', async () => {
+    await using planner = await setUp();
+    await planner.bucket.put('list.txt', Buffer.from('a.jpg\nZ.jpg\n2026/notes.txt\n'));
+    const list = { kind: 'keys', bucket: 'photos', lists: 'lists', manifest: 'list.txt' } as const;
+    const sized = filter({ minBytes: 1, maxBytes: 2, suffixes: ['.jpg'] });
+    const plan = (await planner.plan({ source: list, filter: sized }))!;
+    expect(await planner.keysOf(plan)).toEqual(['a.jpg', 'Z.jpg']);
+
+    await planner.works.delete(['jobs/job/plan.json']);
+    const files = [csvFile([['photos', 'a.jpg']])];
+    await writeReport(planner.bucket, { fileFormat: 'CSV', fileSchema: 'Bucket, Key', files });
+    const report = {
+      kind: 'inventory',
+      bucket: 'photos',
+      reports: 'reports',
+      manifest: MANIFEST_KEY,
+    } as const;
+    expect((await planner.plan({ source: report, filter: sized }))!.images).toBe(1);
+  });
+
   it('plans what an inventory lists', async () => {
     await using planner = await setUp();
     const csv = KEYS.map((key) => `"photos","${encodeURIComponent(key)}","5"`);
@@ -178,6 +234,12 @@ describe('planning a job on S3', () => {
       })),
     };
     await planner.bucket.put('manifest.json', Buffer.from(JSON.stringify(manifest)));
+    let manifestReads = 0;
+    const get = planner.bucket.get.bind(planner.bucket);
+    planner.bucket.get = (key, options) => {
+      if (key === 'manifest.json') manifestReads++;
+      return get(key, options);
+    };
     const source = {
       kind: 'inventory',
       bucket: 'photos',
@@ -186,10 +248,49 @@ describe('planning a job on S3', () => {
     } as const;
     const plan = (await planner.plan({ source }))!;
     expect(await planner.keysOf(plan)).toEqual(KEYS);
+    // To split the source, and once for all of its files.
+    expect(manifestReads).toBe(2);
+  });
+
+  it('plans what the last report of an inventory lists, where only its folder is named', async () => {
+    await using planner = await setUp();
+    const folder = `inventory/photos/daily/`;
+    const day = new Date().toISOString().slice(0, 10);
+    const files = [csvFile([['photos', 'a.jpg']])];
+    await writeReport(planner.bucket, { fileFormat: 'CSV', fileSchema: 'Bucket, Key', files });
+    const report = `${folder}${day}T01-00Z/`;
+    await planner.bucket.put(`${report}manifest.json`, (await planner.bucket.get(MANIFEST_KEY)).body);
+    await planner.bucket.put(`${report}manifest.checksum`, Buffer.from('md5'));
+    const source = { kind: 'inventory', bucket: 'photos', reports: 'reports', manifest: folder } as const;
+    const plan = (await planner.plan({ source }))!;
+    expect(await planner.keysOf(plan)).toEqual(['a.jpg']);
+    expect(plan.source).toContain(`${report}manifest.json`);
   });
 
   it('gives the same plan when it is asked twice', async () => {
     await using planner = await setUp();
     expect(await planner.plan()).toEqual(await planner.plan());
+  });
+
+  it('comes to one plan when several invocations make it at the same time, each with its own look at the source', async () => {
+    await using planner = await setUp();
+    const inSlices = async (looksEach: number): Promise<Plan> => {
+      for (let invocation = 0; invocation < 100; invocation++) {
+        let looks = 0;
+        const plan = await planner.plan({}, () => (++looks > looksEach ? 0 : 60_000));
+        // What comes meanwhile is seen by some of them.
+        await planner.bucket.put(`2025/a/new-${looksEach}-${invocation}.jpg`, Buffer.from('new'));
+        if (plan !== undefined) return plan;
+      }
+      throw new Error('it makes no progress');
+    };
+    const [plan, ...others] = await Promise.all([inSlices(25), inSlices(60), inSlices(1000)]);
+    for (const other of others) expect(other).toEqual(plan);
+    // The shards are those that the plan speaks of, whoever else has written some.
+    const keys = await planner.keysOf(plan!);
+    expect(keys).toHaveLength(plan!.images);
+    expect(keys).toEqual(inOrder(keys));
+    expect(new Set(keys).size).toBe(keys.length);
+    expect(keys).toEqual(expect.arrayContaining(KEYS));
   });
 });

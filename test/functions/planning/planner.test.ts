@@ -3,6 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { FolderStore } from '#adapters/folder-store.ts';
 import { loadManifest } from '#adapters/model-folder.ts';
+import { SluiceError } from '#core/error.ts';
 import type { JobRequest, SourceFilter } from '#core/job-request.ts';
 import { type Plan, plannedStage } from '#core/plan.ts';
 import { planRequest } from '#functions/planning/planner.ts';
@@ -215,6 +216,17 @@ describe('planning a job on S3', () => {
     const plan = (await planner.plan({ source }))!;
     expect(await planner.keysOf(plan)).toEqual(['a.jpg']);
     expect(plan.source).toContain(`${report}manifest.json`);
+  });
+
+  it('fails by the first of many listings that fail', async () => {
+    await using planner = await setUp();
+    let lists = 0;
+    const list = planner.bucket.list.bind(planner.bucket);
+    planner.bucket.list = (options) =>
+      // The first ten pages tell that the source is to be split.
+      ++lists <= 10 ? list(options) : Promise.reject(new SluiceError('store-unavailable', 'down'));
+    await expect(planner.plan()).rejects.toMatchObject({ code: 'store-unavailable' });
+    expect(lists).toBeGreaterThan(12);
   });
 
   it('gives the same plan when it is asked twice', async () => {

@@ -87,9 +87,13 @@ export function deadPrefix(job: string): string {
   return `dead/${job}/`;
 }
 
+export function shardPrefix(job: string): string {
+  return `shards/${job}/`;
+}
+
 /** @param writer the invocation that wrote it, where several may plan one job. */
 export function shardKey(job: string, shard: number, writer?: string): string {
-  return `shards/${job}/${digits(shard, 6)}${suffix(writer)}.json`;
+  return `${shardPrefix(job)}${digits(shard, 6)}${suffix(writer)}.json`;
 }
 
 /** What the images of one part come to for a stage that follows. */

@@ -1,5 +1,5 @@
 import type { Pipeline } from '#adapters/pipeline.ts';
-import { dispatchKey, WORKERS_PREFIX } from '#core/job-layout.ts';
+import { dispatchKey, shardPrefix, WORKERS_PREFIX } from '#core/job-layout.ts';
 import { sourceText } from '#core/job-request.ts';
 import { plannedImages } from '#core/plan.ts';
 import { bottleneckOf, WorkerStatus } from '#core/worker-status.ts';
@@ -33,6 +33,8 @@ export interface PipelineStatus {
   readonly at: string;
   readonly submittedAt: string;
   readonly planned: number;
+  /** While it is planned: images listed so far that are to be audited, or a few more. */
+  readonly listed?: number;
   readonly carried: number;
   readonly done: number;
   readonly failed: number;
@@ -79,7 +81,14 @@ export async function pipelineStatus(job: string, pipeline: Pipeline): Promise<P
   };
   switch (state.kind) {
     case 'planning':
-      return { ...common, planned: 0, carried: 0, done: 0, failed: 0 };
+      return {
+        ...common,
+        planned: 0,
+        carried: 0,
+        done: 0,
+        failed: 0,
+        listed: await listedSoFar(job, pipeline),
+      };
     case 'broken':
       return { ...common, planned: 0, carried: 0, done: 0, failed: 0, reason: state.reason };
     case 'running': {
@@ -116,6 +125,17 @@ export async function pipelineStatus(job: string, pipeline: Pipeline): Promise<P
       };
     }
   }
+}
+
+async function listedSoFar(job: string, { works, config }: Pipeline): Promise<number> {
+  let shards = 0;
+  let cursor: string | undefined;
+  do {
+    const page = await works.list({ prefix: shardPrefix(job), ...(cursor !== undefined && { cursor }) });
+    shards += page.objects.filter(({ key }) => key.endsWith('.json')).length;
+    cursor = page.next;
+  } while (cursor !== undefined);
+  return shards * config.shardSize;
 }
 
 async function budgetOf(

@@ -87,8 +87,12 @@ async function plan(
   const timeIsShort = (): boolean => (options.timeLeftMs?.() ?? Number.POSITIVE_INFINITY) < TIME_TO_WRITE_MS;
   const queue = new PQueue({ concurrency: LISTINGS_IN_FLIGHT });
   const listings: Promise<void>[] = [];
-  const list = (segment: SegmentState): void =>
-    void listings.push(queue.add(() => planSegment(segment, context)));
+  const list = (segment: SegmentState): void => {
+    const listing = queue.add(() => planSegment(segment, context));
+    // Its turn to be awaited may come later than its failure, or never, after that of another.
+    listing.catch(() => undefined);
+    listings.push(listing);
+  };
   // However keys are spread, no listing is left to go on alone.
   const share = async (segment: SegmentState, cursor: string): Promise<boolean> => {
     if (queue.size > 0 || queue.pending === LISTINGS_IN_FLIGHT) return false;

@@ -89,6 +89,17 @@ describe('the commands for a pipeline', () => {
     expect(await readFile(file, 'utf8')).toMatch(/^<!doctype html>/i);
   });
 
+  it('complete a job by hand, unless it is complete already, or there is none', async () => {
+    expect(await command('finalize', 'one')).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringMatching(/"one" is complete already/),
+    });
+    expect(await command('finalize', 'none')).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringMatching(/there is no job "none"/),
+    });
+  });
+
   it('replay another policy, and have no dead letters to send again', async () => {
     const policy = join(folder.path, 'policy.json');
     const rule = { check: 'small', when: { measure: 'width', below: 100 }, verdict: 'reject' };

@@ -6,6 +6,7 @@ import { loadManifest } from '#adapters/model-folder.ts';
 import { encodePart } from '#adapters/parquet-audit.ts';
 import { sha256Hex } from '#core/canonical-json.ts';
 import type { Completion } from '#core/completion.ts';
+import { SluiceError } from '#core/error.ts';
 import { completionKey, latestKey } from '#core/job-layout.ts';
 import { type JobRequest, type SourceFilter, seriesOf } from '#core/job-request.ts';
 import { type Plan, plannedStage } from '#core/plan.ts';
@@ -265,6 +266,17 @@ describe('planning a job on S3', () => {
     const plan = (await planner.plan({ source }))!;
     expect(await planner.keysOf(plan)).toEqual(['a.jpg']);
     expect(plan.source).toContain(`${report}manifest.json`);
+  });
+
+  it('fails by the first of many listings that fail', async () => {
+    await using planner = await setUp();
+    let lists = 0;
+    const list = planner.bucket.list.bind(planner.bucket);
+    planner.bucket.list = (options) =>
+      // The first ten pages tell that the source is to be split.
+      ++lists <= 10 ? list(options) : Promise.reject(new SluiceError('store-unavailable', 'down'));
+    await expect(planner.plan()).rejects.toMatchObject({ code: 'store-unavailable' });
+    expect(lists).toBeGreaterThan(12);
   });
 
   it('gives the same plan when it is asked twice', async () => {

@@ -9,6 +9,12 @@ export type ToChild<Setup, Task> = { kind: 'setup'; setup: Setup } | { kind: 'ta
 /** What the child sends back: any number of events of the task, then its result. */
 export type FromChild<Event, Result> = { kind: 'event'; event: Event } | { kind: 'result'; result: Result };
 
+/** Children that are alive. One that hangs in native code does not notice that its parent goes: it would go on for ever. */
+const alive = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of alive) child.kill('SIGKILL');
+});
+
 interface Running<Event, Result> {
   onEvent(event: Event): void;
   resolve(result: Result): void;
@@ -38,10 +44,16 @@ export class TaskProcess<Setup, Task, Event, Result> {
       env: { ...process.env, MALLOC_ARENA_MAX: '2' },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
+    alive.add(this.#child);
     this.#child.on('message', (message) => this.#receive(message as FromChild<Event, Result>));
     this.#child.on('error', (cause) => this.#die(`could not be started (${cause.message})`));
     this.#child.on('exit', (code, signal) => this.#die(`ended with ${signal ?? `exit code ${code}`}`));
     this.#send({ kind: 'setup', setup });
+  }
+
+  /** Of the child; `undefined` where it could not be started. */
+  get pid(): number | undefined {
+    return this.#child.pid;
   }
 
   get isDead(): boolean {
@@ -81,6 +93,7 @@ export class TaskProcess<Setup, Task, Event, Result> {
   }
 
   #die(how: string): void {
+    alive.delete(this.#child);
     this.#dead ??= new SluiceError('internal', `${this.#what} ${how}`, { retryable: true });
     this.#running?.reject(this.#dead);
     this.#running = undefined;

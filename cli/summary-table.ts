@@ -31,12 +31,13 @@ function stageLines(stages: NonNullable<Summary['stages']>): string[] {
 
 /** Where the shadows of stages would have decided otherwise. */
 function shadowLines(shadows: NonNullable<Summary['shadows']>): string[] {
-  const rows = shadows.flatMap(({ stage, model, compared, agreed, flips, flipped }) => [
+  const rows = shadows.flatMap(({ stage, model, compared, agreed, flips, flipped, failed, failure }) => [
     `  ${`${stage}: ${model}`.padEnd(30)} agrees in ${count(agreed)} of ${count(compared)}${Object.entries(
       flips,
     )
       .map(([flip, n]) => `; ${flip} ${count(n)}`)
       .join('')}`,
+    ...(failed > 0 ? [`    failed on ${count(failed)}: ${failure}`] : []),
     ...flipped
       .slice(0, 5)
       .map(({ row, verdict, shadow }) => `    ${JSON.stringify(row)} ${verdict} → ${shadow}`),

@@ -57,6 +57,8 @@ export interface AuditRecord extends ImageFacts, JobFindings {
   readonly shadow?: {
     readonly verdict: Verdict | null;
     readonly scores: Readonly<Record<string, number>>;
+    /** Why it made nothing of it; null where it did. */
+    readonly error: string | null;
   };
   readonly receipt: Receipt;
 }
@@ -65,7 +67,7 @@ export interface AuditRecord extends ImageFacts, JobFindings {
 export interface ExtraColumns {
   /** Those that only the rows of following stages fill. */
   readonly following?: boolean;
-  /** The scores of shadows. */
+  /** The scores of shadows; left out where there is no shadow. */
   readonly shadowScores?: readonly string[];
 }
 
@@ -87,11 +89,16 @@ export interface AuditColumn {
  */
 export function auditColumns(
   scores: readonly string[],
-  { following: follows = false, shadowScores = [] }: ExtraColumns = {},
+  { following: follows = false, shadowScores }: ExtraColumns = {},
 ): AuditColumn[] {
   const following = [
     text('region', (r) => (r.region === undefined ? null : regionText(r.region)), true),
     text('parent_key', (r) => r.parent ?? null, true),
+  ];
+  const shadows = [
+    text('shadow_verdict', (r) => r.shadow?.verdict ?? null, true),
+    text('shadow_error', (r) => r.shadow?.error ?? null, true),
+    ...(shadowScores ?? []).map((score) => number(`shadow_score_${score}`, (r) => r.shadow?.scores[score])),
   ];
   return [
     text('key', (r) => r.key),
@@ -112,8 +119,7 @@ export function auditColumns(
     text('near_group', (r) => r.nearGroup, true),
     text('duplicate_of', (r) => r.duplicateOf, true),
     ...scores.map((score) => number(`score_${score}`, (r) => r.scores[score])),
-    ...(shadowScores.length > 0 ? [text('shadow_verdict', (r) => r.shadow?.verdict ?? null, true)] : []),
-    ...shadowScores.map((score) => number(`shadow_score_${score}`, (r) => r.shadow?.scores[score])),
+    ...(shadowScores === undefined ? [] : shadows),
     text('job', (r) => r.receipt.job),
     text('stage', (r) => r.receipt.stage),
     text('pack', (r) => r.receipt.pack),
@@ -150,6 +156,7 @@ export function recordFromRow(
       }),
     );
   const shadow = scoresOf('shadow_score_', shadowScores);
+  const shadowError = textOrNull('shadow_error');
   const region = textOrNull('region');
   const parent = textOrNull('parent_key');
   return {
@@ -172,8 +179,12 @@ export function recordFromRow(
     nearGroup: textOrNull('near_group'),
     duplicateOf: textOrNull('duplicate_of'),
     scores: scoresOf('score_', scores),
-    ...(Object.keys(shadow).length > 0 && {
-      shadow: { verdict: textOrNull('shadow_verdict') as Verdict | null, scores: shadow },
+    ...((Object.keys(shadow).length > 0 || shadowError !== null) && {
+      shadow: {
+        verdict: textOrNull('shadow_verdict') as Verdict | null,
+        scores: shadow,
+        error: shadowError,
+      },
     }),
     receipt: {
       job: required('job'),

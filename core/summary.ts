@@ -31,6 +31,9 @@ export const ShadowTotals = z.strictObject({
   /** Rows that both have judged. */
   compared: Count,
   agreed: Count,
+  /** Rows of which the shadow made nothing, and the first reason. */
+  failed: Count.default(0),
+  failure: z.string().nullable().default(null),
   /** "pass → reject": so many. */
   flips: z.record(z.string(), Count),
   /** The first of them, by the names of their rows. */

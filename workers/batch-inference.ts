@@ -2,7 +2,7 @@ import type { ImageResult } from '#core/decode/read-outputs.ts';
 import { hasCode, messageOf } from '#core/error.ts';
 import type { PackMessage } from '#core/messages.ts';
 import type { Pack } from '#core/pack.ts';
-import type { EngineFault } from '#core/pack-records.ts';
+import { EngineFault } from '#core/pack-records.ts';
 import type { FeedMeter } from './feed-meter.ts';
 import type { HeldModel } from './held-models.ts';
 import { inferPacks, inferPiecemeal, sliceOf } from './infer-packs.ts';
@@ -16,9 +16,12 @@ export type Result = ImageResult | EngineFault;
 export interface Inferred {
   readonly loaded: LoadedPack;
   readonly results: readonly Result[];
-  /** What the stage's shadow made of the same items; empty where there is none, or it failed. */
-  readonly shadows: readonly ImageResult['scores'][];
+  /** What the stage's shadow made of the same items, or why it made nothing; empty where there is none. */
+  readonly shadows: readonly (ImageResult['scores'] | EngineFault)[];
 }
+
+/** A shadow costs no second try where the stage's own model did. */
+const NOT_ASKED = new EngineFault("it was not asked: the stage's own model failed on the same batch");
 
 export interface BatchInferenceOptions {
   readonly batchSize: number;
@@ -94,7 +97,8 @@ export class BatchInference {
       try {
         const results = await tally.run(() => this.#inferPiecemeal(loaded, failure));
         this.#countBatch([loaded]);
-        done.push({ loaded, results, shadows: [] });
+        const { shadow } = this.#modelOf(message);
+        done.push({ loaded, results, shadows: shadow === undefined ? [] : results.map(() => NOT_ASKED) });
       } catch (error) {
         if (hasCode(error, 'engine-unavailable')) throw error;
         if (hasCode(error, 'engine-given-up')) this.#giveUp(message.stage, error.message);
@@ -121,7 +125,7 @@ export class BatchInference {
     this.#ports.onStageGivenUp?.(stage, reason);
   }
 
-  /** What a shadow makes of the same pictures; nothing where it fails, since nothing hangs on it. */
+  /** What a shadow makes of the same pictures, or why it makes nothing: nothing hangs on it. */
   async #shadowScores(
     packs: readonly Pack[],
     shadow: NonNullable<HeldModel['shadow']>,
@@ -131,7 +135,8 @@ export class BatchInference {
       return results.map(({ scores }) => scores);
     } catch (error) {
       this.#ports.onFailedDelivery?.(undefined, `shadow "${shadow.manifest.name}": ${messageOf(error)}`);
-      return [];
+      const fault = new EngineFault(messageOf(error));
+      return packs.flatMap(({ header }) => header.items.map(() => fault));
     }
   }
 

@@ -157,8 +157,10 @@ function withShadows(
 ): AuditRecord[] {
   const seen = new Map(items.map(({ index }, i) => [index, shadows[i]]));
   return records.map((record, index) => {
-    const scores = seen.get(index);
-    if (scores === undefined || record.state !== 'audited') return record;
-    return { ...record, shadow: { verdict: null, scores } };
+    const result = seen.get(index);
+    if (result === undefined || record.state !== 'audited') return record;
+    const shadow =
+      result instanceof EngineFault ? { scores: {}, error: result.reason } : { scores: result, error: null };
+    return { ...record, shadow: { verdict: null, ...shadow } };
   });
 }

@@ -106,6 +106,7 @@ export async function finalizeJob(
   const usage = new UsageSum();
   const formats = [...new Set(options.formats)];
   const scores = [...new Set([plan.stage, ...following].flatMap((stage) => stage.scores))];
+  const trials = [plan.stage, ...following].flatMap(({ shadow }) => (shadow === undefined ? [] : [shadow]));
   const stages: StageTotals[] = [];
   const produce = async (write: (record: AuditRecord) => Promise<void>): Promise<void> => {
     let position = 0;
@@ -144,7 +145,7 @@ export async function finalizeJob(
   };
   const tables = await writeAudit(formats, layout, ports.results, scores, produce, {
     following: following.length > 0,
-    shadowScores: [...new Set([plan.stage, ...following].flatMap(({ shadow }) => shadow?.scores ?? []))],
+    ...(trials.length > 0 && { shadowScores: [...new Set(trials.flatMap((shadow) => shadow.scores))] }),
   });
   const totals = tally.totals();
 

@@ -1,9 +1,14 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tableRows } from '#adapters/parquet-audit.ts';
 import { verifyJob } from '#functions/finalizing/verify-job.ts';
-import { expectOnlyHungFailed, hangingCascade, MAX_SECONDS_PER_RUN } from '#test/support/hanging-cascade.ts';
+import {
+  expectOnlyHungFailed,
+  expectShadowReported,
+  hangingCascade,
+  MAX_SECONDS_PER_RUN,
+} from '#test/support/hanging-cascade.ts';
 import { query } from '#test/support/query.ts';
 import { RunningPipeline } from '#test/support/running-pipeline.ts';
 import { lastLine, sluice } from '#test/support/sluice-command.ts';
@@ -37,7 +42,13 @@ describe('a stage whose model hangs', () => {
     expect(exitCode, stderr).toBe(3);
     expect(stderr.match(/stage "stuck" fails: the model is given up/g)).toHaveLength(1);
     const { stages, outputs } = lastLine({ exitCode, stderr, ...result });
-    expectOnlyHungFailed(stages, await query(`SELECT * FROM '${outputs.audit}'`), IMAGES);
+    const rows = await query(`SELECT * FROM '${outputs.audit}'`);
+    expectOnlyHungFailed(stages, rows, IMAGES);
+    const [summary, report] = await Promise.all(
+      ['summary.json', 'report.html'].map((file) => readFile(join(folder.path, 'out', file), 'utf8')),
+    );
+    expectShadowReported(JSON.parse(summary ?? ''), rows, IMAGES);
+    expect(report).toMatch(/stuck<\/bdi> at stage <bdi>colours<\/bdi> failed on \d+: .*did not end/);
   }, 240_000);
 
   it('costs no other stage anything on S3 and SQS', async () => {
@@ -63,6 +74,8 @@ describe('a stage whose model hangs', () => {
     const rows: Record<string, unknown>[] = [];
     for (const { key } of completion.tables) rows.push(...(await tableRows((await works.get(key)).body)));
     expectOnlyHungFailed(completion.stages, rows, IMAGES);
+    const summary = await works.get('results/jobs/job/summary.json');
+    expectShadowReported(JSON.parse(summary.body.toString()), rows, IMAGES);
     const told = running.log.join('').match(/"the model of a stage is given up","[^\n]*"stage":"stuck"/g);
     expect(told).toHaveLength(1);
   }, 240_000);

@@ -4,11 +4,18 @@ import { expectedRows, POISON_RED, writeHangingStages, writeTinyCascade } from '
 /** Enough for a tiny model on a busy machine. */
 export const MAX_SECONDS_PER_RUN = 2;
 
-/** A cascade of which two stages hang, one always and one on some pieces, beside others that are well. */
+/**
+ * A cascade of which two stages hang, one always and one on some pieces, beside others that are well; one of those has a
+ * shadow that hangs.
+ */
 export async function hangingCascade(folder: string): Promise<{ stages: object[] }> {
   const { stages } = await writeTinyCascade(folder);
   const [first, ...rest] = stages;
-  return { stages: [first as object, ...(await writeHangingStages(folder)), ...rest] };
+  const [stuck, picky] = await writeHangingStages(folder);
+  const shadowed = rest.map((stage) =>
+    stage.name === 'colours' ? { ...stage, shadow: stuck.model } : stage,
+  );
+  return { stages: [first as object, stuck, picky, ...shadowed] };
 }
 
 type Row = Readonly<Record<string, unknown>>;
@@ -41,6 +48,19 @@ export function expectOnlyHungFailed(stages: unknown, rows: readonly Row[], imag
     expect([row['state'], row['verdict']]).toEqual(['failed', null]);
     expect(row['error_detail']).toMatch(/model is given up.*4 times in a row.*did not end within 2 s/);
   }
+}
+
+/** The shadow that hangs costs nothing but its own scores, and it is said why they are missing. */
+export function expectShadowReported(summary: unknown, rows: readonly Row[], images: number): void {
+  const { boxes } = expectedRows(images);
+  const why = expect.stringMatching(/did not end within 2 s/);
+  expect(summary).toMatchObject({
+    shadows: [{ stage: 'colours', model: 'stuck', compared: 0, failed: boxes.length, failure: why }],
+  });
+  const colours = rows.filter(({ stage }) => stage === 'colours');
+  expect(colours.map((row) => [row['shadow_error'], row['shadow_score_level_r']])).toEqual(
+    boxes.map(() => [why, null]),
+  );
 }
 
 function nameOf({ key, region }: Row): string {

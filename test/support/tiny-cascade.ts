@@ -102,13 +102,19 @@ export async function writeTinyCascade(folder: string): Promise<{
 /** Reds above this level are too much for the model of the stage `picky`. */
 export const POISON_RED = 250;
 
+interface HangingStage {
+  readonly name: string;
+  readonly model: string;
+  readonly from: object;
+}
+
 /**
  * Writes models that hang, and returns their stages, which see what the stage `halves` finds: `stuck` hangs on everything,
  * `picky` on the reddest pieces.
  */
 export async function writeHangingStages(
   folder: string,
-): Promise<{ name: string; model: string; from: object }[]> {
+): Promise<[stuck: HangingStage, picky: HangingStage]> {
   const change = { outputs: [{ name: 'y', decode: 'scores', labels: ['level_r', 'level_g', 'level_b'] }] };
   const from = { stage: 'halves', boxes: { labels: ['red'] } };
   const stuck = await writeModel(folder, 'stuck', endlessModel({ prepared: true }), change);

@@ -26,6 +26,7 @@ export async function verifyCommand(
       maxPixelMean: tolerance('--max-pixel-mean', 'maxPixelMean'),
       maxPixelP99: tolerance('--max-pixel-p99', 'maxPixelP99'),
       maxScoreDifference: tolerance('--max-score-difference', 'maxScoreDifference'),
+      minBoxOverlap: tolerance('--min-box-overlap', 'minBoxOverlap'),
       minTop1: tolerance('--min-top1', 'minTop1'),
     },
     store: flags['store'] !== false,
@@ -36,7 +37,8 @@ export async function verifyCommand(
   return report.failures.length === 0 ? EXIT.ok : EXIT.error;
 }
 
-function description({ images, pixels, scores, failures, stored }: VerifyReport): string {
+function description(report: VerifyReport): string {
+  const { images, pixels, scores, preprocessingChecked, failures, stored } = report;
   const row = (name: string, value: string): string => `  ${name.padEnd(10)} ${value}\n`;
   return [
     `${images} reference images\n`,
@@ -46,13 +48,31 @@ function description({ images, pixels, scores, failures, stored }: VerifyReport)
           'pixels',
           `differ by ${pixels.mean.toFixed(3)} levels in the mean, ${pixels.p99.toFixed(2)} at the 99th percentile, ${pixels.max.toFixed(1)} at most (worst: ${pixels.worst})`,
         ),
-    ...scores.map(({ against, max, top1 }) =>
+    ...scores.map(({ against, max, top1, objects }) =>
       row(
         'scores',
-        `differ from ${against} by ${max.toPrecision(3)} at most; best label agrees for ${(100 * top1).toFixed(1)} %`,
+        [
+          `differ from ${against} by ${max.toPrecision(3)} at most`,
+          ...(top1 === undefined ? [] : [`best label agrees for ${(100 * top1).toFixed(1)} %`]),
+          ...(objects === undefined
+            ? []
+            : [
+                `${objects.objects - objects.unmatched} of ${objects.objects} objects are the same, their boxes overlap by ${objects.minOverlap.toFixed(3)} at least`,
+              ]),
+        ].join('; '),
       ),
     ),
+    preprocessingChecked
+      ? ''
+      : row(
+          'pixels',
+          'NOT checked: the original model sees what is seen here, right or wrong. --tensor or --expected checks preprocessing; no golden results are stored without',
+        ),
     stored === undefined ? '' : row('stored', `golden results in ${stored}`),
-    failures.length === 0 ? 'within the tolerances\n' : 'NOT within the tolerances\n',
+    failures.length > 0
+      ? 'NOT within the tolerances\n'
+      : preprocessingChecked
+        ? 'within the tolerances\n'
+        : 'scores within the tolerances; preprocessing was not checked\n',
   ].join('');
 }

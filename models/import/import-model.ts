@@ -52,7 +52,9 @@ export async function importModel(request: ImportRequest): Promise<ImportedModel
   const isFolder = (
     await stat(path).catch(() => invalid(`there is no file or folder "${path}"`))
   ).isDirectory();
-  const found = isFolder ? await readModelFolder(path, request.wishes) : { modelPath: path, wishes: {} };
+  const found = isFolder
+    ? await readModelFolder(path, { kernel: request.wishes.kernel, preset: request.preset })
+    : { modelPath: path, wishes: {} };
   const { model, bytes } = await readOnnx(found.modelPath);
   const facts = inspectGraph(model);
   const input = imageInput(facts);

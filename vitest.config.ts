@@ -17,6 +17,7 @@ const LONG = [
   'test/pipeline/{budget,cascade,cascade-budget,cost,drain,faults,killed-processes,live,metering}.test.ts',
   'test/acceptance/{cascade,cascade-real-models,resume}.test.ts',
   'test/models/precision/derive/*.test.ts',
+  'test/adapters/image/library-goldens.test.ts',
   'test/cli/{capacity,quote}/*.test.ts',
 ];
 /** Those that take real models through whole corpora or searches, and want `../shared`: `npm run test:real-models`. */

@@ -50,7 +50,7 @@ function addImport(models: Command): void {
     .addOption(
       new Option(
         '--resize <how>',
-        'squash, center-crop, center-crop:<shorter side px>, letterbox, letterbox:<gray>, letterbox-start:<gray>',
+        'squash, squash-crop:<px|WxH>, center-crop, center-crop:<shorter side px>, letterbox, letterbox:<gray>, letterbox-start:<gray>',
       ).helpGroup('Preprocessing'),
     )
     .addOption(

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { loadModel } from '#adapters/model-folder.ts';
 import { DEFAULT_TOLERANCES, type VerifyReport, verifyModel } from '#models/verify/verify-model.ts';
 import { EXIT } from '../exit-codes.ts';
-import { numberOf } from './import-flags.ts';
+import { AT_LEAST_0, type NumberRange, numberOf, SHARE } from './import-flags.ts';
 
 /** `sluice models verify`. @returns the exit code: 1 where anything is beyond the tolerances. */
 export async function verifyCommand(
@@ -14,8 +14,8 @@ export async function verifyCommand(
     const given = text(name);
     return given === undefined ? undefined : resolve(given);
   };
-  const tolerance = (flag: string, name: keyof typeof DEFAULT_TOLERANCES): number =>
-    numberOf(flag, text(name)) ?? DEFAULT_TOLERANCES[name];
+  const tolerance = (flag: string, name: keyof typeof DEFAULT_TOLERANCES, range: NumberRange): number =>
+    numberOf(flag, text(name), range) ?? DEFAULT_TOLERANCES[name];
   const report = await verifyModel({
     model: await loadModel(nameOrFolder),
     images: ((flags['images'] as string[] | undefined) ?? []).map((image) => resolve(image)),
@@ -23,11 +23,11 @@ export async function verifyCommand(
     expected: path('expected'),
     original: path('original'),
     tolerances: {
-      maxPixelMean: tolerance('--max-pixel-mean', 'maxPixelMean'),
-      maxPixelP99: tolerance('--max-pixel-p99', 'maxPixelP99'),
-      maxScoreDifference: tolerance('--max-score-difference', 'maxScoreDifference'),
-      minBoxOverlap: tolerance('--min-box-overlap', 'minBoxOverlap'),
-      minTop1: tolerance('--min-top1', 'minTop1'),
+      maxPixelMean: tolerance('--max-pixel-mean', 'maxPixelMean', AT_LEAST_0),
+      maxPixelP99: tolerance('--max-pixel-p99', 'maxPixelP99', AT_LEAST_0),
+      maxScoreDifference: tolerance('--max-score-difference', 'maxScoreDifference', AT_LEAST_0),
+      minBoxOverlap: tolerance('--min-box-overlap', 'minBoxOverlap', SHARE),
+      minTop1: tolerance('--min-top1', 'minTop1', SHARE),
     },
     store: flags['store'] !== false,
   });

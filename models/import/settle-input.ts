@@ -78,7 +78,7 @@ export async function settleInput(input: ImageInput, told: Wishes, ask?: Ask): P
 function side(which: string, ofGraph: number | undefined, told: number | undefined): number {
   if (ofGraph !== undefined && told !== undefined && ofGraph !== told)
     throw invalid(
-      `the model's input is ${ofGraph} px ${which}, but ${told} px were asked for: leave --input-size out`,
+      `the model's input is ${ofGraph} px ${which}, but ${told} px were asked for, by --input-size or the files beside it: leave the flag out, or export it for that size`,
     );
   const px = ofGraph ?? told;
   if (px !== undefined) return px;

@@ -19,6 +19,7 @@ const LONG = [
   'test/models/precision/derive/*.test.ts',
   'test/adapters/image/library-goldens.test.ts',
   'test/cli/{capacity,quote}/*.test.ts',
+  'test/cli/models-guide.test.ts',
 ];
 /** Those that take real models through whole corpora or searches, and want `../shared`: `npm run test:real-models`. */
 const REAL_MODELS = ['test/real-models/*.test.ts', 'test/models/precision/real-int8.test.ts'];

@@ -17,7 +17,9 @@ const LONG = [
   'test/pipeline/{budget,cascade,cascade-budget,cost,drain,faults,hanging-stage,killed-processes,live,metering}.test.ts',
   'test/acceptance/{cascade,cascade-real-models,resume}.test.ts',
   'test/models/precision/derive/*.test.ts',
+  'test/adapters/image/library-goldens.test.ts',
   'test/cli/{capacity,quote}/*.test.ts',
+  'test/cli/models-guide.test.ts',
 ];
 /** Those that take real models through whole corpora or searches, and want `../shared`: `npm run test:real-models`. */
 const REAL_MODELS = ['test/real-models/*.test.ts', 'test/models/precision/real-int8.test.ts'];

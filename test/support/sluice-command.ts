@@ -12,8 +12,16 @@ export interface CommandResult {
 
 /** Runs the `sluice` command as a user does: a process of its own, knowing nothing of the test. */
 export function sluice(...args: string[]): { process: ChildProcess; result: Promise<CommandResult> } {
+  return sluiceIn(process.cwd(), ...args);
+}
+
+/** The same in a folder. */
+export function sluiceIn(
+  cwd: string,
+  ...args: string[]
+): { process: ChildProcess; result: Promise<CommandResult> } {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('SLUICE_')));
-  const child = spawn(process.execPath, [COMMAND, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [COMMAND, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk) => {

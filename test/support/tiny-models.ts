@@ -20,7 +20,8 @@ export interface TinyOptions {
   readonly layout?: 'nchw' | 'nhwc';
   readonly dtype?: Extract<Dtype, 'float32' | 'float16' | 'uint8'>;
   readonly batch?: Dimension;
-  readonly sidePx?: number;
+  /** A name stands for sides of any length. */
+  readonly sidePx?: Dimension;
 }
 
 /**
@@ -43,6 +44,29 @@ export function meansModel({
     [batch, 3],
     g.node('ReduceMean', [values], { axes, keepdims: 0 }),
   );
+  return g.toBytes();
+}
+
+/**
+ * A detector that finds two things in any picture: scores `[N, 2, 1]`, 0.9 and 0.26 times `factor`, and boxes `[N, 2, 4]`
+ * as left, top, right, bottom in shares of its input.
+ */
+export function twoBoxesModel(
+  dtype: 'float32' | 'uint8',
+  shape: readonly Dimension[],
+  factor = 1,
+): Uint8Array {
+  const g = new GraphBuilder('two-boxes', OPSET);
+  const pixels = g.cast(g.input('pixels', dtype, shape), 'float32');
+  const means = g.node('ReduceMean', [pixels], { axes: [1, 2, 3], keepdims: 0 });
+  const zero = g.node('Mul', [means, g.constant('float32', [1], [0])]);
+  const nothing = g.node('Reshape', [zero, g.constant('int64', [3], [-1, 1, 1])]);
+  // Import takes scores for probabilities where the graph ends in what makes them.
+  const logits = [0.9, 0.26].map((score) => Math.log((score * factor) / (1 - score * factor)));
+  const scores = g.constant('float32', [1, 2, 1], logits);
+  const boxes = g.constant('float32', [1, 2, 4], [0.1, 0.2, 0.4, 0.4, 0.6, 0.2, 0.8, 0.4]);
+  g.output('scores', 'float32', ['N', 2, 1], g.node('Sigmoid', [g.node('Add', [scores, nothing])]));
+  g.output('boxes', 'float32', ['N', 2, 4], g.node('Add', [boxes, nothing]));
   return g.toBytes();
 }
 

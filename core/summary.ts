@@ -66,7 +66,7 @@ export const Summary = z.strictObject({
   /** Images refused with each code. */
   refusals: z.record(z.string(), Count),
   failedKeys: z.array(z.strictObject({ key: z.string(), reason: z.string() })),
-  /** Manifest lines that named no image. */
+  /** Manifest lines that named no image, and what of a folder could not be listed. */
   sourceProblems: z.array(SourceProblem),
   sourceProblemCount: Count,
   /** The range of ordinary sizes, sqrt(width · height) in pixels; null when nothing was audited. */

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 const COMMAND = fileURLToPath(new URL('../../cli/sluice.mjs', import.meta.url));
@@ -12,8 +12,20 @@ export interface CommandResult {
 
 /** Runs the `sluice` command as a user does: a process of its own, knowing nothing of the test. */
 export function sluice(...args: string[]): { process: ChildProcess; result: Promise<CommandResult> } {
+  return sluiceWith({}, ...args);
+}
+
+/** The same, started with these options: as another user, above all. */
+export function sluiceWith(
+  options: Pick<SpawnOptions, 'uid' | 'gid'>,
+  ...args: string[]
+): { process: ChildProcess; result: Promise<CommandResult> } {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('SLUICE_')));
-  const child = spawn(process.execPath, [COMMAND, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [COMMAND, ...args], {
+    ...options,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk) => {

@@ -107,6 +107,10 @@ async function runToEnd(
       works,
       results,
       reasonOf: run.reasonOf,
+      pixels: {
+        hashOf: (image) => decoders.pixelHash(request.source.location, image, plan.stage.preprocess),
+        isOutOfTime: () => stop.aborted,
+      },
       thumbnail: (key, maxSidePx) => decoders.thumbnail(request.source.location, key, maxSidePx),
     },
   );

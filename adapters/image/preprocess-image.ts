@@ -26,7 +26,7 @@ import {
 export interface PreprocessedImage extends Size {
   /** By content, never by name. */
   readonly format: ImageFormat;
-  /** 32 hex digits: equal for equal scaled pictures from sources of equal size, whatever the file format. */
+  /** 32 hex digits: equal for equal scaled pictures from sources of equal size. It says who may have equal pixels. */
   readonly contentHash: string;
   /** 16 hex digits; null for a picture too flat to have one. */
   readonly perceptualHash: string | null;
@@ -68,7 +68,7 @@ export async function preprocessImage(
     const image: PreprocessedImage = {
       ...picture.upright,
       format,
-      contentHash: contentHash(pixels, picture.upright),
+      contentHash: hashOf(pixels, picture.upright),
       perceptualHash: perceptualHash(pixels, widthPx, heightPx),
     };
     return { ok: true as const, image };
@@ -99,8 +99,7 @@ async function scaledPixels(
   const heldPixels = isSampled ? upright.widthPx * upright.heightPx : pixelsOnTheWay(upright, size);
   const isHeld = heldPixels <= limits.maxBufferedPixels;
   const whole = (): Promise<Uint8Array> => {
-    // Worded for decoderRefusal: the picture is held whole here, whatever its format.
-    if (!isHeld) throw new Error('exceeds the limit of pixels held at once');
+    if (!isHeld) throw heldTooLarge();
     return picture.whole(spec);
   };
   if (isSampled) return sampleBilinear(await whole(), upright, size, kernel === 'linear-corners');
@@ -108,6 +107,22 @@ async function scaledPixels(
   const scaleSpec = { ...spec, kernel };
   const isExact = fidelity === 'exact' || (isHeld && !picture.isCheaperScaled(size, scaleSpec));
   return isExact ? resizeAsPillow(await whole(), upright, size, kernel) : picture.scaledTo(size, scaleSpec);
+}
+
+/**
+ * The hash of the whole decoded picture, as 32 hex digits: upright uint8 RGB in the spec's colours, on its background. Equal for
+ * equal pixels, whatever the file format and the resolution that a model sees.
+ */
+export async function pixelHashOf(
+  bytes: Buffer,
+  spec: Pick<PreprocessSpec, 'color' | 'background'>,
+  limits: ImageLimits,
+): Promise<{ readonly ok: true; readonly hash: string } | Refused> {
+  return guarded(bytes, limits, async (picture) => {
+    const { widthPx, heightPx } = picture.upright;
+    if (widthPx * heightPx > limits.maxBufferedPixels) throw heldTooLarge();
+    return { ok: true as const, hash: hashOf(await picture.whole(spec), picture.upright) };
+  });
 }
 
 /** A JPEG of the image, at most so large on each side, through the same guards. */
@@ -167,6 +182,11 @@ async function withinTime<T>(limits: ImageLimits, work: () => Promise<T>): Promi
   }
 }
 
-function contentHash(pixels: Uint8Array, { widthPx, heightPx }: Size): string {
+/** Worded for decoderRefusal: the picture would be held whole, whatever its format. */
+function heldTooLarge(): Error {
+  return new Error('exceeds the limit of pixels held at once');
+}
+
+function hashOf(pixels: Uint8Array, { widthPx, heightPx }: Size): string {
   return createHash('sha256').update(`${widthPx}x${heightPx}:`).update(pixels).digest('hex').slice(0, 32);
 }

@@ -2,9 +2,11 @@ import type { JsonLog } from '#adapters/json-log.ts';
 import { invocation } from '#adapters/meter.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
-import { messageOf } from '#core/error.ts';
+import { messageOf, SluiceError } from '#core/error.ts';
 import { completionKey, OPEN_PREFIX, openKey } from '#core/job-layout.ts';
+import type { Plan } from '#core/plan.ts';
 import { type JobRules, plannedStages, rulesOf } from '#core/stages.ts';
+import type { PixelPorts } from '../finalizing/compare-pixels.ts';
 import { completeJob } from '../finalizing/complete-job.ts';
 import { collectDeadLetters, LETTER_QUEUES } from '../finalizing/dead-letters.ts';
 import { jobState } from '../finalizing/job-state.ts';
@@ -15,6 +17,11 @@ import type { TimedContext } from './sqs-handler.ts';
 
 /** The results of a job are not begun with less time than this. */
 const MIN_TIME_LEFT_MS = 60_000;
+/**
+ * Pictures of one job that are decoded whole to find exact duplicates. A function decodes some tens to hundreds a second on
+ * two cores; a job with more copies than that would keep the others waiting for hours.
+ */
+const MAX_COMPARED = 50_000;
 const DAY_MS = 24 * 3600 * 1000;
 /** An event may come late; a day of the live lane is closed this long after it ended. */
 const LATE_EVENTS_MS = 2 * 3600 * 1000;
@@ -45,7 +52,16 @@ export async function finalizeHandler(
   const thumbnail = (bucket: string | null) => async (key: string, maxSidePx: number) =>
     bucket === null ? undefined : processes?.thumbnail({ kind: 's3', bucket, prefix: '' }, key, maxSidePx);
 
-  const tryJob = async (job: string): Promise<boolean> => {
+  const pixelsOf = ({ bucket, stage }: Plan, context: TimedContext): PixelPorts | undefined =>
+    processes === undefined || bucket === null
+      ? undefined
+      : {
+          hashOf: (image) => processes.pixelHash({ kind: 's3', bucket, prefix: '' }, image, stage.preprocess),
+          maxImages: MAX_COMPARED,
+          isOutOfTime: () => context.getRemainingTimeInMillis() < MIN_TIME_LEFT_MS,
+        };
+
+  const tryJob = async (job: string, context: TimedContext): Promise<boolean> => {
     const state = await jobState(job, works);
     if (state.kind === 'complete' || state.kind === 'broken' || state.kind === 'unknown') {
       await works.delete([openKey(job)]);
@@ -61,6 +77,7 @@ export async function finalizeHandler(
         reasonOf: state.progress.reasonOf,
         lostUsage: state.progress.lostUsage,
         thumbnail: thumbnail(state.plan.bucket),
+        pixels: pixelsOf(state.plan, context),
       },
     );
     const { planned, audited, unreadable, failed } = summary;
@@ -95,7 +112,7 @@ export async function finalizeHandler(
         const job = key.slice(OPEN_PREFIX.length);
         const hasTime = context.getRemainingTimeInMillis() >= MIN_TIME_LEFT_MS;
         // One job that cannot be finalized must not keep the others from it.
-        const done = hasTime && (await tryJob(job).catch((error) => refuse(job, error)));
+        const done = hasTime && (await tryJob(job, context).catch((error) => refuse(job, error)));
         if (done) completed.push(job);
         else open++;
       }
@@ -109,7 +126,9 @@ export async function finalizeHandler(
   return (_event, context) => invocation('finalize', () => handle(context));
 
   function refuse(job: string, error: unknown): false {
-    log.error('a job could not be finalized', { job, reason: messageOf(error) });
+    if (error instanceof SluiceError && error.code === 'aborted')
+      log.info('a job goes on with the next call', { job, reason: error.message });
+    else log.error('a job could not be finalized', { job, reason: messageOf(error) });
     return false;
   }
 }

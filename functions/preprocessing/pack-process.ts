@@ -1,10 +1,17 @@
-import { decoderVersion, preprocessImage, thumbnailOf } from '#adapters/image/preprocess-image.ts';
+import {
+  decoderVersion,
+  pixelHashOf,
+  preprocessImage,
+  thumbnailOf,
+} from '#adapters/image/preprocess-image.ts';
 import { Tally } from '#adapters/meter.ts';
 import { openStore } from '#adapters/open-store.ts';
 import { serveTasks } from '#adapters/task-process.ts';
+import { sha256Hex, shortHashOf } from '#core/canonical-json.ts';
 import { messageOf, SluiceError, type SluiceErrorCode } from '#core/error.ts';
 import type { ImageLimits } from '#core/limits.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
+import type { PreprocessSpec } from '#core/preprocess-spec.ts';
 import type { StoreLocation } from '#core/store-location.ts';
 import type { Usage } from '#core/usage.ts';
 import { type BuiltPack, buildPack, type PackBuilderOptions, type PackRequest } from './build-pack.ts';
@@ -18,7 +25,11 @@ export interface PackProcessSetup {
 
 export type PackProcessTask =
   | { kind: 'pack'; request: PackRequest; announceImages: boolean }
-  | { kind: 'thumbnail'; source: StoreLocation; key: string; maxSidePx: number };
+  | { kind: 'thumbnail'; source: StoreLocation; key: string; maxSidePx: number }
+  | { kind: 'pixels'; source: StoreLocation; key: string; etag: string; spec: PixelSpec };
+
+/** What the pixels of a picture depend on, beside its file. */
+export type PixelSpec = Pick<PreprocessSpec, 'color' | 'background'>;
 
 /** "This image is next": sent where the parent wants to know which image a process dies on. */
 export interface PackProcessEvent {
@@ -33,6 +44,8 @@ export type PackProcessResult =
   | { kind: 'built'; pack: BuiltPack; tainted: boolean; cpuMs: number }
   | { kind: 'stuck'; images: number[]; usage: Usage; cpuMs: number }
   | { kind: 'thumbnail'; jpeg: Uint8Array | null; tainted: boolean; usage: Usage }
+  /** The hash of the whole picture; null where the file is not the one that was meant, or cannot be decoded whole. */
+  | { kind: 'pixels'; hash: string | null; tainted: boolean; usage: Usage }
   | { kind: 'failed'; code: SluiceErrorCode; message: string; retryable: boolean; usage: Usage };
 
 /** With this many decoders stuck the rest of the pack would crawl: better to start again without those images. */
@@ -85,9 +98,10 @@ serveTasks<PackProcessSetup, PackProcessTask, PackProcessEvent, PackProcessResul
     const tally = new Tally((task.kind === 'pack' ? task.request.stage : 'finalize') ?? 'preprocess');
     try {
       const works = await opening;
-      return task.kind === 'pack'
-        ? await pack(task, setup, { source: await openStore(task.request.source), works, tally }, emit)
-        : await thumbnail(task, setup, { source: await openStore(task.source), tally });
+      if (task.kind === 'pack')
+        return await pack(task, setup, { source: await openStore(task.request.source), works, tally }, emit);
+      const ports = { source: await openStore(task.source), tally };
+      return task.kind === 'pixels' ? await pixels(task, setup, ports) : await thumbnail(task, setup, ports);
     } catch (error) {
       const known =
         error instanceof SluiceError
@@ -153,4 +167,25 @@ async function thumbnail(
   const usage = tally.take();
   if (outcome.ok) return { kind: 'thumbnail', jpeg: outcome.jpeg, tainted: false, usage };
   return { kind: 'thumbnail', jpeg: null, tainted: outcome.refusal.code === 'timed-out', usage };
+}
+
+/** Copies of one file come one after the other: equal files have equal pixels, and are decoded once. */
+let lastPixels: { file: string; hash: string } | undefined;
+
+async function pixels(
+  task: PackProcessTask & { kind: 'pixels' },
+  setup: PackProcessSetup,
+  { source, tally }: { source: ObjectStore; tally: Tally },
+): Promise<PackProcessResult> {
+  const { key, etag, spec } = task;
+  const { maxImageBytes } = setup.limits;
+  const stored = await tally.run(() => source.get(key, { maxBytes: maxImageBytes }));
+  const usage = tally.take();
+  if (stored.etag !== etag) return { kind: 'pixels', hash: null, tainted: false, usage };
+  const file = `${sha256Hex(stored.body)} ${shortHashOf(spec)}`;
+  if (lastPixels?.file === file) return { kind: 'pixels', hash: lastPixels.hash, tainted: false, usage };
+  const outcome = await pixelHashOf(stored.body, spec, setup.limits);
+  if (!outcome.ok) return { kind: 'pixels', hash: null, tainted: outcome.decoderStuck === true, usage };
+  lastPixels = { file, hash: outcome.hash };
+  return { kind: 'pixels', hash: outcome.hash, tainted: false, usage };
 }

@@ -2,7 +2,7 @@ import PQueue from 'p-queue';
 import { countUsage, inCallersTally, oweWaste } from '#adapters/meter.ts';
 import { entryFile } from '#adapters/runtime.ts';
 import { TaskProcess } from '#adapters/task-process.ts';
-import { SluiceError } from '#core/error.ts';
+import { SluiceError, type SluiceErrorCode } from '#core/error.ts';
 import { type Refusal, refusal } from '#core/refusal.ts';
 import type { StoreLocation } from '#core/store-location.ts';
 import type { BuiltPack, PackRequest } from './build-pack.ts';
@@ -11,6 +11,7 @@ import type {
   PackProcessResult,
   PackProcessSetup,
   PackProcessTask,
+  PixelSpec,
 } from './pack-process.ts';
 
 type Process = TaskProcess<PackProcessSetup, PackProcessTask, PackProcessEvent, PackProcessResult>;
@@ -81,6 +82,33 @@ export class PackProcesses implements AsyncDisposable {
     );
   }
 
+  /**
+   * The hash of an image's whole picture as it was audited; null where the image is gone, has changed, or cannot be decoded whole.
+   *
+   * @throws SluiceError when the store fails; never because of the image.
+   */
+  async pixelHash(
+    source: StoreLocation,
+    { key, etag }: { readonly key: string; readonly etag: string },
+    { color, background }: PixelSpec,
+  ): Promise<string | null> {
+    return this.#queue.add(
+      inCallersTally(async () => {
+        const task: PackProcessTask = { kind: 'pixels', source, key, etag, spec: { color, background } };
+        const result = await this.#run(task).catch((error: unknown) => {
+          // A process that died on it: the image is one that cannot be decoded whole.
+          if (this.#disposed) throw error;
+        });
+        if (result === undefined) return null;
+        if (result.kind === 'pixels' || result.kind === 'failed') countUsage(result.usage);
+        if (result.kind === 'pixels') return result.hash;
+        const failure = failureOf(result);
+        if (IMAGE_FAULTS.has(failure.code)) return null;
+        throw failure;
+      }),
+    );
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true;
     this.#queue.clear();
@@ -138,6 +166,13 @@ export class PackProcesses implements AsyncDisposable {
     return process;
   }
 }
+
+/** What a store says of one object, and not of itself. */
+const IMAGE_FAULTS: ReadonlySet<SluiceErrorCode> = new Set([
+  'object-missing',
+  'object-forbidden',
+  'object-too-large',
+]);
 
 function timedOut(seconds: number): Refusal {
   return refusal('timed-out', `decoding took longer than ${seconds} s`);

@@ -122,6 +122,7 @@ export function decodingProcesses(config: RunConfig, works: StoreLocation): Pack
   return new PackProcesses(config.processes ?? availableParallelism(), {
     works,
     limits: config.limits,
+    maxDecodedBytes: config.maxDecodedBytes,
     options: {
       maxImageBytes: config.limits.maxImageBytes,
       imagesInFlight: config.imagesInFlight,

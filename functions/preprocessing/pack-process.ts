@@ -2,6 +2,7 @@ import {
   decoderVersion,
   pixelHashOf,
   preprocessImage,
+  type TakeRoom,
   thumbnailOf,
 } from '#adapters/image/preprocess-image.ts';
 import { Tally } from '#adapters/meter.ts';
@@ -15,12 +16,22 @@ import type { PreprocessSpec } from '#core/preprocess-spec.ts';
 import type { StoreLocation } from '#core/store-location.ts';
 import type { Usage } from '#core/usage.ts';
 import { type BuiltPack, buildPack, type PackBuilderOptions, type PackRequest } from './build-pack.ts';
+import type { RoomEvent, RoomGranted } from './decoding-room.ts';
+import { RoomSeeker } from './room-seeker.ts';
 
 /** What a decoding process needs to know before its first task. */
 export interface PackProcessSetup {
   readonly works: StoreLocation;
   readonly limits: ImageLimits;
   readonly options: PackBuilderOptions;
+  /** For pictures while they are decoded, in each process: see {@link DecodingRoom}. Left out, there is no bound. */
+  readonly maxDecodedBytes?: number;
+}
+
+/** What the process itself is told on top. */
+export interface PackProcessStart extends PackProcessSetup {
+  /** A picture that needs no more is decoded without asking for room. */
+  readonly shareBytes?: number;
 }
 
 export type PackProcessTask =
@@ -31,10 +42,8 @@ export type PackProcessTask =
 /** What the pixels of a picture depend on, beside its file. */
 export type PixelSpec = Pick<PreprocessSpec, 'color' | 'background'>;
 
-/** "This image is next": sent where the parent wants to know which image a process dies on. */
-export interface PackProcessEvent {
-  readonly startedImage: number;
-}
+/** "This image is next", sent where the parent wants to know which image a process dies on; or it is about room for a picture. */
+export type PackProcessEvent = { readonly startedImage: number } | RoomEvent;
 
 export type PackProcessResult =
   /**
@@ -92,26 +101,43 @@ function cpuMs(): number {
   return (user + system) / 1000;
 }
 
-serveTasks<PackProcessSetup, PackProcessTask, PackProcessEvent, PackProcessResult>((setup) => {
-  const opening = openStore(setup.works);
-  return async (task, emit) => {
-    const tally = new Tally((task.kind === 'pack' ? task.request.stage : 'finalize') ?? 'preprocess');
-    try {
-      const works = await opening;
-      if (task.kind === 'pack')
-        return await pack(task, setup, { source: await openStore(task.request.source), works, tally }, emit);
-      const ports = { source: await openStore(task.source), tally };
-      return task.kind === 'pixels' ? await pixels(task, setup, ports) : await thumbnail(task, setup, ports);
-    } catch (error) {
-      const known =
-        error instanceof SluiceError
-          ? error
-          : new SluiceError('internal', messageOf(error), { cause: error });
-      const { code, message, retryable } = known;
-      return { kind: 'failed', code, message, retryable, usage: tally.take() };
-    }
-  };
-});
+let rooms = new RoomSeeker(Number.POSITIVE_INFINITY);
+
+serveTasks<PackProcessStart, PackProcessTask, PackProcessEvent, PackProcessResult>(
+  (setup) => {
+    const opening = openStore(setup.works);
+    rooms = new RoomSeeker(setup.shareBytes ?? Number.POSITIVE_INFINITY);
+    return async (task, emit) => {
+      const tally = new Tally((task.kind === 'pack' ? task.request.stage : 'finalize') ?? 'preprocess');
+      try {
+        const works = await opening;
+        if (task.kind === 'pack')
+          return await pack(
+            task,
+            setup,
+            { source: await openStore(task.request.source), works, tally },
+            emit,
+          );
+        const ports = { source: await openStore(task.source), tally, takeRoom: roomsOf(emit) };
+        return task.kind === 'pixels'
+          ? await pixels(task, setup, ports)
+          : await thumbnail(task, setup, ports);
+      } catch (error) {
+        const known =
+          error instanceof SluiceError
+            ? error
+            : new SluiceError('internal', messageOf(error), { cause: error });
+        const { code, message, retryable } = known;
+        return { kind: 'failed', code, message, retryable, usage: tally.take() };
+      }
+    };
+  },
+  (granted) => rooms.onGranted(granted as RoomGranted),
+);
+
+function roomsOf(emit: (event: PackProcessEvent) => void): TakeRoom {
+  return (bytes) => rooms.take(bytes, emit);
+}
 
 async function pack(
   task: PackProcessTask & { kind: 'pack' },
@@ -131,7 +157,8 @@ async function pack(
       {
         ...ports,
         decoderVersion: decoderVersion(),
-        preprocess: (bytes, spec, row, region) => preprocessImage(bytes, spec, setup.limits, row, region),
+        preprocess: (bytes, spec, row, region) =>
+          preprocessImage(bytes, spec, setup.limits, row, region, roomsOf(emit)),
       },
       {
         onImageStarted: (index) => {
@@ -160,10 +187,10 @@ async function pack(
 async function thumbnail(
   task: PackProcessTask & { kind: 'thumbnail' },
   setup: PackProcessSetup,
-  { source, tally }: { source: ObjectStore; tally: Tally },
+  { source, tally, takeRoom }: { source: ObjectStore; tally: Tally; takeRoom: TakeRoom },
 ): Promise<PackProcessResult> {
   const { body } = await tally.run(() => source.get(task.key, { maxBytes: setup.limits.maxImageBytes }));
-  const outcome = await thumbnailOf(body, setup.limits, task.maxSidePx);
+  const outcome = await thumbnailOf(body, setup.limits, task.maxSidePx, takeRoom);
   const usage = tally.take();
   if (outcome.ok) return { kind: 'thumbnail', jpeg: outcome.jpeg, tainted: false, usage };
   return { kind: 'thumbnail', jpeg: null, tainted: outcome.refusal.code === 'timed-out', usage };
@@ -175,7 +202,7 @@ let lastPixels: { file: string; hash: string } | undefined;
 async function pixels(
   task: PackProcessTask & { kind: 'pixels' },
   setup: PackProcessSetup,
-  { source, tally }: { source: ObjectStore; tally: Tally },
+  { source, tally, takeRoom }: { source: ObjectStore; tally: Tally; takeRoom: TakeRoom },
 ): Promise<PackProcessResult> {
   const { key, etag, spec } = task;
   const { maxImageBytes } = setup.limits;
@@ -184,7 +211,7 @@ async function pixels(
   if (stored.etag !== etag) return { kind: 'pixels', hash: null, tainted: false, usage };
   const file = `${sha256Hex(stored.body)} ${shortHashOf(spec)}`;
   if (lastPixels?.file === file) return { kind: 'pixels', hash: lastPixels.hash, tainted: false, usage };
-  const outcome = await pixelHashOf(stored.body, spec, setup.limits);
+  const outcome = await pixelHashOf(stored.body, spec, setup.limits, takeRoom);
   if (!outcome.ok) return { kind: 'pixels', hash: null, tainted: outcome.decoderStuck === true, usage };
   lastPixels = { file, hash: outcome.hash };
   return { kind: 'pixels', hash: outcome.hash, tainted: false, usage };

@@ -16,6 +16,7 @@ const ALL = ['test/**/*.test.ts'];
 const LONG = [
   'test/pipeline/{budget,cascade,cascade-budget,cost,drain,faults,hanging-stage,killed-processes,live,metering}.test.ts',
   'test/acceptance/{cascade,cascade-real-models,resume}.test.ts',
+  'test/functions/preprocessing/decoding-memory.test.ts',
   'test/models/precision/derive/*.test.ts',
   'test/adapters/image/library-goldens.test.ts',
   'test/cli/{capacity,quote}/*.test.ts',

@@ -8,8 +8,7 @@ import { ModelManifest } from '#core/model-manifest.ts';
 import { Policy } from '#core/policy.ts';
 import { PROJECT_FOLDER } from './runtime.ts';
 
-/** The models that come with Sluice. In a checkout their folder may hold others too. */
-const BUILT_IN_NAMES = ['quality'];
+/** In a checkout this folder may hold others too. */
 const BUILT_IN_MODELS = fileURLToPath(new URL('models/', PROJECT_FOLDER));
 
 /** The models that come with Sluice: a name means one of these before any other model. */

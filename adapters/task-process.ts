@@ -3,8 +3,11 @@ import { fileURLToPath } from 'node:url';
 import { SluiceError } from '#core/error.ts';
 import { NODE_ARGUMENTS } from './runtime.ts';
 
-/** What the parent sends: first how to set up, then one task at a time. */
-export type ToChild<Setup, Task> = { kind: 'setup'; setup: Setup } | { kind: 'task'; task: Task };
+/** What the parent sends: first how to set up, then one task at a time, and answers to what a task has asked by an event. */
+export type ToChild<Setup, Task> =
+  | { kind: 'setup'; setup: Setup }
+  | { kind: 'task'; task: Task }
+  | { kind: 'answer'; answer: unknown };
 
 /** What the child sends back: any number of events of the task, then its result. */
 export type FromChild<Event, Result> = { kind: 'event'; event: Event } | { kind: 'result'; result: Result };
@@ -71,6 +74,11 @@ export class TaskProcess<Setup, Task, Event, Result> {
     });
   }
 
+  /** Answers an event. */
+  answer(answer: unknown): void {
+    this.#send({ kind: 'answer', answer });
+  }
+
   /** Ends the process at once, whatever it is doing. */
   kill(): void {
     this.#die('was ended');
@@ -105,12 +113,17 @@ export class TaskProcess<Setup, Task, Event, Result> {
  */
 export function serveTasks<Setup, Task, Event, Result>(
   start: (setup: Setup) => (task: Task, emit: (event: Event) => void) => Promise<Result>,
+  onAnswer: (answer: unknown) => void = () => undefined,
 ): void {
   const send = (message: FromChild<Event, Result>): void => void process.send?.(message, () => undefined);
   let handle: ReturnType<typeof start> | undefined;
   process.on('message', async (message: ToChild<Setup, Task>) => {
     if (message.kind === 'setup') {
       handle = start(message.setup);
+      return;
+    }
+    if (message.kind === 'answer') {
+      onAnswer(message.answer);
       return;
     }
     if (handle === undefined) throw new SluiceError('internal', 'a task came before the set-up');

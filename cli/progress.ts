@@ -204,9 +204,9 @@ class LineProgress implements JobProgress {
 function plannedText(images: number, alreadyDone: number, problems: readonly SourceProblem[]): string {
   const lines = [`planned ${images} images${alreadyDone > 0 ? `, ${alreadyDone} of them done already` : ''}`];
   for (const { line, problem } of problems.slice(0, PROBLEMS_SHOWN))
-    lines.push(`  manifest line ${line} skipped: ${problem}`);
+    lines.push(line === undefined ? `  skipped: ${problem}` : `  manifest line ${line} skipped: ${problem}`);
   if (problems.length > PROBLEMS_SHOWN)
-    lines.push(`  and ${problems.length - PROBLEMS_SHOWN} more lines: see summary.json`);
+    lines.push(`  and ${problems.length - PROBLEMS_SHOWN} more: see summary.json`);
   return `${lines.join('\n')}\n`;
 }
 

@@ -45,6 +45,12 @@ export const SETTINGS: readonly Setting[] = [
     'bytes',
     'compressed bytes held per decoding process',
   ),
+  setting(
+    'maxDecodedBytes',
+    '--max-decoded-bytes <size>',
+    'bytes',
+    'memory for decoded pictures per decoding process',
+  ),
   setting('batchSize', '--batch-size <n>', 'number', 'images in one run of the model'),
   setting(
     'maxSecondsPerRun',

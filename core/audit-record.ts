@@ -29,6 +29,7 @@ export interface ImageFacts {
   readonly widthPx: number | null;
   readonly heightPx: number | null;
   readonly format: string | null;
+  /** Of the scaled picture and the source's size: see {@link PackItem}. */
   readonly contentHash: string | null;
   readonly perceptualHash: string | null;
   readonly preprocessMs: number | null;
@@ -36,6 +37,11 @@ export interface ImageFacts {
 
 /** What only the whole job can tell of an image. */
 export interface JobFindings {
+  /**
+   * SHA-256 of the whole decoded picture, 32 hex digits: of images that may have the same pixels as another one and were
+   * compared; null for all others.
+   */
+  readonly pixelHash: string | null;
   /** The first key (in plan order) of the group of images with the same pixels; null outside any group. */
   readonly exactGroup: string | null;
   /** The same for images that look alike. */
@@ -71,7 +77,12 @@ export interface ExtraColumns {
   readonly shadowScores?: readonly string[];
 }
 
-export const NO_FINDINGS: JobFindings = { exactGroup: null, nearGroup: null, duplicateOf: null };
+export const NO_FINDINGS: JobFindings = {
+  pixelHash: null,
+  exactGroup: null,
+  nearGroup: null,
+  duplicateOf: null,
+};
 
 type Cell = string | number | boolean | readonly string[] | null;
 
@@ -115,6 +126,7 @@ export function auditColumns(
     text('format', (r) => r.format, true),
     text('content_hash', (r) => r.contentHash, true),
     text('perceptual_hash', (r) => r.perceptualHash, true),
+    text('pixel_hash', (r) => r.pixelHash, true),
     text('exact_group', (r) => r.exactGroup, true),
     text('near_group', (r) => r.nearGroup, true),
     text('duplicate_of', (r) => r.duplicateOf, true),
@@ -175,6 +187,7 @@ export function recordFromRow(
     format: textOrNull('format'),
     contentHash: textOrNull('content_hash'),
     perceptualHash: textOrNull('perceptual_hash'),
+    pixelHash: textOrNull('pixel_hash'),
     exactGroup: textOrNull('exact_group'),
     nearGroup: textOrNull('near_group'),
     duplicateOf: textOrNull('duplicate_of'),

@@ -101,6 +101,11 @@ export function followUpsKey(job: string, stage: string, parent: string): string
   return `shards/${job}/${stage}/${parent}.json`;
 }
 
+/** What a batch of images that may have equal pixels came to when they were compared in full. */
+export function comparedPixelsKey(job: string, batch: number): string {
+  return `shards/${job}/pixels/${digits(batch, 6)}.json`;
+}
+
 /** The pack's id, as it stands in receipts. */
 export function packIdText(id: PackId): string {
   return `${id.job}/${id.stage}/${id.name}`;

@@ -93,6 +93,11 @@ export const PipelineConfig = z
           .int()
           .min(1)
           .default(256 * MIB),
+        /** Memory for pictures while they are decoded, by estimate, for each decoding process; one that needs more is decoded alone. */
+        maxDecodedBytes: z
+          .int()
+          .min(1)
+          .default(512 * MIB),
       })
       .prefault({}),
     worker: z

@@ -57,9 +57,14 @@ export function plannedStage(
   };
 }
 
-/** A manifest line or a listed entry that names no image, and why. Reported, never audited. */
-export const SourceProblem = z.strictObject({ line: z.int().min(1), problem: z.string() });
+/** A manifest line, or (without a line) something in a folder, that names no image, and why. Reported, never audited. */
+export const SourceProblem = z.strictObject({ line: z.int().min(1).optional(), problem: z.string() });
 export type SourceProblem = z.infer<typeof SourceProblem>;
+
+/** The problem with the place where it is: "line 4: it names no file". */
+export function problemText({ line, problem }: SourceProblem): string {
+  return line === undefined ? problem : `line ${line}: ${problem}`;
+}
 
 /**
  * Which invocation wrote the shards from the number `from` on. Two may plan one job at the same time, each seeing the

@@ -66,9 +66,11 @@ export const Summary = z.strictObject({
   /** Images refused with each code. */
   refusals: z.record(z.string(), Count),
   failedKeys: z.array(z.strictObject({ key: z.string(), reason: z.string() })),
-  /** Manifest lines that named no image. */
+  /** Manifest lines that named no image, and what of a folder could not be listed. */
   sourceProblems: z.array(SourceProblem),
   sourceProblemCount: Count,
+  /** Images that may have had the same pixels as others, and how many of them were decoded whole to see. */
+  compared: z.strictObject({ candidates: Count, images: Count }).optional(),
   /** The range of ordinary sizes, sqrt(width · height) in pixels; null when nothing was audited. */
   ordinarySizesPx: z.tuple([z.number(), z.number()]).nullable(),
   startedAt: z.iso.datetime(),

@@ -40,6 +40,7 @@ export async function runFunctions(
   await using processes = new PackProcesses(options.processes, {
     works: pipeline.workLocation,
     limits,
+    maxDecodedBytes: preprocess.maxDecodedBytes,
     options: {
       maxImageBytes: limits.maxImageBytes,
       imagesInFlight: preprocess.imagesInFlight,

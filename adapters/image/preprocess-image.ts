@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { placementOf, type Size } from '#core/geometry.ts';
-import type { ImageFormat } from '#core/image/image-header.ts';
+import { decodedBytes } from '#core/image/decoded-bytes.ts';
+import type { ImageFormat, ImageHeader } from '#core/image/image-header.ts';
 import { inspectImage } from '#core/image/inspect-image.ts';
 import { perceptualHash } from '#core/image/perceptual-hash.ts';
 import { pixelsOnTheWay, resizeAsPillow } from '#core/image/pillow/resize.ts';
@@ -13,20 +14,23 @@ import type { PreprocessSpec } from '#core/preprocess-spec.ts';
 import { type Refusal, refusal } from '#core/refusal.ts';
 import { decoderRefusal } from './decoder-refusal.ts';
 import { DecoderTurns } from './decoder-turns.ts';
+import { startDecodingClock } from './decoding-clock.ts';
 import { PictureDecoder } from './picture-decoder.ts';
 import {
+  isShrinkable,
   type OpenPicture,
   openRaw,
   openWithSharp,
   type ScalablePicture,
   sharpVersion,
+  uprightOf,
 } from './sharp-picture.ts';
 
 /** What decoding tells of an image, beside its pixels. */
 export interface PreprocessedImage extends Size {
   /** By content, never by name. */
   readonly format: ImageFormat;
-  /** 32 hex digits: equal for equal scaled pictures from sources of equal size, whatever the file format. */
+  /** 32 hex digits: equal for equal scaled pictures from sources of equal size. It says who may have equal pixels. */
   readonly contentHash: string;
   /** 16 hex digits; null for a picture too flat to have one. */
   readonly perceptualHash: string | null;
@@ -36,8 +40,13 @@ export interface PreprocessedImage extends Size {
 type Refused = { readonly ok: false; readonly refusal: Refusal; readonly decoderStuck?: true };
 export type PreprocessOutcome = { readonly ok: true; readonly image: PreprocessedImage } | Refused;
 
+/** Waits until there is memory for so many bytes of a decoded picture. The answer gives it back. */
+export type TakeRoom = (bytes: number) => Promise<() => void>;
+
 const pictures = new PictureDecoder();
 const turns = new DecoderTurns();
+
+const boundless: TakeRoom = async () => () => undefined;
 
 /** The decoders and their versions, as they stand in receipts. */
 export function decoderVersion(): string {
@@ -57,8 +66,10 @@ export async function preprocessImage(
   limits: ImageLimits,
   row: Uint8Array,
   region?: Region,
+  takeRoom = boundless,
 ): Promise<PreprocessOutcome> {
-  return guarded(bytes, limits, async (whole, format) => {
+  const isShrunk = (header: ImageHeader): boolean => region === undefined && isShrunkJpeg(header, spec);
+  return guarded(bytes, limits, { isShrunk, takeRoom }, async (whole, format) => {
     const picture = region === undefined ? whole : piece(whole, region);
     if (picture === undefined) return outside(region as Region, whole.upright);
     const placement = placementOf(picture.upright, spec);
@@ -68,11 +79,19 @@ export async function preprocessImage(
     const image: PreprocessedImage = {
       ...picture.upright,
       format,
-      contentHash: contentHash(pixels, picture.upright),
+      contentHash: hashOf(pixels, picture.upright),
       perceptualHash: perceptualHash(pixels, widthPx, heightPx),
     };
     return { ok: true as const, image };
   });
+}
+
+/** Whether the decoder shrinks a JPEG on its way to the model: see {@link ScalablePicture.isCheaperScaled}. */
+function isShrunkJpeg({ widthPx, heightPx, orientation }: ImageHeader, spec: PreprocessSpec): boolean {
+  if (spec.fidelity === 'exact' || spec.kernel === 'linear-sampled' || spec.kernel === 'linear-corners')
+    return false;
+  const upright = uprightOf({ widthPx, heightPx }, orientation ?? 1);
+  return isShrinkable(upright, placementOf(upright, spec).scaled, spec);
 }
 
 /** A region of a picture as a picture of its own; `undefined` where it does not lie within. */
@@ -99,8 +118,7 @@ async function scaledPixels(
   const heldPixels = isSampled ? upright.widthPx * upright.heightPx : pixelsOnTheWay(upright, size);
   const isHeld = heldPixels <= limits.maxBufferedPixels;
   const whole = (): Promise<Uint8Array> => {
-    // Worded for decoderRefusal: the picture is held whole here, whatever its format.
-    if (!isHeld) throw new Error('exceeds the limit of pixels held at once');
+    if (!isHeld) throw heldTooLarge();
     return picture.whole(spec);
   };
   if (isSampled) return sampleBilinear(await whole(), upright, size, kernel === 'linear-corners');
@@ -110,13 +128,32 @@ async function scaledPixels(
   return isExact ? resizeAsPillow(await whole(), upright, size, kernel) : picture.scaledTo(size, scaleSpec);
 }
 
+/**
+ * The hash of the whole decoded picture, as 32 hex digits: upright uint8 RGB in the spec's colours, on its background. Equal for
+ * equal pixels, whatever the file format and the resolution that a model sees.
+ */
+export async function pixelHashOf(
+  bytes: Buffer,
+  spec: Pick<PreprocessSpec, 'color' | 'background'>,
+  limits: ImageLimits,
+  takeRoom = boundless,
+): Promise<{ readonly ok: true; readonly hash: string } | Refused> {
+  return guarded(bytes, limits, { isShrunk: () => false, takeRoom }, async (picture) => {
+    const { widthPx, heightPx } = picture.upright;
+    if (widthPx * heightPx > limits.maxBufferedPixels) throw heldTooLarge();
+    return { ok: true as const, hash: hashOf(await picture.whole(spec), picture.upright) };
+  });
+}
+
 /** A JPEG of the image, at most so large on each side, through the same guards. */
 export async function thumbnailOf(
   bytes: Buffer,
   limits: ImageLimits,
   maxSidePx: number,
+  takeRoom = boundless,
 ): Promise<{ readonly ok: true; readonly jpeg: Buffer } | Refused> {
-  return guarded(bytes, limits, async (picture) => ({
+  // A JPEG is shrunk, or is as small as that.
+  return guarded(bytes, limits, { isShrunk: () => true, takeRoom }, async (picture) => ({
     ok: true as const,
     jpeg: await picture.thumbnail(maxSidePx),
   }));
@@ -126,18 +163,28 @@ export async function thumbnailOf(
 async function guarded<T>(
   bytes: Buffer,
   limits: ImageLimits,
+  memory: { isShrunk(header: ImageHeader): boolean; takeRoom: TakeRoom },
   use: (picture: OpenPicture, format: ImageFormat) => Promise<T>,
 ): Promise<T | Refused> {
   const inspected = inspectImage(bytes, limits);
   if (!inspected.ok) return inspected;
   const { format, header } = inspected;
-  if (format === 'heic' || format === 'bmp') {
-    const decoded = await pictures.decode(format, bytes, limits);
-    return decoded.ok
-      ? withSharp(limits, async () => use(openRaw(decoded.picture, header.colorProfile), format))
-      : decoded;
+  const isWhole = format !== 'jpeg' || !memory.isShrunk(header);
+  // Before its turn and its time begin: it may have to wait for other processes.
+  const giveBack = await memory.takeRoom(decodedBytes(format, header, isWhole));
+  try {
+    if (format === 'heic' || format === 'bmp') {
+      const decoded = await pictures.decode(format, bytes, limits);
+      return decoded.ok
+        ? await withSharp(limits, async () => use(openRaw(decoded.picture, header.colorProfile), format))
+        : decoded;
+    }
+    return await withSharp(limits, async () =>
+      use(await openWithSharp(bytes, format, header, limits), format),
+    );
+  } finally {
+    giveBack();
   }
-  return withSharp(limits, async () => use(await openWithSharp(bytes, format, header, limits), format));
 }
 
 /** Each try has all of the time: what else goes on in this process must not decide what becomes of an image. */
@@ -150,7 +197,7 @@ async function withSharp<T>(limits: ImageLimits, work: () => Promise<T>): Promis
 }
 
 async function withinTime<T>(limits: ImageLimits, work: () => Promise<T>): Promise<T | Refused> {
-  let timer: NodeJS.Timeout | undefined;
+  let stopClock = (): void => undefined;
   const overrun = new Promise<Refused>((resolve) => {
     const seconds = limits.maxSecondsPerImage;
     const late: Refused = {
@@ -158,15 +205,20 @@ async function withinTime<T>(limits: ImageLimits, work: () => Promise<T>): Promi
       refusal: refusal('timed-out', `decoding took longer than ${seconds} s`),
       decoderStuck: true,
     };
-    timer = setTimeout(() => resolve(late), seconds * 1000);
+    stopClock = startDecodingClock(seconds, () => resolve(late));
   });
   try {
     return await Promise.race([work(), overrun]);
   } finally {
-    clearTimeout(timer);
+    stopClock();
   }
 }
 
-function contentHash(pixels: Uint8Array, { widthPx, heightPx }: Size): string {
+/** Worded for decoderRefusal: the picture would be held whole, whatever its format. */
+function heldTooLarge(): Error {
+  return new Error('exceeds the limit of pixels held at once');
+}
+
+function hashOf(pixels: Uint8Array, { widthPx, heightPx }: Size): string {
   return createHash('sha256').update(`${widthPx}x${heightPx}:`).update(pixels).digest('hex').slice(0, 32);
 }

@@ -17,7 +17,7 @@ export async function finalize(
     await collectDeadLetters(name, await (await pipeline.queue(name)).deadLetterQueue(), pipeline.works);
   }
   await using processes = lambdaDecoders(pipeline);
-  const closing = await closingOf(job, pipeline, processes);
+  const closing = await closingOf(job, pipeline, { processes });
   if (closing.kind === 'under-way') {
     throw new SluiceError('job-conflict', `${closing.why}: "sluice status ${job}" tells when it is over`);
   }

@@ -22,11 +22,20 @@ export type Closing =
 
 export type ClosingPipeline = Pick<Pipeline, 'works' | 'config' | 'stages'>;
 
-/** Looks whether a job is over; if it is, it can be completed. @param processes make the report's pictures. */
+export interface ClosingOptions {
+  /** Make the report's pictures, and compare pictures in full. */
+  readonly processes?: Pick<PackProcesses, 'thumbnail' | 'pixelHash'> | undefined;
+  /** Pictures that are compared in full; left out, as many as there are. */
+  readonly maxCompared?: number;
+  /** Whether no more pictures are to be compared: the next try goes on. */
+  isOutOfTime?(): boolean;
+}
+
+/** Looks whether a job is over; if it is, it can be completed. */
 export async function closingOf(
   job: string,
   pipeline: ClosingPipeline,
-  processes?: Pick<PackProcesses, 'thumbnail'>,
+  { processes, maxCompared, isOutOfTime = () => false }: ClosingOptions = {},
 ): Promise<Closing> {
   if (isLiveJob(job))
     return { kind: 'over', complete: () => attempt(job, pipeline.works, () => closeLiveDay(job, pipeline)) };
@@ -47,17 +56,23 @@ export async function closingOf(
     const left = progress.left + progress.following.reduce((sum, stage) => sum + stage.left, 0);
     return { kind: 'under-way', why: `${left} images of "${job}" are on their way, or packs of dead shards` };
   }
-  const { bucket } = plan;
+  const { bucket, stage } = plan;
+  const images = bucket === null ? undefined : ({ kind: 's3', bucket, prefix: '' } as const);
   const complete = async (): Promise<Summary> => {
     const rules = rulesOf(await pipeline.stages(), request.policy);
     const { summary } = await completeJob(plan, request, optionsOf(pipeline, rules), {
       works,
       reasonOf: progress.reasonOf,
       lostUsage: progress.lostUsage,
-      thumbnail: async (key, maxSidePx) =>
-        bucket === null
-          ? undefined
-          : processes?.thumbnail({ kind: 's3', bucket, prefix: '' }, key, maxSidePx),
+      thumbnail: async (key, maxSidePx) => images && processes?.thumbnail(images, key, maxSidePx),
+      pixels:
+        images && processes
+          ? {
+              hashOf: (image) => processes.pixelHash(images, image, stage.preprocess),
+              ...(maxCompared !== undefined && { maxImages: maxCompared }),
+              isOutOfTime,
+            }
+          : undefined,
     });
     return summary;
   };

@@ -13,6 +13,7 @@ import { JobTally, StageTally, type StageTotals, Summary, stageTotals } from '#c
 import { type UsageRecord, UsageSum } from '#core/usage.ts';
 import { renderReport } from '#report/render-report.ts';
 import { type ResultLayout, type TextFormat, writeAudit } from './audit-outputs.ts';
+import { comparePixels, type PixelPorts } from './compare-pixels.ts';
 import { expectedPacks } from './follow-up-packs.ts';
 import { followingRecords, jobRecords, type OnPart } from './job-records.ts';
 import { ReportCollector } from './report-collector.ts';
@@ -42,6 +43,8 @@ export interface FinalizePorts {
   reasonOf(expected: ExpectedPack): string;
   /** The records of the job's first stage; left out, what its plan and parts come to. */
   records?(onPart: OnPart): AsyncGenerator<AuditRecord>;
+  /** Left out, no pictures are compared: exact duplicates are those that an earlier job has found. */
+  readonly pixels?: PixelPorts | undefined;
   /** A small JPEG of an image; `undefined` where there is none to be had. */
   thumbnail(key: string, maxSidePx: number): Promise<Uint8Array | undefined>;
 }
@@ -54,7 +57,8 @@ export interface FinalizePorts {
  * Of a cascade, the rows of the images come first, each with the verdict that all stages come to, then those of the other
  * stages in turn.
  *
- * @throws SluiceError `accounting-broken` unless planned = audited + unreadable + failed at every stage, image by image.
+ * @throws SluiceError `accounting-broken` unless planned = audited + unreadable + failed at every stage, image by image; `aborted`
+ *   where pictures are still to be compared and time has run out.
  */
 export async function finalizeJob(
   plan: Plan,
@@ -86,7 +90,9 @@ export async function finalizeJob(
   const records = (onPart?: OnPart): AsyncGenerator<AuditRecord> =>
     ports.records?.(onPart ?? (() => undefined)) ?? jobRecords(plan, ports.works, failed, onPart);
   for await (const record of records()) findings.add(record);
-  const index = findings.finish();
+  const candidates = findings.candidates();
+  const pixelHashes = ports.pixels && (await comparePixels(plan.job, candidates, ports.works, ports.pixels));
+  const index = findings.finish(pixelHashes);
   const verdicts = new StageVerdicts(options, [plan.stage.name, ...following.map(({ name }) => name)]);
   const plannedAt = new Map<string, number>();
   for (const stage of following) {
@@ -176,6 +182,7 @@ export async function finalizeJob(
     failedKeys: tally.failedKeys,
     sourceProblems: plan.problems,
     sourceProblemCount: plan.problemCount,
+    compared: { candidates: candidates.length, images: pixelHashes?.size ?? 0 },
     ordinarySizesPx: totals.audited > 0 ? [index.sizes.lowPx, index.sizes.highPx] : null,
     startedAt: options.startedAt.toISOString(),
     finishedAt: options.finishedAt.toISOString(),

@@ -1,7 +1,7 @@
 import type { JsonLog } from '#adapters/json-log.ts';
 import { invocation } from '#adapters/meter.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
-import { messageOf } from '#core/error.ts';
+import { messageOf, SluiceError } from '#core/error.ts';
 import { OPEN_PREFIX, openKey } from '#core/job-layout.ts';
 import type { ObjectInfo } from '#core/ports/object-store.ts';
 import { type Closing, closingOf } from '../finalizing/closing.ts';
@@ -14,6 +14,11 @@ import type { TimedContext } from './sqs-handler.ts';
 
 /** The results of a job are not begun with less time than this. */
 const MIN_TIME_LEFT_MS = 60_000;
+/**
+ * Pictures of one job that are decoded whole to find exact duplicates. A function decodes some tens to hundreds a second on
+ * two cores; a job with more copies than that would keep the others waiting for hours.
+ */
+const MAX_COMPARED = 50_000;
 /** A job that an invocation has died of is begun with no less than this share of one. */
 const SHARE_AFTER_DEATH = 0.9;
 /** What was sent again of a day of the live lane has this long to come to its part. */
@@ -45,7 +50,11 @@ export async function finalizeHandler(
       return false;
     }
     if (timeLeftMs() < Math.max(MIN_TIME_LEFT_MS, deaths > 0 ? timeMs * SHARE_AFTER_DEATH : 0)) return false;
-    const closing = await closingOf(job, pipeline, processes);
+    const closing = await closingOf(job, pipeline, {
+      processes,
+      maxCompared: MAX_COMPARED,
+      isOutOfTime: () => timeLeftMs() < MIN_TIME_LEFT_MS,
+    });
     if (closing.kind === 'closed') await works.delete([openKey(job)]);
     return closing.kind === 'over' ? complete(job, closing) : closing.kind === 'closed' && closing.isComplete;
   };
@@ -97,7 +106,9 @@ export async function finalizeHandler(
   return (_event, context) => invocation('finalize', () => handle(context));
 
   function refuse(job: string, error: unknown): false {
-    log.error('a job could not be finalized', { job, reason: messageOf(error) });
+    if (error instanceof SluiceError && error.code === 'aborted')
+      log.info('a job goes on with the next call', { job, reason: error.message });
+    else log.error('a job could not be finalized', { job, reason: messageOf(error) });
     return false;
   }
 }

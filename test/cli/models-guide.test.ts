@@ -8,7 +8,7 @@ import {
   torchvisionClassifier,
   ultralyticsDetector,
 } from '#test/support/export-stand-ins.ts';
-import { sluiceIn } from '#test/support/sluice-command.ts';
+import { sluiceWith } from '#test/support/sluice-command.ts';
 import { syntheticImage } from '#test/support/synthetic-image.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 
@@ -72,7 +72,7 @@ describe('the commands of the guide to models work as written', () => {
     const commands = await commandsOf(title);
     expect(commands.length).toBeGreaterThan(0);
     for (const command of commands) {
-      const { exitCode, stdout, stderr } = await sluiceIn(folder.path, ...command).result;
+      const { exitCode, stdout, stderr } = await sluiceWith({ cwd: folder.path }, ...command).result;
       expect(exitCode, `sluice ${command.join(' ')}\n${stderr}`).toBe(0);
       printed.push(stdout);
     }

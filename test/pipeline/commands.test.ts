@@ -109,6 +109,19 @@ describe('the commands for a pipeline', () => {
     expect((await command('redrive', 'one')).stdout).toMatch(/no dead letters/);
   });
 
+  it('refuse a policy that speaks of a measure which is not there', async () => {
+    const policy = join(folder.path, 'misspelled.json');
+    const rule = { check: 'small', when: { measure: 'witdh', below: 100 }, verdict: 'reject' };
+    await writeFile(policy, JSON.stringify({ rules: [rule] }));
+    for (const args of [
+      ['policy', 'replay', 'one'],
+      ['backfill', 's3://photos/'],
+    ]) {
+      const { exitCode, stderr } = await command(...args, '--policy', policy);
+      expect([exitCode, stderr]).toEqual([2, expect.stringMatching(/"witdh".*width/)]);
+    }
+  });
+
   it('say what to do without a pipeline', async () => {
     const { exitCode, stderr } = await sluice('status', 'one', '--pipeline', 'nowhere.json').result;
     expect({ exitCode, stderr }).toMatchObject({

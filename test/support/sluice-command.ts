@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 const COMMAND = fileURLToPath(new URL('../../cli/sluice.mjs', import.meta.url));
@@ -12,16 +12,20 @@ export interface CommandResult {
 
 /** Runs the `sluice` command as a user does: a process of its own, knowing nothing of the test. */
 export function sluice(...args: string[]): { process: ChildProcess; result: Promise<CommandResult> } {
-  return sluiceIn(process.cwd(), ...args);
+  return sluiceWith({}, ...args);
 }
 
-/** The same in a folder. */
-export function sluiceIn(
-  cwd: string,
+/** The same, started with these options: in another folder, or as another user. */
+export function sluiceWith(
+  options: Pick<SpawnOptions, 'cwd' | 'uid' | 'gid'>,
   ...args: string[]
 ): { process: ChildProcess; result: Promise<CommandResult> } {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('SLUICE_')));
-  const child = spawn(process.execPath, [COMMAND, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [COMMAND, ...args], {
+    ...options,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk) => {

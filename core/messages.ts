@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Budget } from './budget.ts';
 import { messageOf, SluiceError } from './error.ts';
 import { ImageRef } from './image-ref.ts';
 import { S3Source, SourceFilter } from './job-request.ts';
@@ -18,6 +19,8 @@ export const PlanMessage = z.discriminatedUnion('type', [
     source: S3Source,
     filter: SourceFilter.prefault({}),
     incremental: z.boolean().default(true),
+    /** What the job may cost; left out, whatever it takes. */
+    budget: Budget.optional(),
     at: z.iso.datetime(),
   }),
 ]);

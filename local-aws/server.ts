@@ -26,7 +26,16 @@ export interface FaultRequest {
   readonly userAgent: string;
 }
 
+/** A request as it came, for whoever wants to know what is asked of AWS, and by whom. */
+export interface SeenRequest extends FaultRequest {
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** Of a POST; what is stored by a PUT is left out. */
+  readonly body: string;
+}
+
 export interface LocalAwsOptions {
+  /** Is told of every request that is answered. */
+  readonly seen?: (request: SeenRequest) => void;
   /** Decides each request's fate; none, and all are answered. */
   readonly fault?: (request: FaultRequest) => Fault;
   /** Sends every message of these queues (by the end of their URLs) twice, as SQS may do now and then. */
@@ -78,13 +87,8 @@ export async function startLocalAws(options: LocalAwsOptions = {}): Promise<Loca
     done(null, body),
   );
   app.addHook('onRequest', (request, reply, next) => {
-    const { method, url } = request;
-    const service = method === 'POST' && url === '/' ? 'sqs' : 's3';
-    const action = String(request.headers['x-amz-target'] ?? '').replace(/^AmazonSQS\./, '');
     const ours = request.headers[OWN_HEADER] !== undefined;
-    const invocation = String(request.headers['amz-sdk-invocation-id'] ?? '');
-    const userAgent = String(request.headers['user-agent'] ?? '');
-    const known = { method, url, service, action, invocation, userAgent } as const;
+    const known = knownOf(request);
     switch (ours ? undefined : options.fault?.(known)) {
       case undefined:
         return next();
@@ -102,7 +106,7 @@ export async function startLocalAws(options: LocalAwsOptions = {}): Promise<Loca
           .header('content-type', 'application/x-amz-json-1.0')
           .send(JSON.stringify({ __type: 'com.amazonaws.sqs#ThrottlingException', message: 'slow down' }));
       case 'denied':
-        return service === 's3'
+        return known.service === 's3'
           ? void reply.status(403).header('content-type', 'application/xml').send(xmlError('AccessDenied'))
           : void reply
               .status(400)
@@ -123,6 +127,10 @@ export async function startLocalAws(options: LocalAwsOptions = {}): Promise<Loca
     next();
   });
   app.addHook('preHandler', (request, reply, next) => {
+    if (request.headers[OWN_HEADER] === undefined) {
+      const body = request.method === 'POST' ? textOf(request.body) : '';
+      options.seen?.({ ...knownOf(request), headers: request.headers, body });
+    }
     const target = String(request.headers['x-amz-target'] ?? '');
     if (target.includes('SendMessage') && request.headers[OWN_HEADER] === undefined) {
       const body = request.body as { QueueUrl?: string };
@@ -197,6 +205,21 @@ export async function startLocalAws(options: LocalAwsOptions = {}): Promise<Loca
       await app.close();
     },
   };
+}
+
+function knownOf({ method, url, headers }: Pick<SeenRequest, 'method' | 'url' | 'headers'>): FaultRequest {
+  return {
+    method,
+    url,
+    service: method === 'POST' && url === '/' ? 'sqs' : 's3',
+    action: String(headers['x-amz-target'] ?? '').replace(/^AmazonSQS\./, ''),
+    invocation: String(headers['amz-sdk-invocation-id'] ?? ''),
+    userAgent: String(headers['user-agent'] ?? ''),
+  };
+}
+
+function textOf(body: unknown): string {
+  return Buffer.isBuffer(body) || typeof body === 'string' ? body.toString() : JSON.stringify(body ?? {});
 }
 
 /** The notification of one new object. Source: "Event message structure" in the S3 user guide. */

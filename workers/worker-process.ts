@@ -19,6 +19,7 @@ import { InferenceWorker } from './inference-worker.ts';
 import { JobPolicies } from './job-policies.ts';
 import { remakePack } from './remake-pack.ts';
 import { ScaleInProtection } from './scale-in-protection.ts';
+import { standBy } from './stand-by.ts';
 import { runActions } from './verdict-actions.ts';
 import { WorkerMetrics } from './worker-metrics.ts';
 
@@ -48,6 +49,8 @@ export interface WorkerProcessOptions {
 
 const STATUS_EVERY_SECONDS = 15;
 const GPU_FETCH_THREADS = 2;
+/** An instance at risk is replaced within minutes, where Spot has another. */
+const REPLACED_WITHIN_MS = 600_000;
 /** A worker that has not come through its loop for so long hangs. */
 const HEALTHY_WITHIN_MS = 300_000;
 
@@ -66,11 +69,14 @@ async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions):
   const { batchSize, maxWaitMs, prefetchPacks } = config.worker;
   // One thread reads faster than a model runs on a processor; a GPU takes more.
   const fetchThreads = config.worker.fetchThreads ?? (engine.provider === 'cpu' ? 0 : GPU_FETCH_THREADS);
-  const [live, bulk, shards, events] = await Promise.all([
+  const endpoint = options.metadataEndpoint;
+  const metadata = new InstanceMetadata(endpoint === undefined ? {} : { endpoint });
+  const [live, bulk, shards, events, known] = await Promise.all([
     pipeline.queue('live'),
     pipeline.queue('bulk'),
     pipeline.queue('shards'),
     pipeline.queue('events'),
+    metadata.interruption(options.stop).catch(() => undefined),
   ]);
   const verdicts = config.queues.verdicts === undefined ? undefined : await pipeline.queue('verdicts');
   const stages = await pipeline.stages();
@@ -148,8 +154,6 @@ async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions):
     // A status is for looking at; that it could not be written must not stop the work.
     await works.put(workerStatusKey(id), Buffer.from(JSON.stringify(status))).catch(() => undefined);
   };
-  const endpoint = options.metadataEndpoint;
-  const metadata = new InstanceMetadata(endpoint === undefined ? {} : { endpoint });
   const { fleet } = pipeline;
   const protection =
     fleet &&
@@ -175,8 +179,17 @@ async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions):
             ...metrics.status(),
           }),
         });
+  if (known !== undefined) {
+    log.warn('this instance is to be taken away: no work is taken', { ...known });
+    await standBy(known, metadata, {
+      everyMs: options.metadataEveryMs,
+      patienceMs: REPLACED_WITHIN_MS,
+      stop: options.stop,
+    });
+  }
   const watching = watchInterruption(metadata, {
     everyMs: options.metadataEveryMs,
+    ...(known && { known: known.kind }),
     stop: AbortSignal.any([options.stop, done.signal]),
   }).then((notice) => {
     if (notice === undefined) return;

@@ -39,9 +39,9 @@ export async function submitScheduled(
   message: PlanMessage & { type: 'submit' },
   works: ObjectStore,
 ): Promise<string> {
-  const { name, source, filter, incremental, at } = message;
+  const { name, source, filter, incremental, budget, at } = message;
   const job = `${name}-${at.slice(0, 16).replace(/\D/g, '')}`;
-  const request = { schema: 1, job, source, filter, incremental, submittedAt: at } as const;
+  const request = { schema: 1, job, source, filter, incremental, budget, submittedAt: at } as const;
   await writeRequest(JobRequest.parse(request), works);
   return job;
 }

@@ -47,7 +47,7 @@ describe.skipIf(!hasAll)(`real models, imported with one command each ${hasAll ?
     const names = Object.keys(IMPORTS);
     await importModels(names, folder.path);
     for (const name of names) imported.set(name, await loadModel(join(folder.path, name)));
-  }, 120_000);
+  }, 300_000);
   afterAll(() => folder?.[Symbol.asyncDispose]());
 
   async function resultsOf(name: string, ...paths: string[]): Promise<ImageResult[]> {

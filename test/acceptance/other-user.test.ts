@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { chmod, chown, mkdir, readFile, stat } from 'node:fs/promises';
+import { chmod, chown, copyFile, mkdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writePhotos } from '#test/support/photo-folder.ts';
 import { query } from '#test/support/query.ts';
+import { sharedFolder } from '#test/support/shared-folder.ts';
 import { lastLine, sluiceWith } from '#test/support/sluice-command.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 
@@ -26,6 +27,9 @@ describe.skipIf(!canRun)('a user who may not read and write everything', () => {
     await writePhotos(join(photos, 'locked'), 2);
     await mkdir(join(folder.path, 'unwritable'));
     if (isRoot) await chown(folder.path, 65534, 65534);
+    // A real photograph where there is one.
+    const real = sharedFolder('corpus', 'good', 'coral_face.jpg');
+    if (real !== undefined) await copyFile(real, join(photos, '0001.jpg'));
     await chmod(join(photos, '0001.jpg'), 0);
     await chmod(join(photos, 'locked'), 0);
     await chmod(join(folder.path, 'unwritable'), 0o555);

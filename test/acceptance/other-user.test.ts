@@ -41,8 +41,8 @@ describe.skipIf(!canRun)('a user who may not read and write everything', () => {
 
   it('has a row "forbidden" for an unreadable file, and a problem for an unreadable folder', async () => {
     const out = join(folder.path, 'out');
-    const result = await sluiceWith(user, 'run', photos, '--out', out, '--json').result;
-    expect(lastLine(result)).toMatchObject({ planned: 3, audited: 2, unreadable: 1, failed: 0 });
+    const result = await sluiceWith(user, 'run', photos, '--out', out, '--json', '--quiet').result;
+    expect(lastLine(result)).toMatchObject({ planned: 3, audited: 2, unreadable: 1, sourceProblemCount: 1 });
     expect(result.stderr).toMatch(/skipped: the folder "locked\/" may not be read/);
     const rows = await query(`SELECT key, error_code FROM '${out}/audit.parquet' WHERE state = 'unreadable'`);
     expect(rows).toEqual([{ key: '0001.jpg', error_code: 'forbidden' }]);

@@ -7,6 +7,7 @@ import { messageOf, SluiceError } from '#core/error.ts';
 import { sniffFormat } from '#core/image/sniff-format.ts';
 import { isCsvHeader } from '#core/manifest-line.ts';
 import { isS3Url, parseS3Url, type StoreLocation } from '#core/store-location.ts';
+import { SUMMARY_FILE } from '#functions/finalizing/finalize-job.ts';
 
 /** Where a job's images come from. */
 export interface JobSource {
@@ -133,10 +134,14 @@ function manifestRoot(root: string): StoreLocation {
   return { kind: 's3', bucket, prefix: prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/` };
 }
 
+/** What a run writes beside the images where its output folder is the source itself. */
+const RESULT_FILES = ['audit.parquet', 'audit.csv', 'audit.jsonl', SUMMARY_FILE, 'report.html'];
+
 /** The key prefix under which `folder` lies inside the source, if it does: results are not audited. */
 export function prefixInside(location: StoreLocation, folder: string): string[] {
   if (location.kind !== 'folder') return [];
   const path = relative(location.root, resolve(folder));
-  if (path === '' || path.startsWith('..') || resolve(path) === path) return [];
+  if (path === '') return RESULT_FILES;
+  if (path.startsWith('..') || resolve(path) === path) return [];
   return [`${path.split(sep).join('/')}/`];
 }

@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { chmod, chown, mkdir, readFile, stat } from 'node:fs/promises';
+import { chmod, chown, copyFile, mkdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writePhotos } from '#test/support/photo-folder.ts';
 import { query } from '#test/support/query.ts';
+import { sharedFolder } from '#test/support/shared-folder.ts';
 import { lastLine, sluiceWith } from '#test/support/sluice-command.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 
@@ -26,6 +27,9 @@ describe.skipIf(!canRun)('a user who may not read and write everything', () => {
     await writePhotos(join(photos, 'locked'), 2);
     await mkdir(join(folder.path, 'unwritable'));
     if (isRoot) await chown(folder.path, 65534, 65534);
+    // A real photograph where there is one.
+    const real = sharedFolder('corpus', 'good', 'coral_face.jpg');
+    if (real !== undefined) await copyFile(real, join(photos, '0001.jpg'));
     await chmod(join(photos, '0001.jpg'), 0);
     await chmod(join(photos, 'locked'), 0);
     await chmod(join(folder.path, 'unwritable'), 0o555);
@@ -37,8 +41,8 @@ describe.skipIf(!canRun)('a user who may not read and write everything', () => {
 
   it('has a row "forbidden" for an unreadable file, and a problem for an unreadable folder', async () => {
     const out = join(folder.path, 'out');
-    const result = await sluiceWith(user, 'run', photos, '--out', out, '--json').result;
-    expect(lastLine(result)).toMatchObject({ planned: 3, audited: 2, unreadable: 1, failed: 0 });
+    const result = await sluiceWith(user, 'run', photos, '--out', out, '--json', '--quiet').result;
+    expect(lastLine(result)).toMatchObject({ planned: 3, audited: 2, unreadable: 1, sourceProblemCount: 1 });
     expect(result.stderr).toMatch(/skipped: the folder "locked\/" may not be read/);
     const rows = await query(`SELECT key, error_code FROM '${out}/audit.parquet' WHERE state = 'unreadable'`);
     expect(rows).toEqual([{ key: '0001.jpg', error_code: 'forbidden' }]);

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { openJobSource } from '#cli/job-source.ts';
+import { openJobSource, prefixInside } from '#cli/job-source.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 
 describe('a source', () => {
@@ -24,5 +24,12 @@ describe('a source', () => {
     await using folder = await temporaryFolder();
     await writeFile(join(folder.path, 'file'), text);
     await expect(openJobSource(join(folder.path, 'file'))).resolves.toMatchObject({ label: 'file' });
+  });
+
+  it('never has the results of an earlier run among its images, also where they lie beside them', () => {
+    const location = { kind: 'folder', root: '/photos' } as const;
+    expect(prefixInside(location, '/photos/out')).toEqual(['out/']);
+    expect(prefixInside(location, '/photos')).toContain('audit.parquet');
+    expect(prefixInside(location, '/elsewhere')).toEqual([]);
   });
 });

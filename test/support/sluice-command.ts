@@ -54,6 +54,7 @@ export interface RunLine extends Accounted {
   /** Of a cascade. */
   readonly stages?: readonly (Accounted & { readonly stage: string })[];
   readonly verdicts: Readonly<Record<string, number>>;
+  readonly sourceProblemCount: number;
   readonly seconds: number;
   readonly imagesPerSecond: number;
   readonly outputs: { readonly audit: string; readonly summary: string; readonly report: string };

@@ -73,6 +73,17 @@ function quarters(widthPx: number, heightPx: number): Sharp {
   return sharp(pixels, { raw: { width: widthPx, height: heightPx, channels: 3 } });
 }
 
+/** A picture without any symmetry. */
+function uneven(widthPx: number, heightPx: number): Sharp {
+  const pixels = Buffer.from(
+    Array.from({ length: widthPx * heightPx }, (_, i) => {
+      const [x, y] = [i % widthPx, Math.floor(i / widthPx)];
+      return [(x * x) / 400 + y, (x * 3 + y * y) / 200, 255 - x / 2 + (y % 37)];
+    }).flat(),
+  );
+  return sharp(pixels, { raw: { width: widthPx, height: heightPx, channels: 3 } });
+}
+
 function expectNear(actual: readonly number[], expected: readonly number[], levels = 6): void {
   for (const [i, value] of expected.entries())
     expect(Math.abs((actual[i] as number) - value)).toBeLessThanOrEqual(levels);
@@ -126,6 +137,27 @@ describe('an image becomes upright 8-bit RGB', () => {
     expectNear(at(row, 6, 1), [0, 200, 0]);
     expectNear(at(row, 1, 6), [0, 0, 200]);
     expectNear(at(row, 6, 6), [99, 99, 99]);
+  });
+
+  it('with the same hashes from all eight EXIF orientations of the same pixels', async () => {
+    const spec = { ...squash8, widthPx: 64, heightPx: 64 };
+    const hashes = await Promise.all(
+      Object.entries(STORED).map(async ([orientation, [degrees, mirror]]) => {
+        const rotated = await sharp(await uneven(300, 200).png().toBuffer())
+          .rotate(degrees)
+          .png()
+          .toBuffer();
+        const stored = mirror === undefined ? sharp(rotated) : sharp(rotated)[mirror]();
+        const file = await stored
+          .withMetadata({ orientation: Number(orientation) })
+          .png()
+          .toBuffer();
+        const { widthPx, heightPx, contentHash, perceptualHash } = (await preprocessed(file, spec)).image;
+        return { widthPx, heightPx, contentHash, perceptualHash };
+      }),
+    );
+    expect(hashes[0]?.perceptualHash).toMatch(/^[0-9a-f]{16}$/);
+    for (const other of hashes) expect(other).toEqual(hashes[0]);
   });
 
   it('from an EXIF orientation that is not stored by the book', async () => {

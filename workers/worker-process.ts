@@ -167,6 +167,13 @@ async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions):
             ...metrics.status(),
           }),
         });
+  log.info('worker started', {
+    worker: id,
+    model: manifest.name,
+    provider: engine.provider,
+    batchSize,
+    healthPort: health?.port,
+  });
   if (known !== undefined) {
     log.warn('this instance is to be taken away: no work is taken', { ...known });
     await standBy(known, metadata, {
@@ -185,13 +192,6 @@ async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions):
     interrupted.abort();
   });
 
-  log.info('worker started', {
-    worker: id,
-    model: manifest.name,
-    provider: engine.provider,
-    batchSize,
-    healthPort: health?.port,
-  });
   try {
     await worker.run(stop);
     log.info('worker stopped', { worker: id });

@@ -179,6 +179,13 @@ async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions):
             ...metrics.status(),
           }),
         });
+  log.info('worker started', {
+    worker: id,
+    model: manifest.name,
+    provider: engine.provider,
+    batchSize,
+    healthPort: health?.port,
+  });
   if (known !== undefined) {
     log.warn('this instance is to be taken away: no work is taken', { ...known });
     await standBy(known, metadata, {
@@ -197,13 +204,6 @@ async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions):
     interrupted.abort();
   });
 
-  log.info('worker started', {
-    worker: id,
-    model: manifest.name,
-    provider: engine.provider,
-    batchSize,
-    healthPort: health?.port,
-  });
   try {
     const unfinished = await worker.run(stop);
     if (unfinished > 0) log.warn('draining took too long: packs went back unfinished', { packs: unfinished });

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { HealthServer } from '#adapters/health-server.ts';
 import { jsonLog } from '#adapters/json-log.ts';
 import { loadStages } from '#adapters/load-stages.ts';
+import { overhead } from '#adapters/meter.ts';
 import { loadModel } from '#adapters/model-folder.ts';
 import { ONNX_PROVIDERS } from '#adapters/onnx-engine.ts';
 import { openPipeline } from '#adapters/pipeline.ts';
@@ -45,7 +46,7 @@ export async function worker(
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
   const config = { ...pipeline.config.worker, ...providersOf(flags.provider) };
-  await using models = await wellMeanwhile(flags, () =>
+  const load = () =>
     HeldModels.load(stages, (model) =>
       loadWorkerEngine(model, {
         config,
@@ -56,8 +57,8 @@ export async function worker(
         log,
         env,
       }),
-    ),
-  );
+    );
+  await using models = await wellMeanwhile(flags, () => overhead('worker', load));
   const endpoint = env['AWS_EC2_METADATA_SERVICE_ENDPOINT'];
   await runWorkerProcess(pipeline, {
     model: stages.first,
@@ -70,6 +71,7 @@ export async function worker(
     metadataEveryMs: METADATA_EVERY_MS,
     log,
     emit: (line) => void process.stdout.write(line),
+    startMs: performance.now(),
     stop: stop.signal,
   });
   return EXIT.ok;

@@ -148,6 +148,7 @@ export class AuditFunctions extends Construct {
       'dead/*',
       'latest/*',
       'open/*',
+      'workers/*',
     ]);
     this.plan = plan;
     this.preprocess = preprocess;

@@ -1,4 +1,5 @@
 import PQueue from 'p-queue';
+import { spentIdle } from '#adapters/meter.ts';
 import { encodePart } from '#adapters/parquet-audit.ts';
 import type { AuditRecord } from '#core/audit-record.ts';
 import type { Scores } from '#core/decode/classification.ts';
@@ -15,7 +16,7 @@ import type { MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { preprocessHash } from '#core/preprocess-spec.ts';
 import type { UsageRecord } from '#core/usage.ts';
-import { FeedMeter } from './feed-meter.ts';
+import { FeedMeter, type FeedTimes } from './feed-meter.ts';
 import { type FollowingStages, writeFollowUps } from './follow-ups.ts';
 import type { HeldModel } from './held-models.ts';
 import { inferByHalves, inferPacks, sliceOf } from './infer-packs.ts';
@@ -24,6 +25,7 @@ import { LeaseKeeper } from './lease-keeper.ts';
 import { checkModelFits } from './model-batch.ts';
 import { type PackFiles, storedPackFiles } from './pack-files.ts';
 import { type LoadedPack, PackLane } from './pack-lane.ts';
+import { PresentJobs } from './present-jobs.ts';
 import { RecycledMemory } from './recycled-memory.ts';
 
 export interface InferenceWorkerOptions extends BatchOptions {
@@ -97,6 +99,7 @@ export class InferenceWorker {
   readonly #ports: InferenceWorkerPorts;
   readonly #models: ReadonlyMap<string, HeldModel>;
   readonly #memory = new RecycledMemory();
+  readonly #presentJobs = new PresentJobs();
 
   /** @throws SluiceError `model-invalid` where the manifest does not fit the engine's model. */
   constructor(options: InferenceWorkerOptions, ports: InferenceWorkerPorts) {
@@ -131,6 +134,8 @@ export class InferenceWorker {
     await Promise.all(
       lanes.flatMap((lane) => [lane.run(halt), this.#work(lane, halt, (error) => engineDied.abort(error))]),
     );
+    // Since the last batch there was nothing to do.
+    spentIdle('worker', { ms: this.#timesSinceBatch() });
     engineDied.signal.throwIfAborted();
   }
 
@@ -276,7 +281,7 @@ export class InferenceWorker {
       const part = encodePart(
         records,
         scoreNames(manifest),
-        tally.seal({ carried }),
+        tally.seal({ carried, storedBy: works.putRequest }),
         shadow === undefined ? [] : scoreNames(shadow.manifest),
       );
       const outcome = await works.put(partKey(message), part, { ifAbsent: true });
@@ -302,7 +307,7 @@ export class InferenceWorker {
 
   /** The time since the last batch, and the room in this one, in shares of its packs by their images. */
   #countBatch(batch: readonly LoadedPack[]): void {
-    const times = this.#timesSinceBatch();
+    const times = this.#ownTimes(batch.map(({ message }) => message.job));
     const images = batch.reduce((sum, { pack }) => sum + pack.header.items.length, 0);
     const slots = images === 0 ? 0 : Math.max(this.#options.batchSize, images);
     for (const { pack, tally } of batch) {
@@ -311,6 +316,14 @@ export class InferenceWorker {
       const ms = Object.fromEntries(Object.entries(times).map(([state, all]) => [state, all * share]));
       tally.add({ ms, counts: { images: own, slots: slots * share } });
     }
+  }
+
+  /** The times since the last batch. What was waited before a job's first pack is not the job's: the pipeline was idle. */
+  #ownTimes(jobs: readonly string[]): Partial<FeedTimes> {
+    const { message, ...busy } = this.#timesSinceBatch();
+    if (!this.#presentJobs.comeUp(jobs)) return { message, ...busy };
+    spentIdle('worker', { ms: { message } });
+    return busy;
   }
 
   async #recordsOf(

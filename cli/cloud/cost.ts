@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { openPipeline } from '#adapters/pipeline.ts';
 import { readPrices } from '#adapters/price-files.ts';
-import { costHistory } from '#core/cost/cost-history.ts';
+import { type CostHistory, costHistory } from '#core/cost/cost-history.ts';
 import { type JobCost, jobCost, type MeteredJob } from '#core/cost/job-cost.ts';
 import { type Prices, staleness } from '#core/cost/prices.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
@@ -56,8 +56,8 @@ export async function cost(
     return EXIT.ok;
   }
   const since = dateFrom(flags.since ?? '');
-  const jobs = await meteredJobsSince(since, pipeline.works);
-  const history = costHistory(jobs, reckon);
+  const { jobs, notes } = await meteredJobsSince(since, pipeline.works);
+  const history = withNotes(costHistory(jobs, reckon), notes);
   await writeFiles(flags, {
     csv: () => historyCsv(history),
     html: () => renderCostHistory(history, { title: `Cost since ${flags.since}`, prices }),
@@ -85,6 +85,10 @@ async function quoteFrom(file: string, since: string | undefined): Promise<Quote
 function withDoubts(report: JobCost, prices: Prices): JobCost {
   const stale = staleness(prices, new Date());
   return stale === undefined ? report : { ...report, notes: [...report.notes, stale] };
+}
+
+function withNotes({ months, all }: CostHistory, notes: readonly string[]): CostHistory {
+  return { months, all: { ...all, notes: [...notes, ...all.notes] } };
 }
 
 function dateFrom(text: string): Date {

@@ -133,5 +133,7 @@ async function liveWorkers({ works }: Pipeline): Promise<WorkerStatus[]> {
     objects.map(({ key }) => readJson(works, key, WorkerStatus).catch(() => undefined)),
   );
   const since = Date.now() - WORKER_GONE_MS;
-  return all.filter((worker) => worker !== undefined).filter((worker) => Date.parse(worker.at) > since);
+  return all
+    .filter((worker) => worker !== undefined)
+    .filter((worker) => worker.stopped === undefined && Date.parse(worker.at) > since);
 }

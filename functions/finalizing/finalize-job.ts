@@ -103,7 +103,7 @@ export async function finalizeJob(
   );
   let made = { decoderVersion: '', provider: '' };
   const digest = new PartsDigest();
-  const usage = new UsageSum();
+  const usage = new UsageSum(plan.job);
   const formats = [...new Set(options.formats)];
   const scores = [...new Set([plan.stage, ...following].flatMap((stage) => stage.scores))];
   const stages: StageTotals[] = [];

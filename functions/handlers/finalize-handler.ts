@@ -1,5 +1,5 @@
 import type { JsonLog } from '#adapters/json-log.ts';
-import { invocation } from '#adapters/meter.ts';
+import { invocation, overhead } from '#adapters/meter.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
 import { messageOf } from '#core/error.ts';
@@ -95,7 +95,8 @@ export async function finalizeHandler(
         const job = key.slice(OPEN_PREFIX.length);
         const hasTime = context.getRemainingTimeInMillis() >= MIN_TIME_LEFT_MS;
         // One job that cannot be finalized must not keep the others from it.
-        const done = hasTime && (await tryJob(job).catch((error) => refuse(job, error)));
+        const look = () => overhead('finalize', () => tryJob(job), { job });
+        const done = hasTime && (await look().catch((error) => refuse(job, error)));
         if (done) completed.push(job);
         else open++;
       }
@@ -106,7 +107,8 @@ export async function finalizeHandler(
     if (deadLetters > 0) log.warn('dead letters were collected', { deadLetters });
     return { completed, open, deadLetters };
   };
-  return (_event, context) => invocation('finalize', () => handle(context));
+  // It is called whether there are jobs or not; what it does for one is that job's.
+  return (_event, context) => invocation('finalize', () => handle(context), undefined, { idle: true });
 
   function refuse(job: string, error: unknown): false {
     log.error('a job could not be finalized', { job, reason: messageOf(error) });

@@ -1,11 +1,11 @@
 import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
 import type { JsonLog } from '#adapters/json-log.ts';
-import { overhead } from '#adapters/meter.ts';
+import { overhead, workIsFor } from '#adapters/meter.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import { ImageMessage, parseMessage } from '#core/messages.ts';
 import { parseS3Event } from '#core/s3-event.ts';
 import { plannedStages } from '#core/stages.ts';
-import { ingestImage } from '../live/ingest-image.ts';
+import { ingestImage, liveJob } from '../live/ingest-image.ts';
 import { inlinePackBytes } from '../preprocessing/pack-announcer.ts';
 import type { PackProcesses } from '../preprocessing/pack-processes.ts';
 import { wakeFleet } from '../wake-fleet.ts';
@@ -35,6 +35,7 @@ export async function ingestHandler(
     minTimeLeftMs: MIN_TIME_LEFT_MS,
     parse: imagesOf,
     handle: async (image) => {
+      workIsFor(liveJob(image.at));
       const [outcome] = await Promise.all([
         ingestImage(
           image,

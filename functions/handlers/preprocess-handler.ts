@@ -1,6 +1,6 @@
 import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
 import type { JsonLog } from '#adapters/json-log.ts';
-import { overhead } from '#adapters/meter.ts';
+import { overhead, workIsFor } from '#adapters/meter.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import { SluiceError } from '#core/error.ts';
 import { parseMessage, ShardsMessage } from '#core/messages.ts';
@@ -52,6 +52,7 @@ export async function preprocessHandler(
     minTimeLeftMs: MIN_TIME_LEFT_MS,
     parse: (body) => [parseMessage(ShardsMessage, body)],
     handle: async (message, timeLeftMs) => {
+      workIsFor(message.job);
       const plan = await planOf(message.job);
       if (plan.bucket === null) throw new SluiceError('message-malformed', `job "${plan.job}" is not on S3`);
       const startedMs = performance.now();

@@ -1,7 +1,7 @@
 import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import PQueue from 'p-queue';
 import type { JsonLog } from '#adapters/json-log.ts';
-import { inCallersTally, invocation, Tally } from '#adapters/meter.ts';
+import { inCallersTally, invocation, Tally, untoldUsage } from '#adapters/meter.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
 import type { MeteredStage } from '#core/usage.ts';
 
@@ -70,5 +70,11 @@ export function sqsHandler<T>(
     await work.addAll(Records.map((record) => inCallersTally(() => one(record))));
     return { batchItemFailures: [...failed].map((itemIdentifier) => ({ itemIdentifier })) };
   };
-  return (event, context) => invocation(options.stage, () => handle(event, context));
+  return async (event, context) => {
+    const outcome = await invocation(options.stage, () => handle(event, context));
+    const untold = untoldUsage().filter(({ usage }) => Object.keys(usage.requests).length > 0);
+    // The next invocation of this process tells it. Where there is none, nothing but this line does.
+    if (untold.length > 0) log.info('consumed, and told by no record yet', { untold });
+    return outcome;
+  };
 }

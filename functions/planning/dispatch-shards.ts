@@ -57,7 +57,7 @@ async function dispatch(plan: Plan, ports: DispatchPorts, tally: Tally): Promise
     const from = sent;
     sent = Math.min(shards.length, from + CHUNK);
     await sendShards(plan, from, sent, ports.shards);
-    usage = tally.seal({ carried: usage });
+    usage = tally.seal({ carried: usage, storedBy: ports.works.putRequest });
     await writeJson(ports.works, key, { sent, usage } satisfies Dispatch);
     tally.confirm();
     if ((ports.timeLeftMs?.() ?? Number.POSITIVE_INFINITY) < TIME_TO_WRITE_MS && sent < shards.length)

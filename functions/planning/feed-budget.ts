@@ -75,7 +75,7 @@ async function feed(
   await sendShards(plan, known.sent, sent, ports.shards);
   await writeJson(works, dispatchKey(job), {
     sent,
-    usage: tally.seal({ carried: known.usage ?? [] }),
+    usage: tally.seal({ carried: known.usage ?? [], storedBy: works.putRequest }),
     feeding: {
       lookedAt: new Date(now()).toISOString(),
       seen: Buffer.from(metered.seen.bytes).toString('base64'),
@@ -96,7 +96,7 @@ async function meteredSoFar(plan: Plan, known: Dispatch, works: ObjectStore) {
   const ranges = [...expectedRanges(plan)];
   const before = known.feeding && Uint8Array.from(Buffer.from(known.feeding.seen, 'base64'));
   const seen = new RowSet(ranges.length, before);
-  const ofParts = new UsageSum(known.feeding?.stages);
+  const ofParts = new UsageSum(plan.job, known.feeding?.stages);
   const parts = await allPartKeys(plan, works);
   const givenUp = await GivenUp.of(plan.job, works);
   const fresh = [...ranges.entries()].filter(([i, { pack }]) => !seen.has(i) && parts.has(partKey(pack)));
@@ -119,7 +119,7 @@ async function meteredSoFar(plan: Plan, known: Dispatch, works: ObjectStore) {
     else if (sentShards.has(range.shard) && isAlive) underWay += range.refs;
   }
   const stages: StageUsage[] = ofParts.finish().stages;
-  const all = new UsageSum(stages);
+  const all = new UsageSum(plan.job, stages);
   for (const records of [plan.usage, known.usage]) all.add(records ?? []);
   return { seen, ofParts: stages, usage: all.finish(), done, underWay };
 }

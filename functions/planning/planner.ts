@@ -114,7 +114,7 @@ async function plan(
   );
   if (index !== undefined) await works.put(carriedRowsKey(job), carried.bytes);
   if (state.segments.some((segment) => !segment.done)) {
-    const usage = tally.seal({ carried: state.usage ?? [] });
+    const usage = tally.seal({ carried: state.usage ?? [], storedBy: works.putRequest });
     await writeJson(works, planningKey(job), { ...state, usage });
     tally.stored();
     return undefined;
@@ -142,7 +142,7 @@ async function plan(
           },
     problems: state.problems,
     problemCount: state.problemCount,
-    usage: tally.seal({ carried: state.usage ?? [] }),
+    usage: tally.seal({ carried: state.usage ?? [], storedBy: works.putRequest }),
   };
   await writeJson(works, planKey(job), plan);
   tally.stored();

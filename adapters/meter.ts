@@ -44,7 +44,7 @@ const running = new Set<Tally>();
 
 /** What this process has consumed and no record has told yet. The next one does, whatever job it is of. */
 const owed: UsageRecord[] = [];
-/** What came with messages and is told, by id, the oldest first. */
+/** What came to a worker with messages and is told, by id, the oldest first. */
 const told = new Set<string>();
 /** The same that is not yet out in any record: it can still be added to. */
 let open: UsageRecord[] = [];
@@ -148,7 +148,8 @@ export class Tally {
 
   /** The sealed records are stored, and the work goes on. */
   confirm(): void {
-    for (const { id } of this.#carried) told.add(id);
+    // What a function stores goes on in a message: only with a part is it told.
+    if (this.stage === 'worker') for (const { id } of this.#carried) told.add(id);
     for (const id of told) {
       if (told.size <= MAX_REMEMBERED) break;
       told.delete(id);

@@ -3,7 +3,7 @@ import PQueue from 'p-queue';
 import type { JsonLog } from '#adapters/json-log.ts';
 import { inCallersTally, invocation, Tally, untoldUsage } from '#adapters/meter.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
-import type { MeteredStage } from '#core/usage.ts';
+import { addUsage, type MeteredStage, noUsage } from '#core/usage.ts';
 
 /** Of Lambda's context, what handlers use. */
 export interface TimedContext {
@@ -72,9 +72,11 @@ export function sqsHandler<T>(
   };
   return async (event, context) => {
     const outcome = await invocation(options.stage, () => handle(event, context));
-    const untold = untoldUsage().filter(({ usage }) => Object.keys(usage.requests).length > 0);
+    const untold = noUsage();
+    for (const { usage } of untoldUsage()) addUsage(untold, usage);
     // The next invocation of this process tells it. Where there is none, nothing but this line does.
-    if (untold.length > 0) log.info('consumed, and told by no record yet', { untold });
+    const { requests } = untold;
+    if (Object.keys(requests).length > 0) log.info('sent, and told by no record yet', { requests });
     return outcome;
   };
 }

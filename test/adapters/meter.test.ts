@@ -205,6 +205,15 @@ describe('what a record tells', () => {
     expect(told()).toEqual([]);
   });
 
+  it('is not told yet by the message that carries it on', () => {
+    const [carried] = [{ id: 'of the pack', stage: 'preprocess', waste: false, usage: noUsage() } as const];
+    const [sender, receiver] = [new Tally('preprocess'), new Tally('worker')];
+    sender.seal({ carried: [carried] });
+    sender.stored();
+    receiver.wasted([carried]);
+    expect(told()).toMatchObject([{ id: 'of the pack', waste: true }]);
+  });
+
   it('is for nobody, where the process waited for work', async () => {
     await overhead('worker', async () => {
       countUsage(images(1));

@@ -1,4 +1,5 @@
 import type { Pipeline } from '#adapters/pipeline.ts';
+import type { BudgetHold } from '#core/budget.ts';
 import { dispatchKey, WORKERS_PREFIX } from '#core/job-layout.ts';
 import { sourceText } from '#core/job-request.ts';
 import { plannedImages } from '#core/plan.ts';
@@ -41,6 +42,8 @@ export interface PipelineStatus {
     readonly meteredUsd: number;
     readonly committedUsd: number;
     readonly isHeld: boolean;
+    /** Where it is held. */
+    readonly hold?: BudgetHold;
   };
   /** Only of a cascade: its following stages, as far as it is known what they will see. */
   readonly following?: readonly StageStatus[];
@@ -107,7 +110,7 @@ export async function pipelineStatus(job: string, pipeline: Pipeline): Promise<P
   }
 }
 
-async function budgetOf(
+export async function budgetOf(
   job: string,
   usd: number | undefined,
   { works }: Pipeline,
@@ -115,8 +118,9 @@ async function budgetOf(
   if (usd === undefined) return {};
   const feeding = (await readJson(works, dispatchKey(job), Dispatch))?.feeding;
   if (feeding === undefined) return { budget: { usd, meteredUsd: 0, committedUsd: 0, isHeld: false } };
-  const { meteredUsd, committedUsd, isHeld } = feeding;
-  return { budget: { usd, meteredUsd, committedUsd, isHeld: isHeld && feeding.budgetUsd === usd } };
+  const { meteredUsd, committedUsd, hold } = feeding;
+  const isHeld = feeding.isHeld && feeding.budgetUsd === usd;
+  return { budget: { usd, meteredUsd, committedUsd, isHeld, ...(isHeld && hold && { hold }) } };
 }
 
 function stageStatus({ stage, done, givenUp, left }: JobProgress['following'][number]): StageStatus {

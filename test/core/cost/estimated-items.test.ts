@@ -30,7 +30,10 @@ describe('what is estimated', () => {
       assumptions,
       prices,
     );
-    expect(estimate(cost, 'SQS, polled by Lambda')).toMatchObject({ quantity: 100, usd: expect.closeTo(0.00004, 12) });
+    expect(estimate(cost, 'SQS, polled by Lambda')).toMatchObject({
+      quantity: 100,
+      usd: expect.closeTo(0.00004, 12),
+    });
     expect(estimate(cost, "SQS, Lambda's empty polls")).toMatchObject({ quantity: 2700 });
     expect(estimate(cost, 'S3 storage of packs')?.usd).toBeCloseTo(0.023 / 730, 9);
     expect(estimate(cost, 'GPU instances booting')?.quantity).toBeCloseTo(240 / 3600, 9);

@@ -1,5 +1,6 @@
 import PQueue from 'p-queue';
 import { inCallersTally, type Tally, tallied } from '#adapters/meter.ts';
+import { sqsRequestsOf } from '#core/cost/bill.ts';
 import { SluiceError } from '#core/error.ts';
 import type { ImageRef } from '#core/image-ref.ts';
 import {
@@ -18,7 +19,7 @@ import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { StoreLocation } from '#core/store-location.ts';
 import { readFollowUps, readShard } from '#functions/planning/read-plan.ts';
 import type { BuiltPack, PackRequest } from './build-pack.ts';
-import { announcePack, storedPack } from './pack-announcer.ts';
+import { announcePack, inlineBytes, storedPack } from './pack-announcer.ts';
 
 export interface PreprocessPorts {
   readonly works: ObjectStore;
@@ -139,7 +140,12 @@ export async function preprocessShard(
       remakes: message.remakes,
       ...(message.type === 'follow-up' && { parent: message.parent }),
     };
-    const usage = tally.seal({ waste, carried: built.usage?.inHeader ?? [] });
+    const usage = tally.seal({
+      waste,
+      carried: built.usage?.inHeader ?? [],
+      storedBy: ports.packs.sendRequest,
+      units: sqsRequestsOf(inlineBytes(built)),
+    });
     await announcePack(id, origin, built, ports.packs, usage);
     tally.stored();
   };

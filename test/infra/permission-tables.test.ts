@@ -44,9 +44,9 @@ const TABLES = {
     'autoscaling:SetDesiredCapacity': ['the fleet'],
   },
   FunctionsFinalize: {
-    's3:GetObject': ['dead', 'jobs', 'latest', 'parts', 'results', 'shards'],
+    's3:GetObject': ['dead', 'jobs', 'latest', 'parts', 'results', 'shards', 'workers'],
     's3:PutObject': ['dead', 'jobs', 'latest', 'results', 'shards/*/pixels'],
-    's3:DeleteObject': ['jobs/*/finalizing.json', 'open'],
+    's3:DeleteObject': ['jobs/*/finalizing.json', 'open', 'workers'],
     's3:AbortMultipartUpload': ['results'],
     'sqs:ReceiveMessage': ['bulk-dead', 'events-dead', 'jobs-dead', 'live-dead', 'shards-dead'],
     'sqs:GetQueueUrl': ['bulk-dead', 'events-dead', 'jobs-dead', 'live-dead', 'shards-dead'],

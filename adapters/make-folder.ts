@@ -14,10 +14,10 @@ export async function makeFolder(path: string): Promise<void> {
     const { code } = error as NodeJS.ErrnoException;
     if (await isFolder(path)) return;
     const parent = dirname(path);
-    if (code !== 'ENOENT' || parent === path || (await isFolder(parent))) throw error;
-    await makeFolder(parent);
+    if (code !== 'ENOENT' || parent === path) throw error;
+    // Others may be faster, with the parent as with the folder itself.
+    if (!(await isFolder(parent))) await makeFolder(parent);
     await mkdir(path).catch(async (again: unknown) => {
-      // Another process may have been faster.
       if (!(await isFolder(path))) throw again;
     });
   }

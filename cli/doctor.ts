@@ -6,11 +6,11 @@ import {
   onnxruntimeVersion,
   tensorrtVersion,
 } from '#adapters/gpu-machine.ts';
-import { loadModel } from '#adapters/model-folder.ts';
-import { ONNX_PROVIDERS, OnnxEngine, type OnnxProvider } from '#adapters/onnx-engine.ts';
+import { ONNX_PROVIDERS, type OnnxProvider } from '#adapters/onnx-engine.ts';
 import { openPipeline } from '#adapters/pipeline.ts';
 import { checkPermissions, type PipelineRole } from '#adapters/pipeline-permissions.ts';
 import { messageOf } from '#core/error.ts';
+import { tryInference } from './doctor-inference.ts';
 import { EXIT } from './exit-codes.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -50,7 +50,7 @@ export async function doctor(
     { what: 'Node', ok: true, detail: process.versions.node },
     { what: 'ONNX Runtime', ok: true, detail: await onnxruntimeVersion() },
     ...(await gpuFindings(wanted, env)),
-    ...(await Promise.all(ONNX_PROVIDERS.map((provider) => tryProvider(provider, wanted)))),
+    ...(await Promise.all(ONNX_PROVIDERS.map((provider) => tryProvider(provider, wanted, env)))),
     ...(flags.pipeline === undefined && env['SLUICE_PIPELINE'] === undefined
       ? []
       : await pipelineFindings(flags.pipeline, flags.as as PipelineRole[], env)),
@@ -97,28 +97,15 @@ async function gpuFindings(wanted: readonly OnnxProvider[], env: Env): Promise<F
   ];
 }
 
-/** A timed inference of the built-in model. TensorRT needs an engine first: `sluice models build-engine` makes one. */
-async function tryProvider(provider: OnnxProvider, wanted: readonly OnnxProvider[]): Promise<Finding> {
+async function tryProvider(
+  provider: OnnxProvider,
+  wanted: readonly OnnxProvider[],
+  env: Env,
+): Promise<Finding> {
   const what = `inference on ${provider}`;
   if (!wanted.includes(provider)) return { what, ok: undefined, detail: 'not asked for (--provider)' };
-  if (provider === 'tensorrt')
-    return { what, ok: undefined, detail: 'runs engines: build one with "sluice models build-engine"' };
   try {
-    const { modelPath, manifest } = await loadModel('quality');
-    await using engine = await OnnxEngine.load({ modelPath, provider, threads: 1, maxBatch: 1 });
-    const { widthPx, heightPx } = manifest.preprocess;
-    const startedMs = performance.now();
-    await engine.run({
-      images: {
-        dtype: 'uint8',
-        shape: [1, heightPx, widthPx, 3],
-        data: new Uint8Array(heightPx * widthPx * 3),
-      },
-      content_size: { dtype: 'int32', shape: [1, 2], data: Int32Array.of(heightPx, widthPx) },
-    });
-    const ms = (performance.now() - startedMs).toFixed(1);
-    const placed = Object.entries(engine.placement ?? {}).map(([name, nodes]) => `${nodes} nodes on ${name}`);
-    return { what, ok: true, detail: [`one image in ${ms} ms`, ...placed].join(', ') };
+    return { what, ok: true, detail: await tryInference(provider, env) };
   } catch (error) {
     return { what, ok: false, detail: messageOf(error).split('\n')[0] as string };
   }

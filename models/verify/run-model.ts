@@ -9,7 +9,7 @@ import { readOutputs } from '#core/decode/read-outputs.ts';
 import { SluiceError } from '#core/error.ts';
 import { placementOf, type Size } from '#core/geometry.ts';
 import type { ModelManifest } from '#core/model-manifest.ts';
-import type { EngineBatch, Tensor } from '#core/ports/engine.ts';
+import type { Engine, EngineBatch, Tensor } from '#core/ports/engine.ts';
 import { readOnnx } from '#models/import/read-onnx.ts';
 import { toInput } from './input-tensor.ts';
 import { originalGraph } from './original-graph.ts';
@@ -25,6 +25,15 @@ export async function scoresOfPrepared(
   images: readonly ReferenceImage[],
 ): Promise<Scores[]> {
   await using engine = await engineOf(modelPath, manifest.maxBatch ?? 8);
+  return await scoresOfEngine(engine, manifest, images);
+}
+
+/** The same, of an engine that is loaded already. */
+export async function scoresOfEngine(
+  engine: Engine,
+  manifest: ModelManifest,
+  images: readonly ReferenceImage[],
+): Promise<Scores[]> {
   const scores: Scores[] = [];
   for (let from = 0; from < images.length; from += IMAGES_AT_ONCE) {
     const some = images.slice(from, from + IMAGES_AT_ONCE);

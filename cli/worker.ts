@@ -45,7 +45,7 @@ export async function worker(
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
   const config = { ...pipeline.config.worker, ...providersOf(flags.provider) };
-  await using models = await wellMeanwhile(flags, () =>
+  const loaded = wellMeanwhile(flags, () =>
     HeldModels.load(stages, (model) =>
       loadWorkerEngine(model, {
         config,
@@ -55,9 +55,16 @@ export async function worker(
         works: pipeline.works,
         log,
         env,
+        signal: stop.signal,
       }),
     ),
   );
+  await using models = await loaded.catch((error) => {
+    // Stopped before there was anything to drain.
+    if (stop.signal.aborted) return undefined;
+    throw error;
+  });
+  if (models === undefined) return EXIT.ok;
   const endpoint = env['AWS_EC2_METADATA_SERVICE_ENDPOINT'];
   await runWorkerProcess(pipeline, {
     model: stages.first,

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import { EnginePool } from '#adapters/engine-pool.ts';
 import { OnnxEngine, type OnnxProvider, type Placement } from '#adapters/onnx-engine.ts';
-import { type BuiltEngine, engineFolder } from '#core/engine-artifact.ts';
+import { type BuiltEngine, type EngineRecipe, engineFolder } from '#core/engine-artifact.ts';
 import { SluiceError } from '#core/error.ts';
 import type { ModelManifest } from '#core/model-manifest.ts';
 import type { Engine } from '#core/ports/engine.ts';
@@ -35,7 +35,7 @@ export async function loadTensorRtEngine(
   options: GpuEngineOptions,
 ): Promise<GpuEngine> {
   checkNames(built, manifest);
-  const folder = join(cacheFolder, basename(engineFolder(built.manifest.recipe)));
+  const folder = engineFolderIn(cacheFolder, built.manifest.recipe);
   await mkdir(folder, { recursive: true });
   const { engine, wrapper } = built.manifest;
   await writeWhole(join(folder, engine.file), built.engine);
@@ -68,6 +68,11 @@ async function loadSessions(
     throw error;
   }
   return { engine: new EnginePool([first, ...others]), placement: first.placement ?? {} };
+}
+
+/** The folder of an engine in the cache of this machine. */
+export function engineFolderIn(cacheFolder: string, recipe: EngineRecipe): string {
+  return join(cacheFolder, basename(engineFolder(recipe)));
 }
 
 /** Another worker of this machine may be reading the same file. */

@@ -64,7 +64,15 @@ export async function findLibrary(
     const found = (await readdir(folder).catch(() => [])).find((file) => file === name);
     if (found !== undefined) return realpath(join(folder, found));
   }
-  return undefined;
+  return fromLinkerCache(name);
+}
+
+/** Folders that /etc/ld.so.conf adds are in the linker's cache only. */
+async function fromLinkerCache(name: string): Promise<string | undefined> {
+  const { stdout } = await run('ldconfig', ['-p'], { timeout: TIMEOUT_MS }).catch(() => ({ stdout: '' }));
+  const line = stdout.split('\n').find((one) => one.trim().startsWith(`${name} `));
+  const path = line?.split('=>')[1]?.trim();
+  return path === undefined ? undefined : realpath(path).catch(() => undefined);
 }
 
 /**

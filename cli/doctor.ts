@@ -1,5 +1,7 @@
-import { resolve } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { delimiter, join, resolve } from 'node:path';
 import {
+  cudaRuntimeVersion,
   findLibrary,
   gpus,
   onnxruntimeFolder,
@@ -22,11 +24,15 @@ interface Finding {
   readonly detail: string;
 }
 
+const PROVIDERS = "ONNX Runtime's providers for GPUs, of the same version (docs/gpu.md),";
+/** What CUDA 13 needs. */
+const LEAST_DRIVER = 580;
+
 /** The libraries that ONNX Runtime's GPU providers load, and what brings them. */
 const LIBRARIES: readonly (readonly [file: string, from: string])[] = [
-  ['libonnxruntime_providers_shared.so', 'ONNX Runtime for GPUs, beside its own library (docs/gpu.md)'],
-  ['libonnxruntime_providers_cuda.so', 'ONNX Runtime for GPUs, beside its own library (docs/gpu.md)'],
-  ['libonnxruntime_providers_tensorrt.so', 'ONNX Runtime for GPUs, beside its own library (docs/gpu.md)'],
+  ['libonnxruntime_providers_shared.so', PROVIDERS],
+  ['libonnxruntime_providers_cuda.so', PROVIDERS],
+  ['libonnxruntime_providers_tensorrt.so', PROVIDERS],
   ['libcudart.so.13', 'CUDA 13 (package cuda-cudart-13-0)'],
   ['libcublas.so.13', 'CUDA 13 (package libcublas-13-0)'],
   ['libcublasLt.so.13', 'CUDA 13 (package libcublas-13-0)'],
@@ -78,23 +84,47 @@ async function gpuFindings(wanted: readonly OnnxProvider[], env: Env): Promise<F
   return [
     await told('GPU', async () =>
       (await gpus())
-        .map(
-          (gpu) =>
-            `${gpu.name}, compute capability ${gpu.computeCapability}, driver ${gpu.driver}, CUDA up to ${gpu.cuda}`,
-        )
+        .map(({ name, computeCapability, driver, cuda }) => {
+          const seen = `${name}, compute capability ${computeCapability}, driver ${driver}, CUDA up to ${cuda}`;
+          if (Number.parseInt(driver, 10) >= LEAST_DRIVER) return seen;
+          throw new Error(`${seen}: CUDA 13 needs driver ${LEAST_DRIVER} or newer`);
+        })
         .join('; '),
     ),
     ...(await Promise.all(
       LIBRARIES.map(async ([file, from]): Promise<Finding> => {
-        const path = await findLibrary(file, env, [onnxruntimeFolder()]);
+        const isProvider = file.startsWith('libonnxruntime');
+        // ONNX Runtime loads its providers from its own folder, wherever else they are.
+        const path = isProvider ? await fileIn(onnxruntimeFolder(), file) : await findLibrary(file, env);
         if (path !== undefined) return { what: file, ok: true, detail: path };
         const isNeeded = wanted.includes('tensorrt') || (needsGpu && !/nvinfer|nvonnx|tensorrt/.test(file));
-        const detail = `not found: install ${from}, or add its folder to LD_LIBRARY_PATH`;
+        const detail = isProvider
+          ? `not found in ${onnxruntimeFolder()}: put ${from} there`
+          : `not found: install ${from}, or add its folder to LD_LIBRARY_PATH`;
         return { what: file, ok: isNeeded ? false : undefined, detail };
       }),
     )),
-    ...(wanted.includes('tensorrt') ? [await told('TensorRT version', () => tensorrtVersion(env))] : []),
+    ...(wanted.includes('tensorrt')
+      ? [
+          await told('TensorRT version', () => tensorrtVersion(env)),
+          await told('trtexec', () => commandPath('trtexec', env)),
+        ]
+      : []),
+    ...(needsGpu ? [await told("CUDA's runtime", () => cudaRuntimeVersion(env))] : []),
   ];
+}
+
+async function fileIn(folder: string, file: string): Promise<string | undefined> {
+  const path = join(folder, file);
+  return (await stat(path).catch(() => undefined)) && path;
+}
+
+async function commandPath(command: string, env: Env): Promise<string> {
+  for (const folder of (env['PATH'] ?? '').split(delimiter)) {
+    const path = await fileIn(folder, command);
+    if (path !== undefined) return path;
+  }
+  throw new Error(`not found on the PATH: install TensorRT's command ${command} (package libnvinfer-bin)`);
 }
 
 async function tryProvider(

@@ -40,10 +40,9 @@ export async function loadTensorRtEngine(
   const { engine, wrapper } = built.manifest;
   await writeWhole(join(folder, engine.file), built.engine);
   await writeWhole(join(folder, wrapper.file), built.wrapper);
-  return loadSessions(join(folder, wrapper.file), 'tensorrt', {
-    ...options,
-    batchSize: Math.min(options.batchSize, built.manifest.recipe.batch.max),
-  });
+  const { batch, precision } = built.manifest.recipe;
+  const gpu = { ...options, batchSize: Math.min(options.batchSize, batch.max) };
+  return loadSessions(join(folder, wrapper.file), 'tensorrt', gpu, `tensorrt-${precision}`);
 }
 
 /** Loads a model into ONNX Runtime's CUDA provider. Every run has `batchSize` images; smaller batches are padded. */
@@ -55,6 +54,7 @@ async function loadSessions(
   modelPath: string,
   provider: Exclude<OnnxProvider, 'cpu'>,
   { deviceId, batchSize, sessions }: GpuEngineOptions,
+  name: string = provider,
 ): Promise<GpuEngine> {
   const load = (): Promise<OnnxEngine> =>
     OnnxEngine.load({ modelPath, provider, deviceId, maxBatch: batchSize, threads: availableParallelism() });
@@ -67,7 +67,7 @@ async function loadSessions(
     await Promise.all([first, ...others].map((engine) => engine[Symbol.asyncDispose]()));
     throw error;
   }
-  return { engine: new EnginePool([first, ...others]), placement: first.placement ?? {} };
+  return { engine: new EnginePool([first, ...others], name), placement: first.placement ?? {} };
 }
 
 /** The folder of an engine in the cache of this machine. */

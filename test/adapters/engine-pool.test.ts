@@ -25,7 +25,6 @@ describe('a pool of sessions', () => {
     expect(new EnginePool([new WaitingEngine()], 'tensorrt-fp16').provider).toBe('tensorrt-fp16');
   });
 
-
   it('gives each batch to the session with the least to do', async () => {
     const [a, b] = [new WaitingEngine(), new WaitingEngine()];
     const pool = new EnginePool([a, b]);

@@ -11,10 +11,13 @@ export class EnginePool implements Engine {
   readonly runsInFlight: number;
   readonly #engines: readonly { engine: Engine; running: number }[];
 
-  /** @param engines at least one, all of the same model and provider. */
-  constructor(engines: readonly [Engine, ...Engine[]]) {
+  /**
+   * @param engines at least one, all of the same model and provider.
+   * @param provider what receipts and metrics call them.
+   */
+  constructor(engines: readonly [Engine, ...Engine[]], provider?: string) {
     const [first] = engines;
-    this.provider = first.provider;
+    this.provider = provider ?? first.provider;
     this.inputs = first.inputs;
     this.outputs = first.outputs;
     this.runsInFlight = engines.length;

@@ -64,19 +64,27 @@ export async function findLibrary(
     const found = (await readdir(folder).catch(() => [])).find((file) => file === name);
     if (found !== undefined) return realpath(join(folder, found));
   }
-  return undefined;
+  return fromLinkerCache(name);
+}
+
+/** Folders that /etc/ld.so.conf adds are in the linker's cache only. */
+async function fromLinkerCache(name: string): Promise<string | undefined> {
+  const { stdout } = await run('ldconfig', ['-p'], { timeout: TIMEOUT_MS }).catch(() => ({ stdout: '' }));
+  const line = stdout.split('\n').find((one) => one.trim().startsWith(`${name} `));
+  const path = line?.split('=>')[1]?.trim();
+  return path === undefined ? undefined : realpath(path).catch(() => undefined);
 }
 
 /**
- * TensorRT's full version, which engines are bound to: from the name of the library ("libnvinfer.so.10.15.1"), else from
- * `SLUICE_TENSORRT_VERSION`, which an image sets that ships the library under a shorter name.
+ * TensorRT's full version, which engines are bound to: from `SLUICE_TENSORRT_VERSION`, which an image sets that knows the build it
+ * installed, else from the name of the library ("libnvinfer.so.10.15.1"), which leaves the build out.
  *
  * @throws SluiceError `engine-unavailable` where the library is missing, or nothing tells its version.
  */
 export async function tensorrtVersion(env: Readonly<Record<string, string | undefined>>): Promise<string> {
   const path = await findLibrary('libnvinfer.so.10', env);
   const told = env['SLUICE_TENSORRT_VERSION'];
-  const version = /\.so\.(\d+\.\d+\.\d+.*)$/.exec(basename(path ?? ''))?.[1] ?? told;
+  const version = told ?? /\.so\.(\d+\.\d+\.\d+.*)$/.exec(basename(path ?? ''))?.[1];
   if (path !== undefined && version !== undefined) return version;
   throw new SluiceError(
     'engine-unavailable',
@@ -84,6 +92,15 @@ export async function tensorrtVersion(env: Readonly<Record<string, string | unde
       ? 'TensorRT is missing: expected libnvinfer.so.10 in LD_LIBRARY_PATH or a system folder; "sluice doctor" lists what else is'
       : `nothing tells the version of "${path}": set SLUICE_TENSORRT_VERSION, such as 10.15.1`,
   );
+}
+
+/**
+ * The version of CUDA's runtime library, as exactly as its file name tells: "13.0.88", or "13". The driver's is another one, and may
+ * change under a fleet without any effect on its engines.
+ */
+export async function cudaRuntimeVersion(env: Readonly<Record<string, string | undefined>>): Promise<string> {
+  const path = await findLibrary('libcudart.so.13', env);
+  return /\.so\.([\d.]+)$/.exec(basename(path ?? ''))?.[1] ?? 'none';
 }
 
 /** Where ONNX Runtime looks for its GPU providers: beside its own library. */

@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process';
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { SluiceError } from '#core/error.ts';
 
@@ -12,6 +14,8 @@ export interface TrtexecOptions {
   /** Shapes of every input with the batch as first dimension, by profile. */
   readonly shapes: Readonly<Record<'min' | 'opt' | 'max', Readonly<Record<string, readonly number[]>>>>;
   readonly flags: readonly string[];
+  /** Ends the command. */
+  readonly signal?: AbortSignal;
   onLine?(line: string): void;
 }
 
@@ -25,7 +29,8 @@ const QUOTED_LINES = 8;
  * what TensorRT said.
  */
 export async function buildWithTrtexec(options: TrtexecOptions): Promise<void> {
-  const { command, onnxPath, enginePath, timingCachePath, shapes, flags, onLine } = options;
+  const { command, onnxPath, enginePath, timingCachePath, shapes, flags, signal, onLine } = options;
+  if (timingCachePath !== undefined) await mkdir(dirname(timingCachePath), { recursive: true });
   const profile = (['min', 'opt', 'max'] as const).map((which) => {
     const inputs = Object.entries(shapes[which]).map(([name, shape]) => `${name}:${shape.join('x')}`);
     return `--${which}Shapes=${inputs.join(',')}`;
@@ -41,7 +46,7 @@ export async function buildWithTrtexec(options: TrtexecOptions): Promise<void> {
       '--skipInference',
       ...flags,
     ],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
+    { stdio: ['ignore', 'pipe', 'pipe'], ...(signal && { signal, killSignal: 'SIGKILL' }) },
   );
   const said: string[] = [];
   for (const stream of [child.stdout, child.stderr])
@@ -53,11 +58,13 @@ export async function buildWithTrtexec(options: TrtexecOptions): Promise<void> {
   const exitCode = await new Promise<number | null>((resolve, reject) => {
     child.on('error', (cause) =>
       reject(
-        new SluiceError(
-          'engine-unavailable',
-          `"${command}" cannot be started: expected TensorRT's trtexec on the PATH, or its path in --trtexec`,
-          { cause },
-        ),
+        signal?.aborted === true
+          ? cause
+          : new SluiceError(
+              'engine-unavailable',
+              `"${command}" cannot be started: expected TensorRT's trtexec on the PATH, or its path in --trtexec`,
+              { cause },
+            ),
       ),
     );
     child.on('close', resolve);

@@ -1,16 +1,18 @@
-import { resolve } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { delimiter, join, resolve } from 'node:path';
 import {
+  cudaRuntimeVersion,
   findLibrary,
   gpus,
   onnxruntimeFolder,
   onnxruntimeVersion,
   tensorrtVersion,
 } from '#adapters/gpu-machine.ts';
-import { loadModel } from '#adapters/model-folder.ts';
-import { ONNX_PROVIDERS, OnnxEngine, type OnnxProvider } from '#adapters/onnx-engine.ts';
+import { ONNX_PROVIDERS, type OnnxProvider } from '#adapters/onnx-engine.ts';
 import { openPipeline } from '#adapters/pipeline.ts';
 import { checkPermissions, type PipelineRole } from '#adapters/pipeline-permissions.ts';
 import { messageOf } from '#core/error.ts';
+import { tryInference } from './doctor-inference.ts';
 import { EXIT } from './exit-codes.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -22,11 +24,15 @@ interface Finding {
   readonly detail: string;
 }
 
+const PROVIDERS = "ONNX Runtime's providers for GPUs, of the same version (docs/gpu.md),";
+/** What CUDA 13 needs. */
+const LEAST_DRIVER = 580;
+
 /** The libraries that ONNX Runtime's GPU providers load, and what brings them. */
 const LIBRARIES: readonly (readonly [file: string, from: string])[] = [
-  ['libonnxruntime_providers_shared.so', 'ONNX Runtime for GPUs, beside its own library (docs/gpu.md)'],
-  ['libonnxruntime_providers_cuda.so', 'ONNX Runtime for GPUs, beside its own library (docs/gpu.md)'],
-  ['libonnxruntime_providers_tensorrt.so', 'ONNX Runtime for GPUs, beside its own library (docs/gpu.md)'],
+  ['libonnxruntime_providers_shared.so', PROVIDERS],
+  ['libonnxruntime_providers_cuda.so', PROVIDERS],
+  ['libonnxruntime_providers_tensorrt.so', PROVIDERS],
   ['libcudart.so.13', 'CUDA 13 (package cuda-cudart-13-0)'],
   ['libcublas.so.13', 'CUDA 13 (package libcublas-13-0)'],
   ['libcublasLt.so.13', 'CUDA 13 (package libcublas-13-0)'],
@@ -50,7 +56,7 @@ export async function doctor(
     { what: 'Node', ok: true, detail: process.versions.node },
     { what: 'ONNX Runtime', ok: true, detail: await onnxruntimeVersion() },
     ...(await gpuFindings(wanted, env)),
-    ...(await Promise.all(ONNX_PROVIDERS.map((provider) => tryProvider(provider, wanted)))),
+    ...(await Promise.all(ONNX_PROVIDERS.map((provider) => tryProvider(provider, wanted, env)))),
     ...(flags.pipeline === undefined && env['SLUICE_PIPELINE'] === undefined
       ? []
       : await pipelineFindings(flags.pipeline, flags.as as PipelineRole[], env)),
@@ -78,47 +84,58 @@ async function gpuFindings(wanted: readonly OnnxProvider[], env: Env): Promise<F
   return [
     await told('GPU', async () =>
       (await gpus())
-        .map(
-          (gpu) =>
-            `${gpu.name}, compute capability ${gpu.computeCapability}, driver ${gpu.driver}, CUDA up to ${gpu.cuda}`,
-        )
+        .map(({ name, computeCapability, driver, cuda }) => {
+          const seen = `${name}, compute capability ${computeCapability}, driver ${driver}, CUDA up to ${cuda}`;
+          if (Number.parseInt(driver, 10) >= LEAST_DRIVER) return seen;
+          throw new Error(`${seen}: CUDA 13 needs driver ${LEAST_DRIVER} or newer`);
+        })
         .join('; '),
     ),
     ...(await Promise.all(
       LIBRARIES.map(async ([file, from]): Promise<Finding> => {
-        const path = await findLibrary(file, env, [onnxruntimeFolder()]);
+        const isProvider = file.startsWith('libonnxruntime');
+        // ONNX Runtime loads its providers from its own folder, wherever else they are.
+        const path = isProvider ? await fileIn(onnxruntimeFolder(), file) : await findLibrary(file, env);
         if (path !== undefined) return { what: file, ok: true, detail: path };
         const isNeeded = wanted.includes('tensorrt') || (needsGpu && !/nvinfer|nvonnx|tensorrt/.test(file));
-        const detail = `not found: install ${from}, or add its folder to LD_LIBRARY_PATH`;
+        const detail = isProvider
+          ? `not found in ${onnxruntimeFolder()}: put ${from} there`
+          : `not found: install ${from}, or add its folder to LD_LIBRARY_PATH`;
         return { what: file, ok: isNeeded ? false : undefined, detail };
       }),
     )),
-    ...(wanted.includes('tensorrt') ? [await told('TensorRT version', () => tensorrtVersion(env))] : []),
+    ...(wanted.includes('tensorrt')
+      ? [
+          await told('TensorRT version', () => tensorrtVersion(env)),
+          await told('trtexec', () => commandPath('trtexec', env)),
+        ]
+      : []),
+    ...(needsGpu ? [await told("CUDA's runtime", () => cudaRuntimeVersion(env))] : []),
   ];
 }
 
-/** A timed inference of the built-in model. TensorRT needs an engine first: `sluice models build-engine` makes one. */
-async function tryProvider(provider: OnnxProvider, wanted: readonly OnnxProvider[]): Promise<Finding> {
+async function fileIn(folder: string, file: string): Promise<string | undefined> {
+  const path = join(folder, file);
+  return (await stat(path).catch(() => undefined)) && path;
+}
+
+async function commandPath(command: string, env: Env): Promise<string> {
+  for (const folder of (env['PATH'] ?? '').split(delimiter)) {
+    const path = await fileIn(folder, command);
+    if (path !== undefined) return path;
+  }
+  throw new Error(`not found on the PATH: install TensorRT's command ${command} (package libnvinfer-bin)`);
+}
+
+async function tryProvider(
+  provider: OnnxProvider,
+  wanted: readonly OnnxProvider[],
+  env: Env,
+): Promise<Finding> {
   const what = `inference on ${provider}`;
   if (!wanted.includes(provider)) return { what, ok: undefined, detail: 'not asked for (--provider)' };
-  if (provider === 'tensorrt')
-    return { what, ok: undefined, detail: 'runs engines: build one with "sluice models build-engine"' };
   try {
-    const { modelPath, manifest } = await loadModel('quality');
-    await using engine = await OnnxEngine.load({ modelPath, provider, threads: 1, maxBatch: 1 });
-    const { widthPx, heightPx } = manifest.preprocess;
-    const startedMs = performance.now();
-    await engine.run({
-      images: {
-        dtype: 'uint8',
-        shape: [1, heightPx, widthPx, 3],
-        data: new Uint8Array(heightPx * widthPx * 3),
-      },
-      content_size: { dtype: 'int32', shape: [1, 2], data: Int32Array.of(heightPx, widthPx) },
-    });
-    const ms = (performance.now() - startedMs).toFixed(1);
-    const placed = Object.entries(engine.placement ?? {}).map(([name, nodes]) => `${nodes} nodes on ${name}`);
-    return { what, ok: true, detail: [`one image in ${ms} ms`, ...placed].join(', ') };
+    return { what, ok: true, detail: await tryInference(provider, env) };
   } catch (error) {
     return { what, ok: false, detail: messageOf(error).split('\n')[0] as string };
   }

@@ -1,20 +1,20 @@
-import { gpus, onnxruntimeVersion, tensorrtVersion } from '#adapters/gpu-machine.ts';
-import type { LoadedModel } from '#adapters/model-folder.ts';
+import { cudaRuntimeVersion, gpus, onnxruntimeVersion, tensorrtVersion } from '#adapters/gpu-machine.ts';
 import type { EngineRecipe, Precision } from '#core/engine-artifact.ts';
 import { SluiceError } from '#core/error.ts';
 import type { ModelManifest } from '#core/model-manifest.ts';
 
 /** What an engine of this model for this machine's GPU depends on. */
 export async function recipeHere(
-  { manifest }: LoadedModel,
+  { manifest }: { readonly manifest: Pick<ModelManifest, 'name' | 'sha256' | 'derived'> },
   options: { precision: Precision; batch: EngineRecipe['batch']; deviceId: number; builderFlags: string[] },
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<EngineRecipe> {
   const { deviceId, batch, builderFlags } = options;
   const precision = enginePrecision(manifest, options.precision);
-  const [all, tensorrt, onnxruntime] = await Promise.all([
+  const [all, tensorrt, cuda, onnxruntime] = await Promise.all([
     gpus(),
     tensorrtVersion(env),
+    cudaRuntimeVersion(env),
     onnxruntimeVersion(),
   ]);
   const gpu = all[deviceId];
@@ -29,7 +29,7 @@ export async function recipeHere(
     batch,
     computeCapability: gpu.computeCapability,
     tensorrt,
-    cuda: gpu.cuda,
+    cuda,
     onnxruntime,
     builderFlags,
   };

@@ -1,10 +1,8 @@
-import { homedir, hostname } from 'node:os';
-import { join } from 'node:path';
+import { hostname } from 'node:os';
 import { loadCpuEngine } from '#adapters/cpu-engine.ts';
 import type { JsonLog } from '#adapters/json-log.ts';
 import type { LoadedModel } from '#adapters/model-folder.ts';
 import type { OnnxProvider } from '#adapters/onnx-engine.ts';
-import type { EngineRecipe } from '#core/engine-artifact.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
 import type { PipelineConfig } from '#core/pipeline-config.ts';
 import type { Engine } from '#core/ports/engine.ts';
@@ -13,12 +11,14 @@ import { buildEngine } from '#models/gpu/build-engine.ts';
 import { checkAgainstGolden } from '#models/verify/check-engine.ts';
 import { EngineStore } from '#workers/engine/engine-store.ts';
 import {
+  engineFolderIn,
   type GpuEngine,
   type GpuEngineOptions,
   loadCudaEngine,
   loadTensorRtEngine,
 } from '#workers/engine/load-engine.ts';
 import { obtainEngine } from '#workers/engine/obtain-engine.ts';
+import { engineCacheFolder, timingCachePath } from './engine-cache.ts';
 import { recipeHere } from './engine-recipe.ts';
 
 export interface WorkerEngineOptions {
@@ -31,6 +31,8 @@ export interface WorkerEngineOptions {
   readonly works: ObjectStore;
   readonly log: JsonLog;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Ends a build that is under way, and gives the right to build back. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -40,7 +42,7 @@ export interface WorkerEngineOptions {
  * @throws SluiceError `engine-unavailable` where none works.
  */
 export async function loadWorkerEngine(model: LoadedModel, options: WorkerEngineOptions): Promise<Engine> {
-  const { log } = options;
+  const { log, signal } = options;
   const { providers } = options.config;
   const reasons: string[] = [];
   for (const provider of providers) {
@@ -55,6 +57,7 @@ export async function loadWorkerEngine(model: LoadedModel, options: WorkerEngine
       log.info('the model is loaded', { provider, placement, golden, seconds });
       return engine;
     } catch (error) {
+      if (signal?.aborted === true) throw error;
       const reason = messageOf(error);
       reasons.push(`${provider}: ${reason}`);
       log.warn('a provider does not work here', { provider, reason });
@@ -83,22 +86,25 @@ async function load(
 
 async function loadTensorRt(
   model: LoadedModel,
-  { config, trtexec, works, log, env }: WorkerEngineOptions,
+  { config, trtexec, works, log, env, signal }: WorkerEngineOptions,
   gpu: GpuEngineOptions,
 ): Promise<GpuEngine> {
   const { precision, builderFlags } = config;
   const batch = { min: 1, opt: gpu.batchSize, max: gpu.batchSize };
   const recipe = await recipeHere(model, { precision, batch, deviceId: gpu.deviceId, builderFlags }, env);
-  const cacheFolder = env['SLUICE_ENGINE_CACHE'] ?? join(homedir(), '.cache', 'sluice', 'engines');
+  const cacheFolder = engineCacheFolder(env);
   const built = await obtainEngine(new EngineStore(works), {
     recipe,
     worker: `${hostname()}-${process.pid}`,
-    build: (wanted: EngineRecipe) =>
+    localFolder: engineFolderIn(cacheFolder, recipe),
+    ...(signal && { signal }),
+    build: (wanted, stop) =>
       buildEngine({
         modelPath: model.modelPath,
         recipe: wanted,
         trtexec,
-        timingCachePath: join(cacheFolder, `timing-${wanted.computeCapability}-${wanted.tensorrt}.cache`),
+        timingCachePath: timingCachePath(cacheFolder, wanted),
+        signal: stop,
       }),
     onProgress: (message) => log.info(message),
   });

@@ -57,9 +57,16 @@ export async function worker(
         works: pipeline.works,
         log,
         env,
+        signal: stop.signal,
       }),
     );
-  await using models = await wellMeanwhile(flags, () => overhead('worker', load));
+  const loaded = wellMeanwhile(flags, () => overhead('worker', load));
+  await using models = await loaded.catch((error) => {
+    // Stopped before there was anything to drain.
+    if (stop.signal.aborted) return undefined;
+    throw error;
+  });
+  if (models === undefined) return EXIT.ok;
   const endpoint = env['AWS_EC2_METADATA_SERVICE_ENDPOINT'];
   await runWorkerProcess(pipeline, {
     model: stages.first,

@@ -23,7 +23,7 @@ export const EngineRecipe = z.strictObject({
   computeCapability: z.string().regex(/^\d+\.\d+$/),
   /** The full version: engines are not portable between builds. */
   tensorrt: z.string().regex(/^\d+\.\d+\.\d+/),
-  /** The highest CUDA version that the driver runs. */
+  /** Of CUDA's runtime library, as exactly as its file tells. */
   cuda: z.string().min(1),
   onnxruntime: z.string().min(1),
   /** What else the builder was told. */

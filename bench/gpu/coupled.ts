@@ -6,7 +6,6 @@ import { NODE_ARGUMENTS } from '#adapters/runtime.ts';
 import { samplePhoto } from '../support/sample-photos.ts';
 import { GpuUsage } from './gpu-usage.ts';
 
-const BATCHES = [1, 8, 32, 128];
 const SECONDS = 5;
 const WARM_UP_SECONDS = 2;
 const PHOTOS = 8;
@@ -15,20 +14,33 @@ const MEGAPIXELS = 0.2;
 
 export interface CoupledOptions {
   readonly modelFolder: string;
-  readonly onnxPath: string;
+  /** The ONNX file to run with batches of this size: an engine that is tuned for it. */
+  readonly onnxPath: (batch: number) => Promise<string>;
   readonly provider: string;
+  readonly batches: readonly number[];
+  /** Of the service. The clients' requests come from this process, which has to be kept off them. */
   readonly cores: string;
+  readonly onRun?: (run: CoupledRun) => void;
+}
+
+export interface CoupledRun {
+  /** Images in a batch at most. */
+  readonly batch: number;
+  readonly imagesPerSecond: number;
+  readonly gpuPercent: number;
 }
 
 /** Images a second of a service that decodes and infers in one process, at the batch size that suits it best. */
-export async function coupledService(
-  options: CoupledOptions,
-): Promise<{ imagesPerSecond: number; gpuPercent: number; batch: number }> {
+export async function coupledService(options: CoupledOptions): Promise<CoupledRun> {
   const photos = await Promise.all(
     Array.from({ length: PHOTOS }, (_, seed) => samplePhoto(MEGAPIXELS, seed)),
   );
-  const runs = [];
-  for (const batch of BATCHES) runs.push({ batch, ...(await runWith(batch, photos, options)) });
+  const runs: CoupledRun[] = [];
+  for (const batch of options.batches) {
+    const run = { batch, ...(await runWith(batch, photos, options)) };
+    options.onRun?.(run);
+    runs.push(run);
+  }
   return runs.reduce((a, b) => (b.imagesPerSecond > a.imagesPerSecond ? b : a));
 }
 
@@ -41,7 +53,7 @@ async function runWith(
     '--model',
     modelFolder,
     '--onnx',
-    onnxPath,
+    await onnxPath(batch),
     '--provider',
     provider,
     '--batch',

@@ -27,6 +27,9 @@ export interface FedWorkerOptions {
   readonly batchSize: number;
   readonly prefetchPacks: number;
   readonly sessions: number;
+  readonly threads: number;
+  /** That fetch and check packs; by default as many as the worker takes by itself. */
+  readonly fetchThreads?: number;
   /** The worker's processor cores, and those of all else. */
   readonly cores: string;
   readonly otherCores: string;
@@ -58,6 +61,7 @@ export async function fedWorker(options: FedWorkerOptions): Promise<FedWorker> {
         batchSize,
         sessions,
         prefetchPacks,
+        ...(options.fetchThreads && { fetchThreads: options.fetchThreads }),
         maxWaitMs: 200,
       },
     },
@@ -113,7 +117,7 @@ export async function fedWorker(options: FedWorkerOptions): Promise<FedWorker> {
   const feeds: Record<string, number>[] = [];
   const startedMs = performance.now();
   const process = cloud.worker({
-    flags: ['--threads', '4'],
+    flags: ['--threads', String(options.threads)],
     cores: options.cores,
     onLine: (line) => {
       if (!line.includes('_aws')) lines.push(line);

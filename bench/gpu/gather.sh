@@ -5,7 +5,10 @@
 #   bench/gpu/gather.sh OUT [compute capability without its point: 75 for a T4, 90 for an H200]
 #   … carry OUT there, and run OUT/run.sh in it.
 #
-# Needs: Node and npm, Python with pip, Maven, git, g++, unzip. TENSORRT_SOURCE may name a clone of NVIDIA's TensorRT repository.
+# PIECES=58M packs it into OUT.000, OUT.001 … of that size, with their hashes in OUT.sha256; on the other machine:
+#   cat OUT.[0-9]* | zstd -d --long=27 | tar x
+# Imports and quantizes the models in SLUICE_SHARED_DIR (../shared), where there are any.
+# Needs: Node and npm, Python with pip, Maven, git, g++, unzip, zstd for pieces. TENSORRT_SOURCE may name a clone of NVIDIA's TensorRT repository.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/../.." && pwd)
 out=$(realpath -m "${1:?which folder? usage: bench/gpu/gather.sh OUT [75]}")
@@ -52,7 +55,8 @@ echo "the project and its packages"
 ( cd "$here" && git ls-files -z | tar c --null -T - ) | tar x -C "$out/project"
 ( cd "$out/project" && npm ci --no-audit --no-fund --silent )
 # What only tests, lint and deployment need, and other platforms' files.
-( cd "$out/project/node_modules" && rm -rf aws-cdk-lib cdk-nag @aws-cdk @biomejs knip typescript @duckdb .cache \
+( cd "$out/project/node_modules" && rm -rf aws-cdk-lib cdk-nag aws-cdk @aws-cdk @biomejs knip typescript @typescript @duckdb .cache \
+    vite vitest @vitest rolldown @rolldown lightningcss* oxc-parser @oxc-parser @oxc-resolver fast-check @types \
     onnxruntime-node/bin/napi-v6/{darwin,win32} onnxruntime-node/bin/napi-v6/linux/arm64 )
 mv "$work"/providers/*.so "$out/project/node_modules/onnxruntime-node/bin/napi-v6/linux/x64/"
 
@@ -60,13 +64,33 @@ echo "GPU code for compute capability $arch alone"
 ( cd "$here" && node --import tsx bench/gpu/keep-arch.ts "$arch" "$out"/lib/libnvinfer*.so* \
     "$out"/project/node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so )
 
+shared=${SLUICE_SHARED_DIR:-$here/../shared}
+if [ -d "$shared/models" ]; then
+  echo "models, and pictures for their scores"
+  models() { node "$here/cli/sluice.mjs" models "$@" --out "$out/models" --force >/dev/null; }
+  ( cd "$here" && node --import tsx bench/gpu/write-material.ts "$shared/corpus/good" "$out" )
+  models import "$shared/models/mobilenet-v2/mobilenet_v2_1.0_224_u8w.onnx" --preset tf-inception \
+    --labels "$shared/models/mobilenet-v2/imagenet_labels.txt" --name mobilenet-v2
+  models import "$shared/models/yolox-nano/yolox_nano.onnx" --preset yolox \
+    --labels "$shared/models/yolox-nano/coco_classes.txt" --name yolox-nano
+  # Its scores are told by the benchmark; --force accepts what they are.
+  models quantize "$out/models/mobilenet-v2" --calibration "$out/calibration" --for gpu
+  models quantize "$out/seeded/resnet50" --calibration "$out/calibration" --for gpu --max-images 16 --float-layers none --name resnet50-int8
+  rm -rf "$out/calibration" "$out/seeded"
+fi
+
 cat > "$out/run.sh" <<'RUN'
 #!/usr/bin/env bash
 # Runs the benchmark beside it, or the command that is given.
 here=$(cd "$(dirname "$0")" && pwd)
 cuda=$(python3 -c 'import nvidia, os; print(":".join(os.path.join(p, d, "lib") for p in nvidia.__path__ for d in ("cu13", "cudnn")))' 2>/dev/null || true)
+[ -d "$here/models" ] && export SLUICE_BENCH_MODELS="$here/models" SLUICE_BENCH_PICTURES="$here/evaluation"
 export PATH="$here/bin:$PATH" LD_LIBRARY_PATH="$here/lib:$cuda:${LD_LIBRARY_PATH:-}" SLUICE_TENSORRT_VERSION=10.6.0
-cd "$here/project" && exec ${@:-node --import tsx bench/main.ts gpu}
+cd "$here/project" && if [ $# -gt 0 ]; then exec "$@"; else exec node --import tsx bench/main.ts gpu; fi
 RUN
 chmod +x "$out/run.sh"
 du -sh "$out"
+if [ -n "${PIECES:-}" ]; then
+  tar c -C "$(dirname "$out")" "$(basename "$out")" | zstd -q -3 --long=27 -T0 | split -b "$PIECES" -d -a 3 - "$out."
+  sha256sum "$out".[0-9]* | tee "$out.sha256"
+fi

@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { median } from '../support/bench.ts';
 
 /** Samples how much of the time the GPU runs kernels, every 100 ms, as the driver tells. */
 export class GpuUsage implements Disposable {
@@ -19,10 +18,10 @@ export class GpuUsage implements Disposable {
     );
   }
 
-  /** The median over a stretch of time, in percent. */
+  /** The mean over a stretch of time, in percent: a median would not show gaps. */
   between(fromMs: number, toMs: number): number {
     const within = this.#samples.filter(({ atMs }) => atMs >= fromMs && atMs <= toMs);
-    return within.length === 0 ? Number.NaN : median(within.map(({ percent }) => percent));
+    return within.reduce((sum, { percent }) => sum + percent, 0) / within.length;
   }
 
   [Symbol.dispose](): void {

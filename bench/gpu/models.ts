@@ -6,6 +6,8 @@ import { ModelManifest } from '#core/model-manifest.ts';
 import { type Depth, resnet } from './resnet.ts';
 
 const SIDE_PX = 224;
+/** The `source` of these models. */
+export const RESNET_SOURCE = 'bench/gpu/resnet.ts';
 
 /** A ResNet as an imported model: a folder of its own, with its ONNX file and its manifest. */
 export async function writeResNet(models: string, depth: Depth): Promise<LoadedModel> {
@@ -17,7 +19,7 @@ export async function writeResNet(models: string, depth: Depth): Promise<LoadedM
     name,
     description: 'a ResNet with seeded weights: how fast it runs does not depend on their values',
     license: 'Apache-2.0',
-    source: 'bench/gpu/resnet.ts',
+    source: RESNET_SOURCE,
     file: `${name}.onnx`,
     sha256: sha256Hex(bytes),
     preprocess: {

@@ -1,5 +1,5 @@
 """ResNet-50 in PyTorch, float16, channels last: a loop on batches that lie in the GPU's memory, the same on batches that come from
-the processor's, and behind a DataLoader that decodes JPEGs of 0.2 megapixels. Prints figures as JSON."""
+the processor's, and behind a DataLoader that decodes JPEGs of 0.2 megapixels. Prints a line of JSON as each ends."""
 
 import io
 import json
@@ -74,7 +74,7 @@ def main():
         planes = batch.permute(0, 3, 1, 2).half().div_(57).sub_(2)
         return model(planes.contiguous(memory_format=torch.channels_last))
 
-    def rate(batches) -> float:
+    def rate(batches) -> tuple[float, float]:
         images, started = 0, None
         for i, batch in enumerate(batches):
             run(batch.cuda(non_blocking=True)).argmax(1).cpu()
@@ -83,31 +83,30 @@ def main():
                     started = time.perf_counter()
                 continue
             images += len(batch)
-            if time.perf_counter() - started > SECONDS:
-                return images / (time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            if seconds > SECONDS:
+                return images / seconds, seconds
 
     def forever(batch):
         while True:
             yield batch
 
-    results = []
-
-    def add(metric, value):
-        results.append({"metric": f"PyTorch {torch.__version__} fp16, ResNet-50: {metric}", "value": value, "unit": "images/s"})
+    def tell(metric, measured):
+        of = f"PyTorch {torch.__version__} fp16, ResNet-50: {metric}"
+        print(json.dumps({"metric": of, "imagesPerSecond": measured[0], "seconds": measured[1]}), flush=True)
 
     torch.backends.cudnn.benchmark = True
     pixels = torch.randint(0, 255, (BATCH, SIDE, SIDE, 3), dtype=torch.uint8)
-    add("batches in the GPU's memory", rate(forever(pixels.cuda())))
-    add("batches from pinned memory", rate(forever(pixels.pin_memory())))
+    tell("batches in the GPU's memory", rate(forever(pixels.cuda())))
+    tell("batches from pinned memory", rate(forever(pixels.pin_memory())))
     try:
         workers = len(os.sched_getaffinity(0))
         loader = torch.utils.data.DataLoader(Photos(), BATCH, num_workers=workers, pin_memory=True, prefetch_factor=2)
-        add(f"DataLoader that decodes, {workers} processes", rate(loader))
+        tell(f"DataLoader that decodes, {workers} processes", rate(loader))
     except ImportError as error:
         import sys
 
         print(f"skipped: the DataLoader: {error}", file=sys.stderr)
-    print(json.dumps(results))
 
 
 main()

@@ -7,6 +7,7 @@ import { isS3Url, parseS3Url, type StoreLocation } from '#core/store-location.ts
 import { buildEngine } from '#models/gpu/build-engine.ts';
 import { EngineStore } from '#workers/engine/engine-store.ts';
 import { obtainEngine } from '#workers/engine/obtain-engine.ts';
+import { engineCacheFolder, timingCachePath } from '../engine-cache.ts';
 import { recipeHere } from '../engine-recipe.ts';
 import { EXIT } from '../exit-codes.ts';
 
@@ -40,11 +41,13 @@ export async function buildEngineCommand(
   const built = await obtainEngine(new EngineStore(await openStore(locationOf(flags.out))), {
     recipe,
     worker: `pid ${process.pid}`,
-    build: (wanted) =>
+    build: (wanted, signal) =>
       buildEngine({
         modelPath: model.modelPath,
         recipe: wanted,
         trtexec: flags.trtexec,
+        timingCachePath: timingCachePath(engineCacheFolder(env), wanted),
+        signal,
         ...(flags.verbose === true && { onLine: (line: string) => void process.stderr.write(`${line}\n`) }),
       }),
     onProgress: (message) => void process.stderr.write(`${message}\n`),

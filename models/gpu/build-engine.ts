@@ -21,11 +21,10 @@ export interface BuildEngineOptions {
   readonly trtexec: string;
   /** Kept from one build to the next, where it is given: builds of like models take seconds instead of minutes. */
   readonly timingCachePath?: string;
+  /** Ends the build. */
+  readonly signal?: AbortSignal;
   onLine?(line: string): void;
 }
-
-const ENGINE_FILE = 'model.engine';
-const WRAPPER_FILE = 'model.onnx';
 
 /**
  * Builds a TensorRT engine on this machine's GPU, and the ONNX model that carries it.
@@ -33,7 +32,7 @@ const WRAPPER_FILE = 'model.onnx';
  * @throws SluiceError `model-invalid` where TensorRT does not take the model.
  */
 export async function buildEngine(options: BuildEngineOptions): Promise<BuiltEngine> {
-  const { modelPath, recipe, trtexec, timingCachePath, onLine } = options;
+  const { modelPath, recipe, trtexec, timingCachePath, signal, onLine } = options;
   const startedMs = performance.now();
   const folder = await mkdtemp(join(tmpdir(), 'sluice-engine-'));
   try {
@@ -44,7 +43,7 @@ export async function buildEngine(options: BuildEngineOptions): Promise<BuiltEng
     const shapesOf = (images: number) =>
       Object.fromEntries(inputs.map(({ name, shape }) => [name, shape.map((side) => side ?? images)]));
     const { min, opt, max } = recipe.batch;
-    const enginePath = join(folder, ENGINE_FILE);
+    const enginePath = join(folder, 'model.engine');
     await buildWithTrtexec({
       command: trtexec,
       onnxPath,
@@ -52,17 +51,26 @@ export async function buildEngine(options: BuildEngineOptions): Promise<BuiltEng
       ...(timingCachePath !== undefined && { timingCachePath }),
       shapes: { min: shapesOf(min), opt: shapesOf(opt), max: shapesOf(max) },
       flags: recipe.builderFlags,
+      ...(signal && { signal }),
       ...(onLine && { onLine }),
     });
     const engine = await readFile(enginePath);
     const architecture = recipe.computeCapability.replace('.', '');
-    const wrapper = Buffer.from(epContextModel({ engineFile: ENGINE_FILE, architecture, inputs, outputs }));
+    const engineSha256 = sha256Hex(engine);
+    // Named by their content: whoever builds the same again writes other files, and takes none from under a reader.
+    const engineFile = `model-${engineSha256.slice(0, 16)}.engine`;
+    const wrapper = Buffer.from(epContextModel({ engineFile, architecture, inputs, outputs }));
+    const wrapperSha256 = sha256Hex(wrapper);
     return {
       manifest: {
         schema: 1,
         recipe,
-        engine: { file: ENGINE_FILE, bytes: engine.length, sha256: sha256Hex(engine) },
-        wrapper: { file: WRAPPER_FILE, bytes: wrapper.length, sha256: sha256Hex(wrapper) },
+        engine: { file: engineFile, bytes: engine.length, sha256: engineSha256 },
+        wrapper: {
+          file: `model-${wrapperSha256.slice(0, 16)}.onnx`,
+          bytes: wrapper.length,
+          sha256: wrapperSha256,
+        },
         inputs: [...inputs],
         outputs: [...outputs],
         builtAt: new Date().toISOString(),

@@ -9,7 +9,7 @@ import { type ImageResult, readOutputs } from '#core/decode/read-outputs.ts';
 import { SluiceError } from '#core/error.ts';
 import { placementOf, type Size } from '#core/geometry.ts';
 import type { ModelManifest } from '#core/model-manifest.ts';
-import type { EngineBatch, Tensor } from '#core/ports/engine.ts';
+import type { Engine, EngineBatch, Tensor } from '#core/ports/engine.ts';
 import { readOnnx } from '#models/import/read-onnx.ts';
 import { forComparison } from './compare-results.ts';
 import { toInput } from './input-tensor.ts';
@@ -35,6 +35,24 @@ export async function resultsOfPrepared(
   slack: number,
 ): Promise<ImageResult[]> {
   await using engine = await engineOf(modelPath, manifest.maxBatch ?? 8);
+  return await resultsOfEngine(engine, manifest, images, slack);
+}
+
+/** The scores of images by an engine that is loaded already. */
+export async function scoresOfEngine(
+  engine: Engine,
+  manifest: ModelManifest,
+  images: readonly ReferenceImage[],
+): Promise<Scores[]> {
+  return (await resultsOfEngine(engine, manifest, images, 0)).map(({ scores }) => scores);
+}
+
+async function resultsOfEngine(
+  engine: Engine,
+  manifest: ModelManifest,
+  images: readonly ReferenceImage[],
+  slack: number,
+): Promise<ImageResult[]> {
   const results: ImageResult[] = [];
   for (let from = 0; from < images.length; from += IMAGES_AT_ONCE) {
     const some = images.slice(from, from + IMAGES_AT_ONCE);

@@ -20,6 +20,11 @@ class WaitingEngine implements Engine {
 }
 
 describe('a pool of sessions', () => {
+  it('is called what its sessions are, or what it is told to be: receipts say the precision, too', () => {
+    expect(new EnginePool([new WaitingEngine()]).provider).toBe('cuda');
+    expect(new EnginePool([new WaitingEngine()], 'tensorrt-fp16').provider).toBe('tensorrt-fp16');
+  });
+
   it('gives each batch to the session with the least to do', async () => {
     const [a, b] = [new WaitingEngine(), new WaitingEngine()];
     const pool = new EnginePool([a, b]);

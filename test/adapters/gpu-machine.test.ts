@@ -1,7 +1,7 @@
 import { chmod, symlink, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { gpus, onnxruntimeVersion, tensorrtVersion } from '#adapters/gpu-machine.ts';
+import { cudaRuntimeVersion, gpus, onnxruntimeVersion, tensorrtVersion } from '#adapters/gpu-machine.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 
 /** Answers as the driver of a machine with two GPUs does. */
@@ -46,6 +46,14 @@ describe('the version of TensorRT', () => {
     expect(await tensorrtVersion({ LD_LIBRARY_PATH: `/none:${folder.path}` })).toBe('10.15.1');
   });
 
+  it('is the build that the environment tells, which the file name leaves out', async () => {
+    await using folder = await temporaryFolder();
+    await writeFile(join(folder.path, 'libnvinfer.so.10.14.1'), '');
+    await symlink('libnvinfer.so.10.14.1', join(folder.path, 'libnvinfer.so.10'));
+    const env = { LD_LIBRARY_PATH: folder.path, SLUICE_TENSORRT_VERSION: '10.14.1.48' };
+    expect(await tensorrtVersion(env)).toBe('10.14.1.48');
+  });
+
   it('is told by the environment where the file name does not tell, and asked for otherwise', async () => {
     await using folder = await temporaryFolder();
     await writeFile(join(folder.path, 'libnvinfer.so.10'), '');
@@ -55,6 +63,15 @@ describe('the version of TensorRT', () => {
     await expect(tensorrtVersion({ LD_LIBRARY_PATH: '/none' })).rejects.toThrow(
       /TensorRT is missing.*doctor/,
     );
+  });
+});
+
+describe("the version of CUDA's runtime", () => {
+  it('is that of the library, whatever the driver could run', async () => {
+    await using folder = await temporaryFolder();
+    await writeFile(join(folder.path, 'libcudart.so.13.0.88'), '');
+    await symlink('libcudart.so.13.0.88', join(folder.path, 'libcudart.so.13'));
+    expect(await cudaRuntimeVersion({ LD_LIBRARY_PATH: folder.path })).toBe('13.0.88');
   });
 });
 

@@ -1,4 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it, vi } from 'vitest';
 import { FolderStore } from '#adapters/folder-store.ts';
 import { gpus } from '#adapters/gpu-machine.ts';
 import { jsonLog } from '#adapters/json-log.ts';
@@ -52,6 +54,15 @@ describe.skipIf(hasGpu)("a worker's engine, on a machine without a GPU", () => {
 });
 
 describe('sluice doctor', () => {
+  it("is not content with ONNX Runtime's providers in a folder where it does not look for them", async () => {
+    await using folder = await temporaryFolder();
+    await writeFile(join(folder.path, 'libonnxruntime_providers_cuda.so'), '');
+    vi.stubEnv('LD_LIBRARY_PATH', folder.path);
+    const { stdout } = await sluice('doctor', '--provider', 'cuda', '--json').result;
+    vi.unstubAllEnvs();
+    expect(stdout).not.toContain(folder.path);
+  });
+
   it('is content with a machine that runs models on its processor, and says what a GPU would need', async () => {
     const { exitCode, stdout } = await sluice('doctor').result;
     expect(exitCode).toBe(0);
@@ -67,5 +78,7 @@ describe('sluice doctor', () => {
     const isMissing = found['libnvinfer.so.10']?.ok === false;
     expect(exitCode).toBe(isMissing || found['GPU']?.ok === false ? 1 : 0);
     if (isMissing) expect(found['libnvinfer.so.10']?.detail).toMatch(/install TensorRT 10/);
+    // It is tried, not only looked for.
+    if (isMissing) expect(found['inference on tensorrt']?.ok).toBe(false);
   });
 });

@@ -1,15 +1,18 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { sha256Hex } from '#core/canonical-json.ts';
 import { type BuiltEngine, EngineManifest, type EngineRecipe, engineFolder } from '#core/engine-artifact.ts';
+import { BuildAttempt } from '#core/engine-build.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 
 const MANIFEST = 'engine.json';
-const LOCK = 'building.json';
+const ATTEMPTS = 'building-';
 
-/** Who builds an engine, and since when. */
-export interface BuildLock {
-  readonly worker: string;
-  readonly at: string;
+/** An attempt and its number. */
+export interface NumberedAttempt {
+  readonly number: number;
+  readonly attempt: BuildAttempt;
 }
 
 /**
@@ -23,13 +26,19 @@ export class EngineStore {
     this.#store = store;
   }
 
-  /** The engine of a recipe, checked against its hashes; `undefined` where nobody has built it. */
-  async find(recipe: EngineRecipe): Promise<BuiltEngine | undefined> {
+  /**
+   * The engine of a recipe, checked against its hashes; `undefined` where nobody has built it.
+   *
+   * @param localFolder where files of it may lie already, which are not fetched again then.
+   */
+  async find(recipe: EngineRecipe, localFolder?: string): Promise<BuiltEngine | undefined> {
     const folder = engineFolder(recipe);
     const manifest = await this.#manifest(folder);
     if (manifest === undefined) return undefined;
     const [engine, wrapper] = await Promise.all(
       [manifest.engine, manifest.wrapper].map(async ({ file, sha256 }) => {
+        const local = localFolder && (await readFile(join(localFolder, file)).catch(() => undefined));
+        if (local && sha256Hex(local) === sha256) return local;
         const { body } = await this.#store.get(`${folder}${file}`);
         if (sha256Hex(body) === sha256) return body;
         throw new SluiceError(
@@ -45,7 +54,10 @@ export class EngineStore {
     return (await this.#store.head(`${engineFolder(recipe)}${MANIFEST}`)) !== undefined;
   }
 
-  /** The manifest is written last: who sees it sees the rest. */
+  /**
+   * The manifest is written last: who sees it sees the rest. Two builders may publish at the same time: files are named by their
+   * content, so that each manifest finds its own.
+   */
   async publish({ manifest, engine, wrapper }: BuiltEngine): Promise<void> {
     const folder = engineFolder(manifest.recipe);
     // In parts: engines of large models pass what services take in one request.
@@ -54,28 +66,39 @@ export class EngineStore {
     await writer.commit();
     await this.#store.put(`${folder}${manifest.wrapper.file}`, wrapper);
     await this.#store.put(`${folder}${MANIFEST}`, Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`));
-    await this.release(manifest.recipe);
+    await this.#store.delete(await this.#attemptKeys(manifest.recipe));
   }
 
-  /** Takes the right to build, which one worker has at a time. @returns whether it is ours now. */
-  async claim(recipe: EngineRecipe, lock: BuildLock): Promise<boolean> {
-    const body = Buffer.from(JSON.stringify(lock));
-    return (await this.#store.put(`${engineFolder(recipe)}${LOCK}`, body, { ifAbsent: true })) === 'written';
-  }
-
-  /** Who is building; `undefined` where nobody is. */
-  async builder(recipe: EngineRecipe): Promise<BuildLock | undefined> {
+  /** The attempt with the highest number; `undefined` where nobody has tried. */
+  async lastAttempt(recipe: EngineRecipe): Promise<NumberedAttempt | undefined> {
+    const key = (await this.#attemptKeys(recipe)).at(-1);
+    if (key === undefined) return undefined;
     try {
-      const { body } = await this.#store.get(`${engineFolder(recipe)}${LOCK}`);
-      return JSON.parse(body.toString()) as BuildLock;
+      const { body } = await this.#store.get(key);
+      const attempt = BuildAttempt.parse(JSON.parse(body.toString()));
+      return { number: Number(/(\d+)\.json$/.exec(key)?.[1]), attempt };
     } catch (error) {
+      // Whoever built it has published it meanwhile.
       if (error instanceof SluiceError && error.code === 'object-missing') return undefined;
       throw error;
     }
   }
 
-  async release(recipe: EngineRecipe): Promise<void> {
-    await this.#store.delete([`${engineFolder(recipe)}${LOCK}`]);
+  /** Takes the right to build, which one worker has at a time. @returns whether it is ours now. */
+  async begin(recipe: EngineRecipe, { number, attempt }: NumberedAttempt): Promise<boolean> {
+    const body = Buffer.from(JSON.stringify(attempt));
+    const answer = await this.#store.put(attemptKey(recipe, number), body, { ifAbsent: true });
+    return answer === 'written';
+  }
+
+  /** Says how our own attempt goes on, or how it ended. */
+  async report(recipe: EngineRecipe, { number, attempt }: NumberedAttempt): Promise<void> {
+    await this.#store.put(attemptKey(recipe, number), Buffer.from(JSON.stringify(attempt)));
+  }
+
+  async #attemptKeys(recipe: EngineRecipe): Promise<string[]> {
+    const { objects } = await this.#store.list({ prefix: `${engineFolder(recipe)}${ATTEMPTS}` });
+    return objects.map(({ key }) => key);
   }
 
   async #manifest(folder: string): Promise<EngineManifest | undefined> {
@@ -93,4 +116,9 @@ export class EngineStore {
       );
     }
   }
+}
+
+/** In the order of their numbers by name, too. */
+function attemptKey(recipe: EngineRecipe, number: number): string {
+  return `${engineFolder(recipe)}${ATTEMPTS}${String(number).padStart(6, '0')}.json`;
 }

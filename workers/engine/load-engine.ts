@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
 import { EnginePool } from '#adapters/engine-pool.ts';
 import { OnnxEngine, type OnnxProvider, type Placement } from '#adapters/onnx-engine.ts';
-import { type BuiltEngine, engineFolder } from '#core/engine-artifact.ts';
+import { type BuiltEngine, type EngineRecipe, engineFolder } from '#core/engine-artifact.ts';
 import { SluiceError } from '#core/error.ts';
 import type { ModelManifest } from '#core/model-manifest.ts';
 import type { Engine } from '#core/ports/engine.ts';
@@ -37,15 +37,14 @@ export async function loadTensorRtEngine(
   options: GpuEngineOptions,
 ): Promise<GpuEngine> {
   checkNames(built, manifest);
-  const folder = join(cacheFolder, basename(engineFolder(built.manifest.recipe)));
+  const folder = engineFolderIn(cacheFolder, built.manifest.recipe);
   await mkdir(folder, { recursive: true });
   const { engine, wrapper } = built.manifest;
   await writeWhole(join(folder, engine.file), built.engine);
   await writeWhole(join(folder, wrapper.file), built.wrapper);
-  return loadSessions(join(folder, wrapper.file), 'tensorrt', {
-    ...options,
-    batchSize: Math.min(options.batchSize, built.manifest.recipe.batch.max),
-  });
+  const { batch, precision } = built.manifest.recipe;
+  const gpu = { ...options, batchSize: Math.min(options.batchSize, batch.max) };
+  return loadSessions(join(folder, wrapper.file), 'tensorrt', gpu, `tensorrt-${precision}`);
 }
 
 /** Loads a model into ONNX Runtime's CUDA provider. Every run has `batchSize` images; smaller batches are padded. */
@@ -57,6 +56,7 @@ async function loadSessions(
   modelPath: string,
   provider: Exclude<OnnxProvider, 'cpu'>,
   { deviceId, batchSize, sessions, maxSecondsPerRun }: GpuEngineOptions,
+  name: string = provider,
 ): Promise<GpuEngine> {
   const load = (): Promise<OnnxEngine> =>
     OnnxEngine.load({
@@ -76,7 +76,12 @@ async function loadSessions(
     await Promise.all([first, ...others].map((engine) => engine[Symbol.asyncDispose]()));
     throw error;
   }
-  return { engine: new EnginePool([first, ...others]), placement: first.placement ?? {} };
+  return { engine: new EnginePool([first, ...others], name), placement: first.placement ?? {} };
+}
+
+/** The folder of an engine in the cache of this machine. */
+export function engineFolderIn(cacheFolder: string, recipe: EngineRecipe): string {
+  return join(cacheFolder, basename(engineFolder(recipe)));
 }
 
 /** Another worker of this machine may be reading the same file. */

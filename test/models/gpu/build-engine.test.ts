@@ -1,8 +1,10 @@
 import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fromBinary } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
 import { OnnxEngine } from '#adapters/onnx-engine.ts';
+import { sha256Hex } from '#core/canonical-json.ts';
 import { EngineRecipe } from '#core/engine-artifact.ts';
 import { buildEngine } from '#models/gpu/build-engine.ts';
 import { ModelProtoSchema, TensorProto_DataType } from '#models/onnx/generated/onnx_pb.js';
@@ -51,7 +53,7 @@ async function start() {
   g.output('scores', 'float32', ['N', 3], g.node('ReduceMean', [scaled], { axes: [2, 3], keepdims: 0 }));
   const modelPath = join(folder.path, 'model.onnx');
   await writeFile(modelPath, g.toBytes());
-  return { ...folder, trtexec, modelPath, timingCachePath: join(folder.path, 'timing') };
+  return { ...folder, trtexec, modelPath, timingCachePath: join(folder.path, 'not there yet', 'timing') };
 }
 
 async function scoresOf(modelPath: string): Promise<number[]> {
@@ -78,7 +80,7 @@ describe('building an engine', () => {
     expect(built.engine.toString()).toBe('an engine');
     expect(built.manifest).toMatchObject({
       recipe,
-      engine: { file: 'model.engine', bytes: 9 },
+      engine: { file: `model-${sha256Hex(Buffer.from('an engine')).slice(0, 16)}.engine`, bytes: 9 },
       inputs: [{ name: 'pixels', dtype: 'uint8', shape: [null, 4, 4, 3] }],
       outputs: [{ name: 'scores', dtype: 'float32', shape: [null, 3] }],
     });
@@ -96,9 +98,30 @@ describe('building an engine', () => {
     for (const [i, got] of (await scoresOf(network)).entries()) expect(got).toBeCloseTo(expected[i]!, 0);
   });
 
+  it('ends at once where it is stopped, and leaves no builder behind', async () => {
+    await using here = await start();
+    const pidFile = join(here.path, 'pid');
+    await writeFile(here.trtexec, `#!/bin/sh\necho $$ > '${pidFile}'\nexec sleep 600\n`);
+    const stop = new AbortController();
+    const building = buildEngine({ ...here, recipe, signal: stop.signal });
+    const isStarted = () => readFile(pidFile, 'utf8').catch(() => '');
+    while (!/\d+\n/.test(await isStarted())) await sleep(10);
+    stop.abort();
+    await expect(building).rejects.toMatchObject({ name: 'AbortError' });
+    const pid = Number(await isStarted());
+    const isAlive = (): boolean => {
+      try {
+        return process.kill(pid, 0);
+      } catch {
+        return false;
+      }
+    };
+    while (isAlive()) await sleep(10);
+  });
+
   it('wraps the engine into one node with its names, for its GPU', async () => {
     await using here = await start();
-    const { wrapper } = await buildEngine({ ...here, recipe });
+    const { wrapper, manifest } = await buildEngine({ ...here, recipe });
     const { graph, irVersion } = fromBinary(ModelProtoSchema, wrapper);
     expect(irVersion).toBe(8n);
     expect(graph?.node).toHaveLength(1);
@@ -116,7 +139,7 @@ describe('building an engine', () => {
     );
     expect(attributes).toMatchObject({
       embed_mode: 0,
-      ep_cache_context: 'model.engine',
+      ep_cache_context: manifest.engine.file,
       main_context: 1,
       hardware_architecture: '75',
     });

@@ -1,10 +1,13 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { FolderStore } from '#adapters/folder-store.ts';
 import { sha256Hex } from '#core/canonical-json.ts';
 import { type BuiltEngine, EngineRecipe, engineFolder } from '#core/engine-artifact.ts';
+import { SluiceError } from '#core/error.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
-import { EngineStore } from '#workers/engine/engine-store.ts';
+import { EngineStore, type NumberedAttempt } from '#workers/engine/engine-store.ts';
 import { obtainEngine } from '#workers/engine/obtain-engine.ts';
 
 const recipe = EngineRecipe.parse({
@@ -36,6 +39,12 @@ function builtEngine(of: EngineRecipe = recipe): BuiltEngine {
   return { manifest, engine, wrapper };
 }
 
+const ago = (ms: number): string => new Date(Date.now() - ms).toISOString();
+
+function attempt({ worker, at }: { worker: string; at: string }): NumberedAttempt {
+  return { number: 1, attempt: { worker, state: 'building', startedAt: at, at } };
+}
+
 async function start() {
   const folder = await temporaryFolder();
   const store = new FolderStore(folder.path);
@@ -64,7 +73,7 @@ describe('the engine of a fleet', () => {
     for (const { engine, wrapper } of got)
       expect([engine.toString(), wrapper.toString()]).toEqual(['an engine', 'its wrapper']);
     expect(progress.some((message) => /is building the engine/.test(message))).toBe(true);
-    expect(await fleet.engines.builder(recipe)).toBeUndefined();
+    expect(await fleet.engines.lastAttempt(recipe)).toBeUndefined();
   });
 
   it('is another one for another GPU, TensorRT, model, precision or batch', () => {
@@ -80,30 +89,109 @@ describe('the engine of a fleet', () => {
     expect(engineFolder(recipe)).toMatch(/^engines\/mean\/sm75-fp16-[0-9a-f]{16}\/$/);
   });
 
-  it('is built by somebody else when its builder has died', async () => {
+  it('is built by somebody else when its builder has died, and by one of those who wait', async () => {
     await using fleet = await start();
-    await fleet.engines.claim(recipe, { worker: 'dead', at: new Date(Date.now() - 60_000).toISOString() });
+    await fleet.engines.begin(recipe, attempt({ worker: 'dead', at: ago(60_000) }));
     const progress: string[] = [];
-    const { engine } = await obtainEngine(fleet.engines, {
-      recipe,
-      worker: 'next',
-      build: async () => builtEngine(),
-      onProgress: (message) => progress.push(message),
-      pollMs: 10,
-      staleAfterMs: 30_000,
-    });
-    expect(engine.toString()).toBe('an engine');
-    expect(progress.join('\n')).toMatch(/"dead" has been building .* taken for dead/);
+    let builds = 0;
+    const worker = (name: string) =>
+      obtainEngine(fleet.engines, {
+        recipe,
+        worker: name,
+        build: async () => {
+          builds++;
+          await sleep(50);
+          return builtEngine();
+        },
+        onProgress: (message) => progress.push(message),
+        pollMs: 10,
+        staleAfterMs: 30_000,
+      });
+    const got = await Promise.all(['a', 'b', 'c'].map(worker));
+    expect(got.map(({ engine }) => engine.toString())).toEqual(Array(3).fill('an engine'));
+    expect(builds).toBe(1);
+    expect(progress.join('\n')).toMatch(/"dead" has not been heard of .* taken for dead/);
   });
 
-  it('leaves the right to build to the next one when a build fails', async () => {
+  it('is waited for as long as its builder says that it is at it', async () => {
     await using fleet = await start();
-    const build = () => Promise.reject(new Error('out of memory'));
-    await expect(obtainEngine(fleet.engines, { recipe, worker: 'a', build })).rejects.toThrow(
-      'out of memory',
-    );
-    expect(await fleet.engines.builder(recipe)).toBeUndefined();
+    const isRenewed = async (): Promise<boolean> => {
+      const last = await fleet.engines.lastAttempt(recipe);
+      return last !== undefined && last.attempt.at > last.attempt.startedAt;
+    };
+    const build = async () => {
+      while (!(await isRenewed())) await sleep(5);
+      return builtEngine();
+    };
+    const options = { recipe, worker: 'a', build, heartbeatMs: 10 };
+    expect((await obtainEngine(fleet.engines, options)).engine.toString()).toBe('an engine');
+  });
+
+  it('may be built by the next one at once when its builder is stopped, and the build ends', async () => {
+    await using fleet = await start();
+    const stop = new AbortController();
+    let isBuilding = () => {};
+    const begun = new Promise<void>((resolve) => {
+      isBuilding = resolve;
+    });
+    const stopped = obtainEngine(fleet.engines, {
+      recipe,
+      worker: 'on a Spot instance',
+      build: async (_, signal) => {
+        isBuilding();
+        await sleep(60_000, undefined, { signal });
+        return builtEngine();
+      },
+      signal: stop.signal,
+    });
+    await begun;
+    stop.abort();
+    await expect(stopped).rejects.toMatchObject({ name: 'AbortError' });
+    const next = await obtainEngine(fleet.engines, { recipe, worker: 'b', build: async () => builtEngine() });
+    expect(next.engine.toString()).toBe('an engine');
+  });
+
+  it('is not tried again by each worker in turn when a build fails, but after a while', async () => {
+    await using fleet = await start();
+    const fails = () => Promise.reject(new Error('out of memory'));
+    const first = obtainEngine(fleet.engines, { recipe, worker: 'a', build: fails });
+    await expect(first).rejects.toThrow('out of memory');
     expect(await fleet.engines.isBuilt(recipe)).toBe(false);
+    const build = async () => builtEngine();
+    await expect(obtainEngine(fleet.engines, { recipe, worker: 'b', build })).rejects.toMatchObject({
+      code: 'model-invalid',
+      message: expect.stringMatching(/"a" could not build the engine .* out of memory/),
+    });
+    const later = { recipe, worker: 'c', build, retryFailedAfterMs: 0 };
+    expect((await obtainEngine(fleet.engines, later)).engine.toString()).toBe('an engine');
+  });
+
+  it('is asked for in words where this worker may not build it', async () => {
+    await using fleet = await start();
+    class ReadOnlyStore extends FolderStore {
+      override put(): Promise<never> {
+        return Promise.reject(new SluiceError('object-forbidden', 'AccessDenied'));
+      }
+    }
+    const engines = new EngineStore(new ReadOnlyStore(fleet.path));
+    const build = async () => builtEngine();
+    await expect(obtainEngine(engines, { recipe, worker: 'a', build })).rejects.toMatchObject({
+      code: 'engine-unavailable',
+      message: expect.stringMatching(/no engine of "mean" in fp16 .*sluice models build-engine/),
+    });
+  });
+
+  it('is read from this machine where its files lie there already', async () => {
+    await using fleet = await start();
+    await using local = await temporaryFolder();
+    const built = builtEngine();
+    await fleet.engines.publish(built);
+    await writeFile(join(local.path, built.manifest.engine.file), built.engine);
+    // What is not on this machine would be missed now.
+    await fleet.store.delete([`${engineFolder(recipe)}${built.manifest.engine.file}`]);
+    expect((await fleet.engines.find(recipe, local.path))?.engine.toString()).toBe('an engine');
+    await writeFile(join(local.path, built.manifest.engine.file), 'something else');
+    await expect(fleet.engines.find(recipe, local.path)).rejects.toMatchObject({ code: 'object-missing' });
   });
 
   it('is refused when it is not the file that was built', async () => {

@@ -1,21 +1,14 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { randomBytes } from 'node:crypto';
-import { addUsage, isEmpty, type MeteredStage, noUsage, type Usage, type UsageRecord } from '#core/usage.ts';
+import { addUsage, type MeteredStage, noUsage, type Usage, type UsageRecord } from '#core/usage.ts';
+import { owe, owedRecords, oweRecords, type Purpose, purposeOf, recordsOf, takeOwed } from './owed-usage.ts';
+import { SharedClock } from './shared-clock.ts';
 
-/** What could not be told so often in a row is told as a sum. */
-const MAX_OWED = 500;
 /** A record takes so many others along: what travels in a message must stay small. The rest waits for the next one. */
 const MAX_TAKEN_ALONG = 8;
 /** Records that came with a message and are told: another delivery of it brings them again. */
 const MAX_REMEMBERED = 10_000;
 
 const current = new AsyncLocalStorage<Tally>();
-
-/** For whom something was consumed: a job, nobody (`idle`), or, with neither, whoever tells it. */
-interface Purpose {
-  readonly job?: string | undefined;
-  readonly idle?: true | undefined;
-}
 
 /** Of what is to be stored by one request: itself, while it has not been sent. */
 interface Prepaid {
@@ -42,12 +35,8 @@ export interface SealOptions {
 /** Of an overhead that is still under way. */
 const running = new Set<Tally>();
 
-/** What this process has consumed and no record has told yet. The next one does, whatever job it is of. */
-const owed: UsageRecord[] = [];
 /** What came to a worker with messages and is told, by id, the oldest first. */
 const told = new Set<string>();
-/** The same that is not yet out in any record: it can still be added to. */
-let open: UsageRecord[] = [];
 
 /**
  * What one piece of work consumes. What is counted while {@link Tally.run} runs belongs to it, in all that it awaits.
@@ -138,11 +127,9 @@ export class Tally {
     for (let tally = this.#parent; tally !== undefined; tally = tally.#parent) {
       above.push(...recordsOf(tally.stage, false, tally.take(), tally.#purpose));
     }
-    owed.push(...open);
-    open = [];
     this.#carried.push(...carried);
     this.#sealed.push(...own);
-    this.#takenAlong.push(...above, ...takeOwed(this.job, all ? owed.length : MAX_TAKEN_ALONG));
+    this.#takenAlong.push(...above, ...takeOwed(this.job, all ? Number.POSITIVE_INFINITY : MAX_TAKEN_ALONG));
     return [...this.#carried, ...this.#sealed, ...this.#takenAlong];
   }
 
@@ -178,14 +165,12 @@ export class Tally {
     this.#close('wasted');
     this.#refund();
     const brought = [...this.#carried, ...carried].filter(({ id }) => !told.has(id));
-    for (const record of [...brought, ...this.#sealed]) {
+    const own = [...brought, ...this.#sealed].map((record) => {
       const { job, idle } = record;
-      owed.push({ ...record, ...purposeOf(idle ? { idle } : { job: job ?? this.job }), waste: true });
-    }
-    owed.push(...this.#takenAlong);
+      return { ...record, ...purposeOf(idle ? { idle } : { job: job ?? this.job }), waste: true };
+    });
+    oweRecords([...own, ...this.#takenAlong]);
     this.#forget();
-    for (const { stage, waste, usage, job, idle } of owed.splice(MAX_OWED))
-      owe(stage, waste, usage, { job, idle });
   }
 
   #close(end: 'stored' | 'wasted'): void {
@@ -218,51 +203,6 @@ export class Tally {
     counted.units -= prepaid.units;
     if (counted.count === 0) delete prepaid.record.usage.requests[prepaid.kind];
     this.#prepaid = undefined;
-  }
-}
-
-/**
- * What is owed, up to so many records. A look that `finalize` took at another job waits until that one is complete, which is
- * its process's own matter.
- */
-function takeOwed(job: string | undefined, most: number): UsageRecord[] {
-  const taken: UsageRecord[] = [];
-  const left: UsageRecord[] = [];
-  for (const record of owed) {
-    const waits = record.stage === 'finalize' && record.job !== undefined && record.job !== job;
-    (waits || taken.length >= most ? left : taken).push(record);
-  }
-  owed.splice(0, owed.length, ...left);
-  return taken;
-}
-
-/** Each millisecond belongs to what was under way in it, in equal shares; to the invocation, where nothing was. */
-class SharedClock {
-  readonly #children = new Map<Tally, Tally | undefined>();
-  readonly #now: () => number;
-  #sinceMs: number;
-
-  constructor(now: () => number) {
-    this.#now = now;
-    this.#sinceMs = now();
-  }
-
-  begin(tally: Tally, parent: Tally | undefined): void {
-    this.settle();
-    this.#children.set(tally, parent);
-  }
-
-  end(tally: Tally): void {
-    this.settle();
-    this.#children.delete(tally);
-  }
-
-  settle(): void {
-    const now = this.#now();
-    const parents = new Set(this.#children.values());
-    const busy = [...this.#children.keys()].filter((tally) => !parents.has(tally));
-    for (const tally of busy) tally.add({ ms: { function: (now - this.#sinceMs) / busy.length } });
-    this.#sinceMs = now;
   }
 }
 
@@ -337,7 +277,7 @@ export function meterStart(stage: MeteredStage, ms = performance.now()): void {
 
 /** What this process has consumed and no record has told, but for what is under way. */
 export function untoldUsage(): UsageRecord[] {
-  return structuredClone([...owed, ...open, ...[...running].flatMap((tally) => tally.untold())]);
+  return structuredClone([...owedRecords(), ...[...running].flatMap((tally) => tally.untold())]);
 }
 
 /** Adds to the tally of whoever is running. Outside of all tallies nothing is counted. */
@@ -358,54 +298,7 @@ export function inCallersTally<A extends unknown[], T>(work: (...args: A) => T):
     tally === undefined ? current.exit(() => work(...args)) : tally.run(() => work(...args));
 }
 
-function newUsageId(): string {
-  return randomBytes(8).toString('base64url');
-}
-
-/** Of a function; elsewhere there is none. */
-function memoryMb(stage: MeteredStage): number | undefined {
-  const memory = Number(process.env['AWS_LAMBDA_FUNCTION_MEMORY_SIZE']);
-  return stage !== 'worker' && memory > 0 ? memory : undefined;
-}
-
-function owe(stage: MeteredStage, waste: boolean, usage: Partial<Usage>, purpose: Purpose): void {
-  const { job, idle } = purpose;
-  const known = open.find(
-    (record) =>
-      record.stage === stage && record.waste === waste && record.job === job && record.idle === idle,
-  );
-  if (known !== undefined) addUsage(known.usage, usage);
-  else open.push(...recordsOf(stage, waste, { ...noUsage(), ...structuredClone(usage) }, purpose));
-}
-
 /** What was done for nothing within a piece of work that goes on. */
 export function oweWaste(stage: MeteredStage, usage: Usage): void {
   owe(stage, true, usage, { job: current.getStore()?.job });
-}
-
-/** The record of a usage, or none for no usage. */
-export function recordsOf(
-  stage: MeteredStage,
-  waste: boolean,
-  usage: Usage,
-  purpose: Purpose = {},
-): UsageRecord[] {
-  if (isEmpty(usage)) return [];
-  const mb = memoryMb(stage);
-  // Enough digits for a bill, few enough for a message.
-  for (const [name, ms] of Object.entries(usage.ms)) usage.ms[name] = Math.round(ms * 1000) / 1000;
-  return [
-    {
-      id: newUsageId(),
-      stage,
-      ...(mb !== undefined && { memoryMb: mb }),
-      waste,
-      ...purposeOf(purpose),
-      usage,
-    },
-  ];
-}
-
-function purposeOf({ job, idle }: Purpose): { job?: string; idle?: true } {
-  return { ...(job !== undefined && { job }), ...(idle && { idle }) };
 }

@@ -1,6 +1,7 @@
 import PQueue from 'p-queue';
 import type { PreprocessOutcome } from '#adapters/image/preprocess-image.ts';
-import { recordsOf, Tally } from '#adapters/meter.ts';
+import { Tally } from '#adapters/meter.ts';
+import { recordsOf } from '#adapters/owed-usage.ts';
 import { SluiceError } from '#core/error.ts';
 import type { ImageRef, Region } from '#core/image-ref.ts';
 import { type PackId, packIdText, packKey } from '#core/job-layout.ts';

@@ -206,6 +206,28 @@ describe('sluice cost', () => {
     await works.put(completionKey('one'), Buffer.from(JSON.stringify({ ...silent, usage })));
   });
 
+  it('reckons a job whose proof is damaged from its parts, and leaves it out of a time', async () => {
+    const { works } = running.pipeline;
+    const proof = (await works.get(completionKey('two'))).body;
+    await works.put(completionKey('two'), proof.subarray(0, proof.length / 2));
+    const { exitCode, stdout } = await command('two');
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/two \(not complete\): \$.*the proof of two .* is damaged: what is reckoned/s);
+    const since = await command('--since', '2020-01-01');
+    expect(since.exitCode).toBe(0);
+    expect(since.stdout).toMatch(/ {2}one +20 .*note: left out, because its proof is damaged: two/s);
+    await works.put(completionKey('two'), proof);
+  });
+
+  it('lies beside the audit report', async () => {
+    const out = join(folder.path, 'report.html');
+    const { exitCode, stdout } = await sluice('report', 'two', '--out', out, '--pipeline', pipelineFile)
+      .result;
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('report-cost.html');
+    expect(await readFile(join(folder.path, 'report-cost.html'), 'utf8')).toContain('Cost of two');
+  });
+
   it('tells of a day of the live lane before it is over', async () => {
     running.aws.notify(running.images, running.pipeline.config.queues.events);
     const job = liveJob(new Date().toISOString());

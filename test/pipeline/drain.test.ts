@@ -71,7 +71,10 @@ describe('a worker', () => {
     await using running = await loaded();
     const env = { AWS_EC2_METADATA_SERVICE_ENDPOINT: metadata.endpoint };
     const worker = running.startWorker(env, undefined, ['--health-port', '0']);
-    while (!running.log.join('').includes('no work is taken')) await sleep(20);
+    while (!running.log.join('').includes('no work is taken')) {
+      expect(worker.exitCode, running.log.join('')).toBeNull();
+      await sleep(20);
+    }
     expect(await health(running)).toMatchObject({ healthy: true });
     worker.kill('SIGTERM');
     expect(await once(worker, 'exit')).toEqual([0, null]);

@@ -173,7 +173,7 @@ export async function runLocalPipeline(
 /** What a pack's refs come from: a shard, or what follows on a pack of the stage before. */
 function sourceOf(from: {
   readonly shard: number;
-  readonly stage?: string;
+  readonly stage?: string | undefined;
   readonly parent?: { readonly stage: string; readonly name: string };
 }): string {
   const { shard, stage, parent } = from;
@@ -183,6 +183,8 @@ function sourceOf(from: {
 /** What an earlier run has left: parts whose follow-ups may not all have been preprocessed. */
 async function* followUpsLeft(plan: Plan, works: ObjectStore): AsyncGenerator<FollowUpMessage> {
   for (const following of plan.following ?? []) {
+    // What a shard comes to is asked for with the shard.
+    if (following.from === undefined) continue;
     for await (const { expected } of followingPacks(plan, following, works)) {
       const { shard, range, parent } = expected;
       if (parent === undefined || range > 0) continue;

@@ -6,14 +6,14 @@ import { followUpsKey, planKey } from '#core/job-layout.ts';
 import type { FollowUpMessage, PackMessage } from '#core/messages.ts';
 import type { PackHeader } from '#core/pack.ts';
 import { EngineFault } from '#core/pack-records.ts';
-import { type FollowingStage, FollowUps, followersOf, Plan } from '#core/plan.ts';
+import { type Follower, FollowUps, followersOf, Plan } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { PerJob } from './per-job.ts';
 
 /** The stages that follow on others, and the way to them. */
 export interface FollowingStages {
   /** The stages that follow on a stage of a job. */
-  of(job: string, stage: string): Promise<readonly FollowingStage[]>;
+  of(job: string, stage: string): Promise<readonly Follower[]>;
   /** Asks for the packs of a part's follow-ups. */
   send(message: FollowUpMessage): Promise<void>;
 }

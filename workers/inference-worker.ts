@@ -4,7 +4,7 @@ import type { AuditRecord } from '#core/audit-record.ts';
 import type { Scores } from '#core/decode/classification.ts';
 import type { ImageResult } from '#core/decode/read-outputs.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
-import { packKey, partKey, quarantineKey } from '#core/job-layout.ts';
+import { partKey, quarantineKey } from '#core/job-layout.ts';
 import type { PackMessage } from '#core/messages.ts';
 import { type ModelManifest, scoreNames } from '#core/model-manifest.ts';
 import { encodePack, type Pack, type PackHeader } from '#core/pack.ts';
@@ -25,6 +25,7 @@ import { checkModelFits } from './model-batch.ts';
 import { type PackFiles, storedPackFiles } from './pack-files.ts';
 import { type LoadedPack, PackLane } from './pack-lane.ts';
 import { RecycledMemory } from './recycled-memory.ts';
+import { releasePack } from './shared-pack.ts';
 
 export interface InferenceWorkerOptions extends BatchOptions {
   /** Of the first stage, or the only one. */
@@ -85,7 +86,7 @@ interface Inferred {
  * engine and not for a whole batch of a backfill, and however much is live, every other turn is the backfill's.
  *
  * The life of a delivery: received → loaded → inferred → follow-ups written → part written → follow-ups sent → actions run →
- * acknowledged → pack deleted.
+ * acknowledged → pack deleted, by the last of the stages that see it.
  * A crash at any point repeats work and loses nothing, because the part's key follows from the pack's id and its rows
  * from the pack. The first part that is written under a key stays: what comes later says the same.
  */
@@ -290,7 +291,7 @@ export class InferenceWorker {
       }
       await lease.ack();
       lane.settle(lease);
-      if (!('inline' in message.pack)) await works.delete([packKey(message)]);
+      await releasePack(message, works);
       if (outcome === 'written') this.#ports.onPart?.(records, lane.name);
     } catch (error) {
       tally.wasted();

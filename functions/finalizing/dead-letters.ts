@@ -80,7 +80,7 @@ export async function* deadLetters(
 
 /** Which packs of a job were given up, and why: dead ones, all of a dead shard, and all that was to follow on a dead one. */
 export class GivenUp {
-  /** By shard, or by what follows on which pack; and by range of those. */
+  /** By shard (at one stage, or at all that see it), or by what follows on which pack; and by range of those. */
   readonly #wholes = new Map<string, string>();
   readonly #ranges = new Map<string, string>();
   readonly #packs = new Map<string, string>();
@@ -95,11 +95,12 @@ export class GivenUp {
 
   /** Why the pack will have no part; `undefined` where it is still on its way. */
   reasonOf({ pack, parent, shard, range }: ExpectedPack): string | undefined {
-    const whole = parent === undefined ? shardId(shard) : followUpsId(pack.stage, parent);
+    const wholes =
+      parent === undefined ? [shardId(shard), shardId(shard, pack.stage)] : [followUpsId(pack.stage, parent)];
+    const reasons = wholes.map((whole) => this.#ranges.get(`${whole} ${range}`) ?? this.#wholes.get(whole));
     return (
       this.#packs.get(packIdText(pack)) ??
-      this.#ranges.get(`${whole} ${range}`) ??
-      this.#wholes.get(whole) ??
+      reasons.find((reason) => reason !== undefined) ??
       // Its part was written, and then it died: nobody may have asked for what follows.
       (parent && this.#packs.get(packIdText(parent)))
     );
@@ -109,7 +110,8 @@ export class GivenUp {
     const shards = ShardsMessage.safeParse(parse(body));
     if (shards.success) {
       const { data } = shards;
-      const whole = data.type === 'shard' ? shardId(data.shard) : followUpsId(data.stage, data.parent);
+      const whole =
+        data.type === 'shard' ? shardId(data.shard, data.stage) : followUpsId(data.stage, data.parent);
       if (data.ranges === undefined) this.#wholes.set(whole, reason);
       for (const range of data.ranges ?? []) this.#ranges.set(`${whole} ${range}`, reason);
     }
@@ -120,8 +122,8 @@ export class GivenUp {
   }
 }
 
-function shardId(shard: number): string {
-  return String(shard);
+function shardId(shard: number, stage?: string): string {
+  return stage === undefined ? String(shard) : `${shard} at ${stage}`;
 }
 
 function followUpsId(stage: string, parent: { readonly stage: string; readonly name: string }): string {

@@ -30,8 +30,8 @@ export interface StageProgress {
 /** The progress of the plan's images: at the first stage, which sees all of them. */
 export interface JobProgress extends StageProgress {
   /**
-   * The following stages of a cascade, each once nothing is left at those before it: until then nobody knows how many
-   * images it will see.
+   * The other stages of a cascade: those that see all images, and each other one once nothing is left at those before it, since
+   * until then nobody knows how many images it will see.
    */
   readonly following: readonly (StageProgress & { readonly stage: string })[];
   /** Nothing is on its way at any stage. */
@@ -60,8 +60,8 @@ async function jobProgress(plan: Plan, works: ObjectStore): Promise<JobProgress>
   const first = await stageProgress(plan, plan.stage.name, expectedRanges(plan), givenUp, works);
   const following: (StageProgress & { stage: string })[] = [];
   let left = first.left;
-  for (const { name } of plan.following ?? []) {
-    if (left > 0) break;
+  for (const { name, from } of plan.following ?? []) {
+    if (left > 0 && from !== undefined) continue;
     const progress = await stageProgress(plan, name, expectedPacks(plan, name, works), givenUp, works);
     following.push({ stage: name, ...progress });
     left += progress.left;

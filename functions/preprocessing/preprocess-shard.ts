@@ -1,24 +1,14 @@
 import PQueue from 'p-queue';
 import { inCallersTally, type Tally, tallied } from '#adapters/meter.ts';
-import { SluiceError } from '#core/error.ts';
-import type { ImageRef } from '#core/image-ref.ts';
-import {
-  followUpName,
-  type PackId,
-  packKey,
-  partKey,
-  rangeName,
-  rangesIn,
-  refsOfRange,
-} from '#core/job-layout.ts';
+import { packKey, rangesIn, refsOfRange } from '#core/job-layout.ts';
 import type { PackMessage, ShardsMessage } from '#core/messages.ts';
-import { type Plan, type PlannedStage, stageOf } from '#core/plan.ts';
+import type { Plan } from '#core/plan.ts';
 import type { MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { StoreLocation } from '#core/store-location.ts';
-import { readFollowUps, readShard } from '#functions/planning/read-plan.ts';
 import type { BuiltPack, PackRequest } from './build-pack.ts';
 import { announcePack, storedPack } from './pack-announcer.ts';
+import { shardWork, wantedPacks } from './shard-work.ts';
 
 export interface PreprocessPorts {
   readonly works: ObjectStore;
@@ -51,36 +41,6 @@ const MIN_TIME_FOR_RANGE_MS = 15_000;
 /** Nor with less than the longest one so far has taken, and some more. */
 const TIME_SAFETY = 1.5;
 
-/** Where the refs of a message come from, and what is made of them. */
-interface Work {
-  readonly refs: readonly ImageRef[];
-  readonly stage: PlannedStage;
-  packOf(range: number): PackId;
-}
-
-async function workOf(message: ShardsMessage, plan: Plan, works: ObjectStore): Promise<Work> {
-  const { job, shard } = message;
-  if (message.type === 'shard') {
-    const { refs } = await readShard(job, shard, works);
-    const { stage } = plan;
-    return {
-      refs,
-      stage,
-      packOf: (range) => ({ job, stage: stage.name, name: rangeName({ shard, range }) }),
-    };
-  }
-  const { parent } = message;
-  const stage = stageOf(plan, message.stage);
-  if (stage === undefined)
-    throw new SluiceError('message-malformed', `job "${job}" has no stage "${message.stage}"`);
-  const { refs } = await readFollowUps(job, stage.name, parent.name, works);
-  return {
-    refs,
-    stage,
-    packOf: (range) => ({ job, stage: stage.name, name: followUpName(parent.name, range) }),
-  };
-}
-
 /**
  * Makes the packs of one shard, or of the follow-ups of one part, and announces them. Ranges whose part exists are done; a range whose pack exists
  * is announced again, since the announcement may have been lost. Safe to repeat at any point.
@@ -93,7 +53,7 @@ export async function preprocessShard(
   ports: PreprocessPorts,
   options: PreprocessOptions,
 ): Promise<PreprocessOutcome> {
-  const { refs, stage, packOf } = await workOf(message, plan, ports.works);
+  const { refs, packsOf } = await shardWork(message, plan, ports.works);
   const queue = new PQueue({ concurrency: ports.concurrency });
   const left: number[] = [];
   let longestMs = 0;
@@ -102,34 +62,24 @@ export async function preprocessShard(
     Math.max(MIN_TIME_FOR_RANGE_MS, longestMs * TIME_SAFETY);
 
   const preprocessRange = async (range: number, tally: Tally): Promise<void> => {
-    const id = packOf(range);
-    if ((await ports.works.head(partKey(id))) !== undefined) return;
+    const wanted = await wantedPacks(packsOf(range), ports.works);
+    if (wanted.length === 0) return;
     // A pack that is asked for again was damaged or is gone; it must not be announced as it is.
     const remade = message.remakes > 0;
-    if (remade) await ports.works.delete([packKey(id)]);
-    let built = remade ? undefined : await storedPack(id, ports.works);
-    // Another try has made it: whatever this one costs comes on top.
-    const waste = built !== undefined || remade;
-    using place = built === undefined && !timeIsShort() ? await ports.reserve(options.signal) : undefined;
-    if (built === undefined) {
-      if (place === undefined) {
-        left.push(range);
-        return;
-      }
-      const startedMs = performance.now();
-      built = await ports.build(
-        {
-          id,
-          source: options.source,
-          refs: refsOfRange(refs, range, plan.packSize),
-          preprocess: stage.preprocess,
-          preprocessHash: stage.preprocessHash,
-        },
-        options.signal,
-      );
-      if (built.usage !== undefined) tally.add(built.usage.after);
-      longestMs = Math.max(longestMs, performance.now() - startedMs);
-      ports.onPack?.(built);
+    if (remade) await ports.works.delete(wanted.map(({ id }) => packKey(id)));
+    const packs = await Promise.all(
+      wanted.map(async (pack) => ({
+        ...pack,
+        stored: remade ? undefined : await storedPack(pack.id, ports.works),
+      })),
+    );
+    const missing = packs.filter(({ stored }) => stored === undefined);
+    // Another try has made them: whatever this one costs comes on top.
+    const waste = missing.length === 0 || remade;
+    using place = missing.length > 0 && !timeIsShort() ? await ports.reserve(options.signal) : undefined;
+    if (missing.length > 0 && place === undefined) {
+      left.push(range);
+      return;
     }
     const origin: PackMessage['origin'] = {
       lane: 'bulk',
@@ -139,8 +89,34 @@ export async function preprocessShard(
       remakes: message.remakes,
       ...(message.type === 'follow-up' && { parent: message.parent }),
     };
-    const usage = tally.seal({ waste, carried: built.usage?.inHeader ?? [] });
-    await announcePack(id, origin, built, ports.packs, usage);
+    for (const { id, stages, without, stored } of packs) {
+      const startedMs = performance.now();
+      const { preprocess, preprocessHash } = stages[0];
+      const built =
+        stored ??
+        (await ports.build(
+          {
+            id,
+            source: options.source,
+            refs: refsOfRange(refs, range, plan.packSize),
+            preprocess,
+            preprocessHash,
+          },
+          options.signal,
+        ));
+      if (stored === undefined) {
+        if (built.usage !== undefined) tally.add(built.usage.after);
+        longestMs = Math.max(longestMs, performance.now() - startedMs);
+        ports.onPack?.(built);
+      }
+      const names = stages.map(({ name }) => name);
+      for (const [i, { name }] of without.entries()) {
+        const carried = i === 0 ? (built.usage?.inHeader ?? []) : [];
+        const usage = tally.seal({ waste, carried });
+        await announcePack({ ...id, stage: name }, origin, built, ports.packs, usage, names);
+        tally.confirm();
+      }
+    }
     tally.stored();
   };
 

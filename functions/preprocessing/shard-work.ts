@@ -1,0 +1,77 @@
+import { SluiceError } from '#core/error.ts';
+import type { ImageRef } from '#core/image-ref.ts';
+import { followUpName, type PackId, partKey } from '#core/job-layout.ts';
+import type { ShardsMessage } from '#core/messages.ts';
+import { type Plan, type PlannedStage, packOfRange, rootStages, stageOf } from '#core/plan.ts';
+import type { ObjectStore } from '#core/ports/object-store.ts';
+import { readFollowUps, readShard } from '../planning/read-plan.ts';
+
+type SomeStages = readonly [PlannedStage, ...PlannedStage[]];
+
+/** A pack that is to be made of a range. */
+export interface ShardPack {
+  /** Of the first stage that sees it. */
+  readonly id: PackId;
+  /** All that see it: they take pictures in the same way. */
+  readonly stages: SomeStages;
+}
+
+/** What a message of the queue of shards asks for. */
+export interface ShardWork {
+  readonly refs: readonly ImageRef[];
+  /** The packs of one range of the refs: one for each way in which the stages take pictures. */
+  packsOf(range: number): ShardPack[];
+}
+
+/** @throws SluiceError `message-malformed` for a stage that the job does not have. */
+export async function shardWork(message: ShardsMessage, plan: Plan, works: ObjectStore): Promise<ShardWork> {
+  const { job, shard } = message;
+  const only = message.stage === undefined ? undefined : stageOf(plan, message.stage);
+  if (message.stage !== undefined && only === undefined)
+    throw new SluiceError('message-malformed', `job "${job}" has no stage "${message.stage}"`);
+  if (message.type === 'shard') {
+    const { refs } = await readShard(job, shard, works);
+    const groups = alike(rootStages(plan)).filter((stages) => only === undefined || stages.includes(only));
+    return {
+      refs,
+      packsOf: (range) =>
+        groups.map((stages) => ({ id: packOfRange(job, stages[0].name, { shard, range }), stages })),
+    };
+  }
+  const { parent } = message;
+  const stage = only as PlannedStage;
+  const { refs } = await readFollowUps(job, stage.name, parent.name, works);
+  return {
+    refs,
+    packsOf: (range) => [
+      { id: { job, stage: stage.name, name: followUpName(parent.name, range) }, stages: [stage] },
+    ],
+  };
+}
+
+/** Of some packs those that a stage still waits for, and which stages do: they have no part of it. */
+export async function wantedPacks(
+  packs: readonly ShardPack[],
+  works: ObjectStore,
+): Promise<(ShardPack & { readonly without: PlannedStage[] })[]> {
+  const looked = await Promise.all(
+    packs.map(async (pack) => {
+      const parts = await Promise.all(
+        pack.stages.map(({ name }) => works.head(partKey({ ...pack.id, stage: name }))),
+      );
+      return { ...pack, without: pack.stages.filter((_, i) => parts[i] === undefined) };
+    }),
+  );
+  return looked.filter(({ without }) => without.length > 0);
+}
+
+/** Stages that take pictures in the same way, together, in the order of the first of them. */
+function alike(stages: readonly PlannedStage[]): SomeStages[] {
+  const groups = new Map<string, [PlannedStage, ...PlannedStage[]]>();
+  for (const stage of stages) {
+    const group = groups.get(stage.preprocessHash);
+    if (group === undefined) groups.set(stage.preprocessHash, [stage]);
+    else group.push(stage);
+  }
+  return [...groups.values()];
+}

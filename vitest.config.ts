@@ -14,7 +14,7 @@ class LongestFirst extends BaseSequencer {
 const ALL = ['test/**/*.test.ts'];
 /** Those that run whole jobs again and again, under each fault in turn: `npm run test:long`. */
 const LONG = [
-  'test/pipeline/{budget,cascade,cascade-budget,cost,drain,faults,killed-processes,live,metering}.test.ts',
+  'test/pipeline/{budget,cascade,cascade-budget,cost,drain,faults,killed-processes,live,metering,whole-image-cascade}.test.ts',
   'test/acceptance/{cascade,cascade-real-models,resume,whole-image-cascade}.test.ts',
   'test/models/precision/derive/*.test.ts',
   'test/cli/{capacity,quote}/*.test.ts',

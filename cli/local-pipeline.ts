@@ -17,6 +17,7 @@ import type { PackRequest } from '#functions/preprocessing/build-pack.ts';
 import type { PackProcesses } from '#functions/preprocessing/pack-processes.ts';
 import { preprocessShard } from '#functions/preprocessing/preprocess-shard.ts';
 import { withHeartbeat } from '#functions/with-heartbeat.ts';
+import { handOnTo } from '#workers/follow-ups.ts';
 import type { HeldModel } from '#workers/held-models.ts';
 import { InferenceWorker } from '#workers/inference-worker.ts';
 import { remakePack } from '#workers/remake-pack.ts';
@@ -123,7 +124,7 @@ export async function runLocalPipeline(
       ...(plan.following && {
         followUps: {
           of: async (_job, stage) => followersOf(plan, stage),
-          send: (message) => shards.send([JSON.stringify(message)]),
+          send: handOnTo({ shards, packs }),
         },
       }),
       policyOf: async (_job, stage) => options.policies?.[stage] ?? options.policy,

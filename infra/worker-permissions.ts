@@ -11,7 +11,7 @@ export interface WorkerPermissions {
   readonly queues: AuditQueues;
   readonly sources: readonly IBucket[];
   readonly actions: PipelineConfig['actions'];
-  /** Workers of a cascade write what a part hands on to the next stage. */
+  /** Workers of a cascade write what a part hands on to the next stage, and the packs of it. */
   readonly handsOn: boolean;
   /** An engine is code for whoever loads it: without this, somebody else must build it. */
   readonly buildsEngines: boolean;
@@ -25,7 +25,7 @@ export function allowWorker(
   const { live, bulk, shards, events, verdicts } = queues;
   for (const lane of [live, bulk]) queues.mayReceive(role, lane);
   // A pack that is lost is asked for again where it was made, as is what follows on a part.
-  maySend(role, shards, events, verdicts);
+  maySend(role, shards, events, verdicts, ...(handsOn ? [bulk] : []));
   const writes = ['packs/*', 'parts/*', 'quarantine/*', 'workers/*', ...(handsOn ? ['shards/*'] : [])];
   mayWork(role, storage.work, buildsEngines ? [...writes, 'engines/*'] : writes);
   mayRead(role, storage.work, buildsEngines ? ['jobs/*'] : ['jobs/*', 'engines/*']);

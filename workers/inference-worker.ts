@@ -14,7 +14,8 @@ import type { Engine } from '#core/ports/engine.ts';
 import type { MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { preprocessHash } from '#core/preprocess-spec.ts';
-import type { UsageRecord } from '#core/usage.ts';
+import { carriedUsage } from './carried-usage.ts';
+import { cutPacks } from './cut-packs.ts';
 import { FeedMeter } from './feed-meter.ts';
 import { type FollowingStages, writeFollowUps } from './follow-ups.ts';
 import type { HeldModel } from './held-models.ts';
@@ -85,8 +86,8 @@ interface Inferred {
  * Each lane has a loop of its own, and the engine takes their batches in turn: a live image waits for one step of the
  * engine and not for a whole batch of a backfill, and however much is live, every other turn is the backfill's.
  *
- * The life of a delivery: received → loaded → inferred → follow-ups written → part written → follow-ups sent → actions run →
- * acknowledged → pack deleted, by the last of the stages that see it.
+ * The life of a delivery: received → loaded → inferred → follow-ups written → their packs cut → part written → follow-ups
+ * sent → actions run → acknowledged → pack deleted, by the last of the stages that see it.
  * A crash at any point repeats work and loses nothing, because the part's key follows from the pack's id and its rows
  * from the pack. The first part that is written under a key stays: what comes later says the same.
  */
@@ -259,8 +260,8 @@ export class InferenceWorker {
   }
 
   /**
-   * The order is the design's: follow-ups, part, messages for the follow-ups, actions, acknowledgement, pack. Where a part
-   * is, its follow-ups are, so what is expected of the next stage follows from the parts of this one.
+   * The order is the design's: follow-ups and their packs, part, messages for the follow-ups, actions, acknowledgement, pack.
+   * Where a part is, its follow-ups are, so what is expected of the next stage follows from the parts of this one.
    */
   async #commit({ loaded, results, shadows }: Inferred): Promise<void> {
     const { lane, lease, message, pack, tally } = loaded;
@@ -268,10 +269,16 @@ export class InferenceWorker {
     try {
       const records = withShadows(await this.#recordsOf(message, pack.header, results), pack.header, shadows);
       await this.#quarantine(loaded, results);
-      const toSend =
+      const handedOn =
         followUps === undefined
           ? []
           : await writeFollowUps(message, pack.header, records, results, followUps, works);
+      const announcements = await cutPacks(
+        handedOn,
+        { message, preprocessHash: pack.header.preprocessHash, load: () => lane.load(message) },
+        works,
+        this.#memory,
+      );
       const { manifest, shadow } = this.#modelOf(message);
       const carried = carriedUsage(message.usage ?? [], pack.header.usage ?? []);
       const part = encodePart(
@@ -285,10 +292,10 @@ export class InferenceWorker {
       else tally.wasted();
       // A part that exists on the first delivery was written by another delivery, which acts on it; on a later one
       // it may be ours, from a try that did not get further.
-      if (outcome === 'written' || lease.deliveryCount > 1) {
-        for (const followUp of toSend) await followUps?.send(followUp);
-        await act?.(message, records);
-      }
+      const isOurs = outcome === 'written' || lease.deliveryCount > 1;
+      for (const { message, isNewPack } of announcements)
+        if (isOurs || isNewPack) await followUps?.send(message);
+      if (isOurs) await act?.(message, records);
       await lease.ack();
       lane.settle(lease);
       await releasePack(message, works);
@@ -354,17 +361,6 @@ export class InferenceWorker {
       await this.#ports.works.put(quarantineKey(message, i), filePieces(sliceOf(pack, i, i + 1)));
     }
   }
-}
-
-/**
- * The records that came with a message and with its pack. As a rule the pack's are among the message's; where they are
- * not, the pack was made twice: then this one was for nothing, unless its own message never came.
- */
-function carriedUsage(ofMessage: readonly UsageRecord[], ofPack: readonly UsageRecord[]): UsageRecord[] {
-  const known = new Set(ofMessage.map(({ id }) => id));
-  const made = ofMessage.some(({ waste, usage }) => !waste && usage.counts['packs'] !== undefined);
-  const others = ofPack.filter(({ id }) => !known.has(id));
-  return [...ofMessage, ...others.map((record) => ({ ...record, waste: made || record.waste }))];
 }
 
 function withShadows(

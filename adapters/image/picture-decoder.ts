@@ -7,7 +7,8 @@ import { decoderRefusal } from './decoder-refusal.ts';
 import type { ThreadReply, ThreadRequest } from './picture-thread.ts';
 import type { RawPicture } from './sharp-picture.ts';
 
-type Outcome = { ok: true; picture: RawPicture } | { ok: false; refusal: Refusal };
+/** The pixels of a picture, or why there are none. */
+export type RawOutcome = { ok: true; picture: RawPicture } | { ok: false; refusal: Refusal };
 
 /**
  * Decodes what sharp cannot: HEIC (by libheif) and BMP. Both block the thread they run on, so they have one of their own, which is started for the first such file and ended when a file overruns its time.
@@ -18,13 +19,13 @@ export class PictureDecoder {
   /** One file at a time: the thread does no more, and an overrun then names its culprit. */
   #last: Promise<unknown> = Promise.resolve();
 
-  async decode(format: 'heic' | 'bmp', bytes: Buffer, limits: ImageLimits): Promise<Outcome> {
+  async decode(format: 'heic' | 'bmp', bytes: Buffer, limits: ImageLimits): Promise<RawOutcome> {
     const turn = this.#last.then(() => this.#decode(format, bytes, limits));
     this.#last = turn;
     return turn;
   }
 
-  async #decode(format: 'heic' | 'bmp', bytes: Buffer, limits: ImageLimits): Promise<Outcome> {
+  async #decode(format: 'heic' | 'bmp', bytes: Buffer, limits: ImageLimits): Promise<RawOutcome> {
     this.#thread ??= this.#start();
     const thread = this.#thread;
     const id = this.#nextId++;

@@ -11,6 +11,7 @@ import { type Region, regionText } from '#core/image-ref.ts';
 import type { ImageLimits } from '#core/limits.ts';
 import type { PreprocessSpec } from '#core/preprocess-spec.ts';
 import { type Refusal, refusal } from '#core/refusal.ts';
+import { DecodedOnce } from './decoded-once.ts';
 import { decoderRefusal } from './decoder-refusal.ts';
 import { DecoderTurns } from './decoder-turns.ts';
 import { PictureDecoder } from './picture-decoder.ts';
@@ -33,6 +34,13 @@ export interface PreprocessedImage extends Size {
 }
 
 /** `decoderStuck`: native code runs on and can only be ended with its process. */
+/** One way to take a picture. */
+export interface PictureTarget {
+  readonly spec: PreprocessSpec;
+  /** uint8 RGB `[spec.heightPx, spec.widthPx, 3]`: the picture's row of a pack. */
+  readonly row: Uint8Array;
+}
+
 type Refused = { readonly ok: false; readonly refusal: Refusal; readonly decoderStuck?: true };
 export type PreprocessOutcome = { readonly ok: true; readonly image: PreprocessedImage } | Refused;
 
@@ -51,18 +59,45 @@ export function decoderVersion(): string {
  *
  * @param row uint8 RGB `[spec.heightPx, spec.widthPx, 3]`, written whole; left undefined when the image is refused.
  */
-export async function preprocessImage(
+export function preprocessImage(
   bytes: Buffer,
   spec: PreprocessSpec,
   limits: ImageLimits,
   row: Uint8Array,
   region?: Region,
 ): Promise<PreprocessOutcome> {
-  return guarded(bytes, limits, async (whole, format) => {
+  return preprocessTarget(bytes, { spec, row }, limits, region, new DecodedOnce());
+}
+
+/**
+ * The same in several ways: each comes to what it would come to by itself. A picture that is decoded whole for more than one of them is
+ * decoded once.
+ */
+export async function preprocessTargets(
+  bytes: Buffer,
+  targets: readonly PictureTarget[],
+  limits: ImageLimits,
+  region?: Region,
+): Promise<PreprocessOutcome[]> {
+  const decoded = new DecodedOnce();
+  const outcomes: PreprocessOutcome[] = [];
+  // In turn: each has all of the time that an image has, and together they hold little more than one of them.
+  for (const target of targets) outcomes.push(await preprocessTarget(bytes, target, limits, region, decoded));
+  return outcomes;
+}
+
+function preprocessTarget(
+  bytes: Buffer,
+  { spec, row }: PictureTarget,
+  limits: ImageLimits,
+  region: Region | undefined,
+  decoded: DecodedOnce,
+): Promise<PreprocessOutcome> {
+  return guarded(bytes, limits, decoded, async (whole, format) => {
     const picture = region === undefined ? whole : piece(whole, region);
     if (picture === undefined) return outside(region as Region, whole.upright);
     const placement = placementOf(picture.upright, spec);
-    const pixels = await scaledPixels(picture, placement.scaled, spec, limits);
+    const pixels = await scaledPixels(picture, placement.scaled, spec, limits, decoded);
     placePicture(pixels, placement, spec, row);
     const { widthPx, heightPx } = placement.scaled;
     const image: PreprocessedImage = {
@@ -92,6 +127,7 @@ async function scaledPixels(
   size: Size,
   spec: PreprocessSpec,
   limits: ImageLimits,
+  decoded: DecodedOnce,
 ): Promise<Uint8Array> {
   const { kernel, fidelity } = spec;
   const { upright } = picture;
@@ -101,7 +137,7 @@ async function scaledPixels(
   const whole = (): Promise<Uint8Array> => {
     // Worded for decoderRefusal: the picture is held whole here, whatever its format.
     if (!isHeld) throw new Error('exceeds the limit of pixels held at once');
-    return picture.whole(spec);
+    return decoded.whole(picture, spec);
   };
   if (isSampled) return sampleBilinear(await whole(), upright, size, kernel === 'linear-corners');
   // What is decoded whole anyway is exact at no further cost; and enlarging, libvips would shift the picture.
@@ -116,7 +152,7 @@ export async function thumbnailOf(
   limits: ImageLimits,
   maxSidePx: number,
 ): Promise<{ readonly ok: true; readonly jpeg: Buffer } | Refused> {
-  return guarded(bytes, limits, async (picture) => ({
+  return guarded(bytes, limits, new DecodedOnce(), async (picture) => ({
     ok: true as const,
     jpeg: await picture.thumbnail(maxSidePx),
   }));
@@ -126,13 +162,14 @@ export async function thumbnailOf(
 async function guarded<T>(
   bytes: Buffer,
   limits: ImageLimits,
+  once: DecodedOnce,
   use: (picture: OpenPicture, format: ImageFormat) => Promise<T>,
 ): Promise<T | Refused> {
   const inspected = inspectImage(bytes, limits);
   if (!inspected.ok) return inspected;
   const { format, header } = inspected;
   if (format === 'heic' || format === 'bmp') {
-    const decoded = await pictures.decode(format, bytes, limits);
+    const decoded = await once.raw(() => pictures.decode(format, bytes, limits));
     return decoded.ok
       ? withSharp(limits, async () => use(openRaw(decoded.picture, header.colorProfile), format))
       : decoded;

@@ -1,4 +1,4 @@
-import { decoderVersion, preprocessImage, thumbnailOf } from '#adapters/image/preprocess-image.ts';
+import { decoderVersion, preprocessTargets, thumbnailOf } from '#adapters/image/preprocess-image.ts';
 import { Tally } from '#adapters/meter.ts';
 import { openStore } from '#adapters/open-store.ts';
 import { serveTasks } from '#adapters/task-process.ts';
@@ -117,7 +117,7 @@ async function pack(
       {
         ...ports,
         decoderVersion: decoderVersion(),
-        preprocess: (bytes, spec, row, region) => preprocessImage(bytes, spec, setup.limits, row, region),
+        preprocess: (bytes, targets, region) => preprocessTargets(bytes, targets, setup.limits, region),
       },
       {
         onImageStarted: (index) => {

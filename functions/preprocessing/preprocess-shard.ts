@@ -8,7 +8,8 @@ import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { StoreLocation } from '#core/store-location.ts';
 import type { BuiltPack, PackRequest } from './build-pack.ts';
 import { announcePack, storedPack } from './pack-announcer.ts';
-import { shardWork, wantedPacks } from './shard-work.ts';
+import type { PackTarget } from './pack-tensor.ts';
+import { type ShardPack, shardWork, wantedPacks } from './shard-work.ts';
 
 export interface PreprocessPorts {
   readonly works: ObjectStore;
@@ -42,7 +43,7 @@ const MIN_TIME_FOR_RANGE_MS = 15_000;
 const TIME_SAFETY = 1.5;
 
 /**
- * Makes the packs of one shard, or of the follow-ups of one part, and announces them. Ranges whose part exists are done; a range whose pack exists
+ * Makes the packs of one shard, or of the follow-ups of one part, and announces them to the stages that see them. Ranges whose parts exist are done; a pack that exists
  * is announced again, since the announcement may have been lost. Safe to repeat at any point.
  *
  * When time runs short or workers fall behind, the ranges that are not begun are handed back: what is done is done.
@@ -61,25 +62,46 @@ export async function preprocessShard(
     (options.timeLeftMs?.() ?? Number.POSITIVE_INFINITY) <
     Math.max(MIN_TIME_FOR_RANGE_MS, longestMs * TIME_SAFETY);
 
+  /** Of one read of the range's images. */
+  const makePacks = async (packs: readonly ShardPack[], range: number): Promise<BuiltPack[]> => {
+    const startedMs = performance.now();
+    const [first, ...also] = packs.map(targetOf) as [PackTarget, ...PackTarget[]];
+    const request: PackRequest = {
+      ...first,
+      source: options.source,
+      refs: refsOfRange(refs, range, plan.packSize),
+      ...(also.length > 0 && { also }),
+    };
+    const made = await ports.build(request, options.signal);
+    longestMs = Math.max(longestMs, performance.now() - startedMs);
+    ports.onPack?.(made);
+    return [made, ...(made.also ?? [])];
+  };
+
   const preprocessRange = async (range: number, tally: Tally): Promise<void> => {
     const wanted = await wantedPacks(packsOf(range), ports.works);
     if (wanted.length === 0) return;
     // A pack that is asked for again was damaged or is gone; it must not be announced as it is.
     const remade = message.remakes > 0;
     if (remade) await ports.works.delete(wanted.map(({ id }) => packKey(id)));
-    const packs = await Promise.all(
-      wanted.map(async (pack) => ({
-        ...pack,
-        stored: remade ? undefined : await storedPack(pack.id, ports.works),
-      })),
-    );
-    const missing = packs.filter(({ stored }) => stored === undefined);
+    const built = new Map<ShardPack, BuiltPack>();
+    for (const pack of wanted) {
+      const stored = remade ? undefined : await storedPack(pack.id, ports.works);
+      if (stored !== undefined) built.set(pack, stored);
+    }
+    const missing = wanted.filter((pack) => !built.has(pack));
     // Another try has made them: whatever this one costs comes on top.
     const waste = missing.length === 0 || remade;
     using place = missing.length > 0 && !timeIsShort() ? await ports.reserve(options.signal) : undefined;
-    if (missing.length > 0 && place === undefined) {
-      left.push(range);
-      return;
+    if (missing.length > 0) {
+      if (place === undefined) {
+        left.push(range);
+        return;
+      }
+      for (const [i, made] of (await makePacks(missing, range)).entries()) {
+        if (made.usage !== undefined) tally.add(made.usage.after);
+        built.set(missing[i] as ShardPack, made);
+      }
     }
     const origin: PackMessage['origin'] = {
       lane: 'bulk',
@@ -89,31 +111,14 @@ export async function preprocessShard(
       remakes: message.remakes,
       ...(message.type === 'follow-up' && { parent: message.parent }),
     };
-    for (const { id, stages, without, stored } of packs) {
-      const startedMs = performance.now();
-      const { preprocess, preprocessHash } = stages[0];
-      const built =
-        stored ??
-        (await ports.build(
-          {
-            id,
-            source: options.source,
-            refs: refsOfRange(refs, range, plan.packSize),
-            preprocess,
-            preprocessHash,
-          },
-          options.signal,
-        ));
-      if (stored === undefined) {
-        if (built.usage !== undefined) tally.add(built.usage.after);
-        longestMs = Math.max(longestMs, performance.now() - startedMs);
-        ports.onPack?.(built);
-      }
+    for (const pack of wanted) {
+      const { id, stages, without } = pack;
+      const made = built.get(pack) as BuiltPack;
       const names = stages.map(({ name }) => name);
       for (const [i, { name }] of without.entries()) {
-        const carried = i === 0 ? (built.usage?.inHeader ?? []) : [];
+        const carried = i === 0 ? (made.usage?.inHeader ?? []) : [];
         const usage = tally.seal({ waste, carried });
-        await announcePack({ ...id, stage: name }, origin, built, ports.packs, usage, names);
+        await announcePack({ ...id, stage: name }, origin, made, ports.packs, usage, names);
         tally.confirm();
       }
     }
@@ -131,4 +136,9 @@ export async function preprocessShard(
   const failure = outcomes.find((settled) => settled.status === 'rejected');
   if (failure !== undefined) throw failure.reason;
   return { left };
+}
+
+function targetOf({ id, stages }: ShardPack): PackTarget {
+  const [{ preprocess, preprocessHash }] = stages;
+  return { id, preprocess, preprocessHash };
 }

@@ -53,6 +53,12 @@ describe('a cascade whose stages see whole images', () => {
     }
   }, 240_000);
 
+  it('reads and decodes each image once for the three stages that see all of them, and for what follows from their packs', async () => {
+    const summary = JSON.parse(await readFile(join(folder.path, 'whole', 'summary.json'), 'utf8'));
+    const decodedAnew = (await seenByStages(IMAGES))['smooth-reds']?.length ?? 0;
+    expect(summary.decoding.images).toBe(IMAGES + decodedAnew);
+  });
+
   it('accounts for every stage, and says of each row where it comes from', async () => {
     const summary = JSON.parse(await readFile(join(folder.path, 'whole', 'summary.json'), 'utf8'));
     const seen = await seenByStages(IMAGES);

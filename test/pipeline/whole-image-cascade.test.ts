@@ -15,6 +15,8 @@ import { tinyImages } from '#test/support/tiny-cascade.ts';
 import { seenByStages, writeWholeImageCascade } from '#test/support/whole-image-cascade.ts';
 
 const IMAGES = 12;
+/** Long enough for no message to come twice, however busy the machine is: then reads can be counted. */
+const UNDISTURBED_SECONDS = 120;
 /** What depends on where and when a row was made. */
 const PLACE = ['job', 'pack', 'preprocess_ms', 'etag'];
 
@@ -45,14 +47,14 @@ beforeAll(async () => {
 afterAll(() => folder[Symbol.asyncDispose]());
 
 /** Fresh buckets and queues with the images in them, and how often each image is read from now on. */
-async function start(aws: NonNullable<Parameters<typeof RunningPipeline.start>[0]>['aws'] = {}) {
+async function start({ aws = {}, visibilitySeconds = 2 }: Parameters<typeof RunningPipeline.start>[0] = {}) {
   const reads = new Map<string, number>();
   const fault = ({ method, service, url }: FaultRequest): undefined => {
     const key = /\/(\d+\.png)/.exec(url)?.[1];
     if (service === 's3' && method === 'GET' && key !== undefined) reads.set(key, (reads.get(key) ?? 0) + 1);
   };
   const running = await RunningPipeline.start({
-    visibilitySeconds: 2,
+    visibilitySeconds,
     // A shard comes once, however long its decoder takes to start.
     functionVisibilitySeconds: 300,
     config: { cascade, shardSize: 8, packSize: 4 },
@@ -104,14 +106,14 @@ const packsLeft = async ({ pipeline }: RunningPipeline): Promise<string[]> =>
   (await pipeline.works.list({ prefix: 'packs/' })).objects.map(({ key }) => key);
 
 describe('a cascade whose stages see whole images, on S3 and SQS', () => {
-  it('reads and decodes an image once for all stages that take pictures alike, and leaves no pack behind', async () => {
-    await using job = await start();
+  it('reads each image once for all stages that see all of them, and leaves no pack behind', async () => {
+    await using job = await start({ visibilitySeconds: UNDISTURBED_SECONDS });
     const { running, reads } = job;
     const stop = await running.startWorkerHere();
     await auditAll(running);
     for (const key of images.keys()) {
-      // Once more for `smooth`, and for what follows on another stage and takes pictures otherwise.
-      const others = 1 + (seen['smooth-reds']?.includes(key) ? 1 : 0);
+      // Once more for what follows on another stage and takes pictures otherwise.
+      const others = seen['smooth-reds']?.includes(key) ? 1 : 0;
       expect([key, reads.get(key)]).toEqual([key, 1 + others]);
     }
     running.startFunctions();
@@ -121,7 +123,7 @@ describe('a cascade whose stages see whole images, on S3 and SQS', () => {
   }, 300_000);
 
   it('doubles nothing when every message is delivered twice', async () => {
-    await using job = await start({ duplicates: () => true });
+    await using job = await start({ aws: { duplicates: () => true } });
     const { running } = job;
     running.startFunctions();
     await running.startWorkerHere();
@@ -155,7 +157,7 @@ describe('a cascade whose stages see whole images, on S3 and SQS', () => {
   );
 
   it('comes to the same rows where every pack that was cut out is lost, and its images are decoded anew', async () => {
-    await using job = await start();
+    await using job = await start({ visibilitySeconds: UNDISTURBED_SECONDS });
     const { running, reads } = job;
     const { works } = running.pipeline;
     const put = works.put.bind(works);
@@ -170,7 +172,7 @@ describe('a cascade whose stages see whole images, on S3 and SQS', () => {
     expect(lost).toBeGreaterThan(0);
     for (const key of images.keys()) {
       const cut = ['reddish', 'reddest'].filter((stage) => seen[stage]?.includes(key)).length;
-      const others = 1 + (seen['smooth-reds']?.includes(key) ? 1 : 0);
+      const others = seen['smooth-reds']?.includes(key) ? 1 : 0;
       expect([key, reads.get(key)]).toEqual([key, 1 + others + cut]);
     }
     running.startFunctions();

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { FolderStore } from '#adapters/folder-store.ts';
-import { decoderVersion, preprocessImage } from '#adapters/image/preprocess-image.ts';
+import { decoderVersion, preprocessTargets } from '#adapters/image/preprocess-image.ts';
 import { loadManifest } from '#adapters/model-folder.ts';
 import { StageSource } from '#core/cascade.ts';
 import { RunConfig } from '#core/config.ts';
@@ -46,7 +46,7 @@ async function setUp() {
         source,
         works,
         decoderVersion: decoderVersion(),
-        preprocess: (bytes, spec, row, region) => preprocessImage(bytes, spec, limits, row, region),
+        preprocess: (bytes, targets, region) => preprocessTargets(bytes, targets, limits, region),
       },
     );
     return packAt(id);

@@ -36,12 +36,14 @@ async function setUp() {
   };
   const refs = Array.from({ length: 5 }, (_, i) => ({ key: `${i}.jpg`, etag: '1', bytes: 1 }));
   await works.put(shardKey('job', 0), Buffer.from(JSON.stringify({ schema: 1, job: 'job', shard: 0, refs })));
-  const built: string[] = [];
-  /** Counts the packs that are made, and makes one of a byte. */
-  const build = async ({ id, refs }: PackRequest) => {
-    built.push(`${id.stage}/${id.name}`);
-    await works.put(packKey(id), Buffer.from('p'));
-    return { bytes: 1, images: refs.length, refused: 0 };
+  const built: string[][] = [];
+  /** Counts how often images are read and which packs are made of them, each of a byte. */
+  const build = async ({ id, refs, also = [] }: PackRequest) => {
+    const ids = [id, ...also.map((target) => target.id)];
+    built.push(ids.map(({ stage, name }) => `${stage}/${name}`));
+    for (const one of ids) await works.put(packKey(one), Buffer.from('p'));
+    const pack = { bytes: 1, images: refs.length, refused: 0 };
+    return { ...pack, also: also.map(() => pack) };
   };
   const preprocess = async (message: ShardMessage): Promise<PackMessage[]> => {
     const ports = { works, packs, build, concurrency: 1, reserve: async () => ({ [Symbol.dispose]() {} }) };
@@ -58,10 +60,10 @@ const seen = (messages: readonly PackMessage[]) =>
   messages.map((message) => [packIdText(message), 'bytes' in message.pack ? message.pack.stages : 'inline']);
 
 describe('preprocessing a shard that several stages see', () => {
-  it('makes one pack for those that take pictures alike, and announces it to each of them', async () => {
+  it('reads the images of a range once, and makes one pack for those that take pictures alike', async () => {
     await using shard = await setUp();
     const messages = await shard.preprocess({ ...MESSAGE, ranges: [1] });
-    expect(shard.built).toEqual(['a/000000-001', 'other/000000-001']);
+    expect(shard.built).toEqual([['a/000000-001', 'other/000000-001']]);
     expect(seen(messages)).toEqual([
       ['job/a/000000-001', ['a', 'b']],
       ['job/b/000000-001', ['a', 'b']],
@@ -88,8 +90,22 @@ describe('preprocessing a shard that several stages see', () => {
     await shard.finish('a', '000000-000');
     shard.built.length = 0;
     const messages = await shard.preprocess({ ...MESSAGE, ranges: [0], stage: 'b', remakes: 1 });
-    expect(shard.built).toEqual(['a/000000-000']);
+    expect(shard.built).toEqual([['a/000000-000']]);
     expect(seen(messages)).toEqual([['job/b/000000-000', ['a', 'b']]]);
+  });
+
+  it('makes only those packs that are not there', async () => {
+    await using shard = await setUp();
+    await shard.preprocess({ ...MESSAGE, ranges: [0] });
+    await shard.works.delete([packKey({ job: 'job', stage: 'other', name: '000000-000' })]);
+    shard.built.length = 0;
+    await shard.finish('b', '000000-000');
+    const messages = await shard.preprocess({ ...MESSAGE, ranges: [0] });
+    expect(shard.built).toEqual([['other/000000-000']]);
+    expect(seen(messages)).toEqual([
+      ['job/a/000000-000', ['a', 'b']],
+      ['job/other/000000-000', undefined],
+    ]);
   });
 
   it('knows no stage that the plan does not have', async () => {

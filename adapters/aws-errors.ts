@@ -28,6 +28,7 @@ const CREDENTIAL_ERRORS: ReadonlySet<string> = new Set([
   'SignatureDoesNotMatch',
   'CredentialsProviderError',
   'RequestTimeTooSkewed',
+  'InvalidSignatureException',
 ]);
 
 const WRONG_REGION: ReadonlySet<string> = new Set([
@@ -36,6 +37,13 @@ const WRONG_REGION: ReadonlySet<string> = new Set([
   'IllegalLocationConstraintException',
   'TemporaryRedirect',
 ]);
+
+/** SQS says so under the name of a bad signature. */
+const SCOPED_TO_REGION = /scoped to (?:a valid|correct) region/i;
+/** "… is not authorized to perform: kms:Decrypt on resource: arn:aws:kms:… because …". */
+const NOT_AUTHORIZED = /not authorized to perform:\s*([\w-]+:\w+)(?:\s+on resource:\s*"?([^\s"]+))?/i;
+/** Of an answer without a body, as to HEAD, the SDK makes one of these. */
+const NAMELESS: ReadonlySet<string> = new Set(['400', 'BadRequest', 'Unknown', 'UnknownError', 'Error']);
 
 /**
  * An error of the AWS SDK as one of ours: which resource, what it was denied, what to do.
@@ -54,6 +62,12 @@ export function awsError(
   const name = nameOf(shape);
   const make = (code: SluiceErrorCode, message: string, retryable = false): SluiceError =>
     new SluiceError(code, message, { cause: withoutExchange(cause), retryable });
+  if (SCOPED_TO_REGION.test(shape.message ?? '')) {
+    return make(
+      'service-misconfigured',
+      `${resource} lies in another region than ${action} was sent to (${shape.message}): set AWS_REGION to its region`,
+    );
+  }
   if (CREDENTIAL_ERRORS.has(name)) {
     return make(
       'credentials-invalid',
@@ -79,9 +93,18 @@ export function awsError(
     return make('object-missing', `no object at ${resource} (${name})`);
   }
   if (status === 403 || name === 'AccessDenied' || name === 'AccessDeniedException') {
+    // What is denied may be another thing than what was asked for: the key that an object is encrypted with.
+    const [, missing = action, of = resource] = NOT_AUTHORIZED.exec(shape.message ?? '') ?? [];
+    const asked = missing === action ? '' : `, which ${action} on ${resource} takes`;
     return make(
       otherwise === 'store-unavailable' ? 'object-forbidden' : 'access-denied',
-      `not allowed: ${action} on ${resource} (${name}); grant that permission to the role in use`,
+      `not allowed: ${missing} on ${missing === action ? resource : of} (${name})${asked}; grant that permission to the role in use`,
+    );
+  }
+  if (status === 400 && NAMELESS.has(name)) {
+    return make(
+      'credentials-invalid',
+      `AWS answers 400 to ${action} on ${resource} and does not say why: most often the credentials have expired (renew them), or it lies in another region (set AWS_REGION)`,
     );
   }
   return make(otherwise, `${action} on ${resource} did not succeed (${name}: ${shape.message ?? ''})`, true);

@@ -1,10 +1,10 @@
+import { isUtf8 } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import { constants, type Dirent } from 'node:fs';
 import {
   copyFile,
   type FileHandle,
   link,
-  mkdir,
   open,
   readdir,
   rename,
@@ -22,6 +22,7 @@ import type {
   ObjectWriter,
   StoredObject,
 } from '#core/ports/object-store.ts';
+import { makeFolder } from './make-folder.ts';
 
 const DEFAULT_PAGE_SIZE = 1000;
 
@@ -29,6 +30,11 @@ const DEFAULT_PAGE_SIZE = 1000;
 export interface FolderStoreOptions {
   /** Objects in one page of a listing. */
   readonly pageSize?: number;
+  /**
+   * Is told, in a sentence, of what a listing cannot show: folders that may not be read, names that are no text; perhaps
+   * more than once. Left out, a listing that comes to such a thing throws.
+   */
+  readonly onUnlisted?: (problem: string) => void;
 }
 
 /**
@@ -45,10 +51,12 @@ export interface FolderStoreOptions {
 export class FolderStore implements ObjectStore {
   readonly #root: string;
   readonly #pageSize: number;
+  readonly #onUnlisted: FolderStoreOptions['onUnlisted'];
 
   constructor(root: string, options: FolderStoreOptions = {}) {
     this.#root = root;
     this.#pageSize = options.pageSize ?? DEFAULT_PAGE_SIZE;
+    this.#onUnlisted = options.onUnlisted;
   }
 
   async list(options: { prefix?: string; cursor?: string; signal?: AbortSignal } = {}): Promise<ListPage> {
@@ -113,7 +121,7 @@ export class FolderStore implements ObjectStore {
     const path = this.#path(key);
     const temporary = temporaryName(path);
     try {
-      await mkdir(dirname(path), { recursive: true });
+      await makeFolder(dirname(path));
       await writeFile(temporary, body as Uint8Array, { flush: false });
       if (options.ifAbsent !== true) {
         await rename(temporary, path);
@@ -137,7 +145,7 @@ export class FolderStore implements ObjectStore {
   async createWriter(key: string): Promise<ObjectWriter> {
     const path = this.#path(key);
     const temporary = temporaryName(path);
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     const file = await open(temporary, 'wx');
     return {
       write: async (chunk) => {
@@ -172,7 +180,10 @@ export class FolderStore implements ObjectStore {
 
   async #entries(folder: string): Promise<Dirent[]> {
     try {
-      const entries = await readdir(this.#path(folder), { withFileTypes: true });
+      const all = await readdir(this.#path(folder), { withFileTypes: true });
+      const entries = all.some(({ name }) => name.includes('\uFFFD'))
+        ? await this.#textNames(folder, all)
+        : all;
       const sortName = (entry: Dirent): string => (entry.isDirectory() ? `${entry.name}/` : entry.name);
       return entries
         .filter((entry) => !entry.name.startsWith('.'))
@@ -181,8 +192,23 @@ export class FolderStore implements ObjectStore {
       const failure = storeError(folder, error);
       // A folder that went away while it was listed holds nothing any more.
       if (failure.code === 'object-missing' && folder !== '') return [];
-      throw failure;
+      if (failure.code !== 'object-forbidden' || folder === '' || this.#onUnlisted === undefined)
+        throw failure;
+      this.#onUnlisted(`the folder "${folder}" may not be read: nothing in it is audited`);
+      return [];
     }
+  }
+
+  /** Those whose names are UTF-8: two others may look the same, and neither could be opened by what it looks like. */
+  async #textNames(folder: string, entries: readonly Dirent[]): Promise<Dirent[]> {
+    const raw = await readdir(this.#path(folder), { encoding: 'buffer' });
+    const text = new Set(raw.filter(isUtf8).map((name) => name.toString('utf8')));
+    for (const name of raw.filter((bytes) => !isUtf8(bytes))) {
+      const problem = `the name "${folder}${shownBytes(name)}" is not UTF-8: rename it`;
+      if (this.#onUnlisted === undefined) throw new SluiceError('source-invalid', problem);
+      this.#onUnlisted(problem);
+    }
+    return entries.filter(({ name }) => text.has(name));
   }
 
   async #isFolder(key: string): Promise<boolean> {
@@ -242,6 +268,13 @@ function etagOf(info: { size: number; mtimeMs: number }): string {
 
 function temporaryName(path: string): string {
   return join(dirname(path), `.${randomBytes(6).toString('hex')}.tmp`);
+}
+
+/** Bytes that are no text, for people: "bad\\xff.jpg". */
+function shownBytes(name: Buffer): string {
+  return name
+    .toString('latin1')
+    .replace(/[^ -~]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
 /** UTF-8 byte order, as S3 lists: JavaScript's own order differs beyond U+FFFF. */

@@ -93,16 +93,18 @@ const UNREACHABLE_FACTOR = 12;
 /**
  * Asks for an interruption notice again and again, and resolves with the first one; with `undefined` when `stop` is
  * aborted. AWS advises to ask every 5 s: a notice comes two minutes ahead.
+ *
+ * @param options.known a notice that is no news.
  */
 export async function watchInterruption(
   metadata: InstanceMetadata,
-  { everyMs, stop }: { everyMs: number; stop: AbortSignal },
+  { everyMs, stop, known }: { everyMs: number; stop: AbortSignal; known?: InterruptionNotice['kind'] },
 ): Promise<InterruptionNotice | undefined> {
   while (!stop.aborted) {
     let waitMs = everyMs;
     try {
       const notice = await metadata.interruption(stop);
-      if (notice !== undefined) return notice;
+      if (notice !== undefined && notice.kind !== known) return notice;
     } catch {
       waitMs = everyMs * UNREACHABLE_FACTOR;
     }

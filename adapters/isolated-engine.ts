@@ -1,17 +1,17 @@
 import { messageOf, SluiceError, type SluiceErrorCode } from '#core/error.ts';
 import type { Engine, EngineBatch, RunOptions, Tensor, TensorInfo } from '#core/ports/engine.ts';
-import type { EngineResult, EngineSetup, EngineTask } from './engine-process.ts';
-import { memoryOf, type OnnxEngineOptions } from './onnx-engine.ts';
+import type { EngineEvent, EngineResult, EngineSetup, EngineTask } from './engine-process.ts';
+import { MAX_LOAD_SECONDS, memoryOf, type OnnxEngineOptions, overrunText } from './onnx-engine.ts';
 import { entryFile } from './runtime.ts';
 import { TaskProcess } from './task-process.ts';
+import { within } from './time-limit.ts';
 
 export interface IsolatedEngineOptions extends OnnxEngineOptions {
   /** Seconds that one run of the model, of at most `maxBatch` images, may take. */
   readonly maxSecondsPerRun: number;
 }
 
-/** Reading and optimizing the largest models takes tens of seconds. */
-const MAX_LOAD_SECONDS = 300;
+type EngineProcess = TaskProcess<EngineSetup, EngineTask, EngineEvent, EngineResult>;
 
 /**
  * An ONNX Runtime session in a process of its own, for models that Sluice did not build. Native code that does not
@@ -27,14 +27,14 @@ export class IsolatedEngine implements Engine {
   readonly provider: string;
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
-  readonly #process: TaskProcess<EngineSetup, EngineTask, never, EngineResult>;
+  readonly #process: EngineProcess;
   readonly #options: IsolatedEngineOptions;
   /** A process does one task at a time. */
   #last: Promise<unknown> = Promise.resolve();
   #dead: SluiceError | undefined;
 
   private constructor(
-    process: TaskProcess<EngineSetup, EngineTask, never, EngineResult>,
+    process: EngineProcess,
     options: IsolatedEngineOptions,
     loaded: { inputs: readonly TensorInfo[]; outputs: readonly TensorInfo[] },
   ) {
@@ -48,12 +48,12 @@ export class IsolatedEngine implements Engine {
   /** @throws SluiceError `model-invalid` where ONNX Runtime does not take the model, or dies of it. */
   static async load(options: IsolatedEngineOptions): Promise<IsolatedEngine> {
     const { maxSecondsPerRun: _, ...setup } = options;
-    const process = new TaskProcess<EngineSetup, EngineTask, never, EngineResult>(
+    const process: EngineProcess = new TaskProcess(
       entryFile('./engine-process.ts', import.meta.url),
       setup,
       'the process of the model',
     );
-    const outcome = await within(MAX_LOAD_SECONDS, process.run({ kind: 'load' })).catch(
+    const outcome = await within(MAX_LOAD_SECONDS, () => process.run({ kind: 'load' })).catch(
       (cause): EngineResult => ({
         kind: 'failed',
         message: `ONNX Runtime did not survive loading the model: ${messageOf(cause)}`,
@@ -73,8 +73,8 @@ export class IsolatedEngine implements Engine {
   }
 
   /**
-   * @throws SluiceError `engine-failed` when the model fails on the batch; `engine-unavailable` when it did not end
-   * within its time and was killed, when it took its process down, and for every run after that.
+   * @throws SluiceError `engine-failed` when the model fails on the batch; `engine-lost` when it did not end within its
+   * time and was killed, or took its process down, and for every run after that.
    */
   run(batch: EngineBatch, { recycle }: RunOptions = {}): Promise<Readonly<Record<string, Tensor>>> {
     const turn = this.#last
@@ -87,24 +87,22 @@ export class IsolatedEngine implements Engine {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#dead ??= unavailable('the engine has been closed');
+    this.#dead ??= error('engine-unavailable', 'the engine has been closed');
     this.#process.kill();
   }
 
   async #run(batch: EngineBatch): Promise<Readonly<Record<string, Tensor>>> {
     if (this.#dead !== undefined) throw this.#dead;
     const { maxSecondsPerRun, maxBatch } = this.#options;
-    const images = Object.values(batch)[0]?.shape[0] ?? 0;
-    const seconds = maxSecondsPerRun * Math.max(1, Math.ceil(images / maxBatch));
-    const result = await within(seconds, this.#process.run({ kind: 'run', batch })).catch((cause) => {
-      this.#dead ??= unavailable(`the model took its process down: ${messageOf(cause)}`);
+    const result = await within(maxSecondsPerRun, (progress) =>
+      this.#process.run({ kind: 'run', batch }, progress),
+    ).catch((cause) => {
+      this.#dead ??= error('engine-lost', `the model took its process down: ${messageOf(cause)}`);
       throw this.#dead;
     });
     if (result === 'overrun') {
-      this.#dead = unavailable(
-        `the model did not end within ${seconds} s on a batch of ${images}, and was stopped: ` +
-          'expected a model that ends on every input, or raise the limit if it is only slow',
-      );
+      const images = Math.min(maxBatch, Object.values(batch)[0]?.shape[0] ?? 0);
+      this.#dead = error('engine-lost', overrunText(maxSecondsPerRun, images));
       this.#process.kill();
       throw this.#dead;
     }
@@ -114,24 +112,6 @@ export class IsolatedEngine implements Engine {
   }
 }
 
-async function within<T>(seconds: number, work: Promise<T>): Promise<T | 'overrun'> {
-  let timer: NodeJS.Timeout | undefined;
-  const overrun = new Promise<'overrun'>((resolve) => {
-    timer = setTimeout(() => resolve('overrun'), seconds * 1000);
-  });
-  // Killing the process, which an overrun leads to, rejects what is still awaited.
-  work.catch(() => undefined);
-  try {
-    return await Promise.race([work, overrun]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function unavailable(message: string): SluiceError {
-  return error('engine-unavailable', message, false);
-}
-
-function error(code: SluiceErrorCode, message: string, retryable: boolean): SluiceError {
+function error(code: SluiceErrorCode, message: string, retryable = false): SluiceError {
   return new SluiceError(code, message, { retryable });
 }

@@ -4,7 +4,7 @@ import { Cascade } from '#core/cascade.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
 import type { ModelManifest } from '#core/model-manifest.ts';
 import type { Policy } from '#core/policy.ts';
-import { type Stages, type StageWith, singleStage, stageProblems } from '#core/stages.ts';
+import { policyProblems, type Stages, type StageWith, singleStage, stageProblems } from '#core/stages.ts';
 
 /**
  * The cascade that a file describes.
@@ -32,7 +32,7 @@ export async function readCascade(path: string): Promise<Cascade> {
  * The stages of a cascade, or one model by itself, each with what `load` gives of its model.
  *
  * @param policy of the images, instead of the model's or the cascade's.
- * @throws SluiceError `config-invalid` where the models do not give what other stages or the policy take.
+ * @throws SluiceError `config-invalid` where the models do not give what other stages or policies speak of.
  */
 export async function loadStages<M extends { readonly manifest: ModelManifest }>(
   from: {
@@ -45,7 +45,7 @@ export async function loadStages<M extends { readonly manifest: ModelManifest }>
   if (from.cascade === undefined) {
     const model = await load(from.model);
     const { name, policy } = model.manifest;
-    return singleStage<StageWith<M>>({ ...model, name, policy: from.policy ?? policy });
+    return fitting(singleStage<StageWith<M>>({ ...model, name, policy: from.policy ?? policy }));
   }
   const { verdict } = from.cascade;
   const policy = from.policy ?? from.cascade.policy;
@@ -63,9 +63,30 @@ export async function loadStages<M extends { readonly manifest: ModelManifest }>
     });
   }
   const [first, ...following] = all as [StageWith<M>, ...StageWith<M>[]];
-  const stages = { first, following, combined: { verdict, ...(policy && { policy }) } };
-  const problems = stageProblems(stages);
-  if (problems.length === 0) return stages;
+  return fitting({ first, following, combined: { verdict, ...(policy && { policy }) } });
+}
+
+function fitting<S extends Stages>(stages: S): S {
+  return withoutProblems(
+    stages,
+    stageProblems(stages),
+    stages.combined === undefined
+      ? 'the policy does not fit the model'
+      : 'the cascade does not fit its models',
+  );
+}
+
+/**
+ * The policy, if it can decide on the images of these stages.
+ *
+ * @throws SluiceError `config-invalid` that names every measure which is not there.
+ */
+export function fittingPolicy(policy: Policy, stages: Stages): Policy {
+  return withoutProblems(policy, policyProblems(stages, policy), 'the policy does not fit');
+}
+
+function withoutProblems<T>(value: T, problems: readonly string[], what: string): T {
+  if (problems.length === 0) return value;
   const list = problems.map((problem) => `  ${problem}`).join('\n');
-  throw new SluiceError('config-invalid', `the cascade does not fit its models:\n${list}`);
+  throw new SluiceError('config-invalid', `${what}:\n${list}`);
 }

@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
@@ -8,12 +8,24 @@ import { ModelManifest } from '#core/model-manifest.ts';
 import { Policy } from '#core/policy.ts';
 import { PROJECT_FOLDER } from './runtime.ts';
 
+/** In a checkout this folder may hold others too. */
 const BUILT_IN_MODELS = fileURLToPath(new URL('models/', PROJECT_FOLDER));
+
+/** The models that come with Sluice: a name means one of these before any other model. */
+const BUILT_IN_NAMES: readonly string[] = ['quality'];
+
+/** @throws SluiceError `config-invalid` for the name of a built-in model, under which no other one would ever be found. */
+export function refuseBuiltInName(name: string): void {
+  if (BUILT_IN_NAMES.includes(name))
+    throw new SluiceError('config-invalid', `"${name}" is the name of a built-in model: pass another --name`);
+}
 
 /** A model that is ready to be loaded by an engine. */
 export interface LoadedModel {
   readonly manifest: ModelManifest;
   readonly modelPath: string;
+  /** Whether it comes with Sluice, so that it is known what it does. */
+  readonly isBuiltIn: boolean;
 }
 
 /**
@@ -23,7 +35,7 @@ export interface LoadedModel {
  * @throws SluiceError `model-invalid` where the manifest is wrong or the file is not the one it names.
  */
 export async function loadModel(nameOrFolder: string): Promise<LoadedModel> {
-  const folder = await modelFolder(nameOrFolder);
+  const folder = modelFolder(nameOrFolder);
   const manifest = await loadManifest(nameOrFolder);
   const modelPath = join(folder, manifest.file);
   const sha256 = sha256Hex(
@@ -34,12 +46,13 @@ export async function loadModel(nameOrFolder: string): Promise<LoadedModel> {
       `"${manifest.file}" has sha256 ${sha256}, its manifest says ${manifest.sha256}: one of the two was changed`,
     );
   }
-  return { manifest, modelPath };
+  const isBuiltIn = BUILT_IN_NAMES.some((name) => folder === join(BUILT_IN_MODELS, name));
+  return { manifest, modelPath, isBuiltIn };
 }
 
 /** A model's manifest alone: all that the stages need that do not run it. */
 export async function loadManifest(nameOrFolder: string): Promise<ModelManifest> {
-  const folder = await modelFolder(nameOrFolder);
+  const folder = modelFolder(nameOrFolder);
   return readJson(join(folder, 'model.json'), ModelManifest, `model "${nameOrFolder}"`);
 }
 
@@ -48,12 +61,12 @@ export async function loadPolicy(path: string): Promise<Policy> {
   return readJson(path, Policy, `policy "${path}"`, 'config-invalid');
 }
 
-async function modelFolder(nameOrFolder: string): Promise<string> {
+function modelFolder(nameOrFolder: string): string {
   const isFolder = /[/\\]/.test(nameOrFolder) || nameOrFolder.startsWith('.');
   if (isFolder) return resolve(nameOrFolder);
-  const builtIn = join(BUILT_IN_MODELS, nameOrFolder);
-  const isBuiltIn = (await stat(join(builtIn, 'model.json')).catch(() => undefined)) !== undefined;
-  return isBuiltIn ? builtIn : resolve('models', nameOrFolder);
+  return BUILT_IN_NAMES.includes(nameOrFolder)
+    ? join(BUILT_IN_MODELS, nameOrFolder)
+    : resolve('models', nameOrFolder);
 }
 
 async function readJson<T>(

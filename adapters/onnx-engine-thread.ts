@@ -18,7 +18,10 @@ try {
 async function answer(session: OnnxSession, { id, batch }: EngineRequest): Promise<void> {
   const memory = memoryOf(batch);
   try {
-    reply({ kind: 'done', id, outputs: await session.run(batch), memory }, memory);
+    reply(
+      { kind: 'done', id, outputs: await session.run(batch, () => reply({ kind: 'slice' })), memory },
+      memory,
+    );
   } catch (error) {
     reply({ kind: 'failed', id, message: messageOf(error), memory }, memory);
   }

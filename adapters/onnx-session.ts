@@ -10,7 +10,8 @@ export interface OnnxSession {
   readonly outputs: readonly TensorInfo[];
   /** Of a session on a GPU. */
   readonly placement?: Placement;
-  run(batch: EngineBatch): Promise<Record<string, Tensor>>;
+  /** @param onSlice is told when a slice is done and another one follows. */
+  run(batch: EngineBatch, onSlice?: () => void): Promise<Record<string, Tensor>>;
 }
 
 /**
@@ -49,21 +50,23 @@ function described(session: ort.InferenceSession, maxBatch: number, pad: boolean
   return {
     inputs: infos(session.inputMetadata),
     outputs: infos(session.outputMetadata),
-    run: (batch) => runInSlices(session, batch, maxBatch, pad),
+    run: (batch, onSlice) => runInSlices(session, batch, { maxBatch, pad, onSlice }),
   };
 }
 
 async function runInSlices(
   session: ort.InferenceSession,
   batch: EngineBatch,
-  maxBatch: number,
-  pad: boolean,
+  { maxBatch, pad, onSlice }: { maxBatch: number; pad: boolean; onSlice: (() => void) | undefined },
 ): Promise<Record<string, Tensor>> {
   const images = Object.values(batch)[0]?.shape[0] ?? 0;
   const slices: ort.InferenceSession.OnnxValueMapType[] = [];
   for (let from = 0; from < images; from += maxBatch) {
-    // A small batch that has come in meanwhile goes between the slices of a large one.
-    if (from > 0) await nextTurn();
+    if (from > 0) {
+      onSlice?.();
+      // A small batch that has come in meanwhile goes between the slices of a large one.
+      await nextTurn();
+    }
     const to = Math.min(images, from + maxBatch);
     const rows = pad ? maxBatch : to - from;
     const feeds = Object.entries(batch).map(

@@ -35,7 +35,9 @@ export function encodePart(
     scores.filter((score) => present.has(score)),
     {
       following: records.some((record) => record.parent !== undefined),
-      shadowScores: shadowScores.filter((score) => shadowed.has(score)),
+      ...(records.some((record) => record.shadow !== undefined) && {
+        shadowScores: shadowScores.filter((score) => shadowed.has(score)),
+      }),
     },
   );
   const metadata = usage && [{ key: USAGE_KEY, value: JSON.stringify(usage) }];

@@ -94,7 +94,7 @@ export async function openPipeline(
   const name = isText ? `the variable ${PIPELINE_VARIABLE}` : `"${given}"`;
   let value: unknown;
   try {
-    value = JSON.parse(isText ? given : await readFile(given, 'utf8'));
+    value = await withSettings(JSON.parse(isText ? given : await readFile(given, 'utf8')));
   } catch (cause) {
     const hint =
       from === undefined && env[PIPELINE_VARIABLE] === undefined
@@ -112,4 +112,11 @@ export async function openPipeline(
     'config-invalid',
     `${name} does not describe a pipeline:\n${z.prettifyError(parsed.error)}`,
   );
+}
+
+/** A description may keep settings in a file of their own, `"settings": "<path>"`: an environment takes 4 KB on Lambda. */
+async function withSettings(value: unknown): Promise<unknown> {
+  if (typeof value !== 'object' || value === null || !('settings' in value)) return value;
+  const { settings, ...rest } = value;
+  return { ...JSON.parse(await readFile(String(settings), 'utf8')), ...rest };
 }

@@ -49,6 +49,8 @@ export type InventoryManifest = z.infer<typeof InventoryManifest>;
 /** One object of an inventory: the current version, neither a delete marker nor a folder marker. */
 export interface InventoryEntry {
   readonly ref: ImageRef;
+  /** The report does not tell its size: its `bytes` are 0. */
+  readonly isSizeUnknown?: boolean;
   /** Absent where the report has no such column. */
   readonly lastModified?: Date;
 }
@@ -241,12 +243,17 @@ function entryOf(row: InventoryRow): InventoryEntry | undefined {
   const { key } = row;
   if (typeof key !== 'string' || key === '') throw new Error('a row has no key');
   if (isFlag(row.isLatest, false) || isFlag(row.isDeleteMarker, true)) return undefined;
-  const bytes = Number(textOf(row.size));
+  const size = textOf(row.size);
+  const bytes = Number(size);
   if (!Number.isSafeInteger(bytes) || bytes < 0) throw new Error(`"${key}" has the size "${row.size}"`);
   if (isFolderMarker(key, bytes)) return undefined;
   const etag = textOf(row.etag).replaceAll('"', '');
   const lastModified = dateOf(row.lastModified, key);
-  return { ref: { key, etag, bytes }, ...(lastModified && { lastModified }) };
+  return {
+    ref: { key, etag, bytes },
+    ...(size === '' && { isSizeUnknown: true }),
+    ...(lastModified && { lastModified }),
+  };
 }
 
 /** A cell as text: CSV leaves empty what Parquet has as null. */

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -46,6 +47,10 @@ const MAX_READS = 4;
 const READ_AGAIN_AFTER_MS = 100;
 /** Of conditional puts that race, S3 refuses all but one with 409, and says to try again. */
 const MAX_CONFLICTS = 8;
+/** S3's own limit for one object. */
+const MAX_TAGS = 10;
+/** Metadata of an object that says which conditional put wrote it. */
+const WRITER = 'writer';
 
 /**
  * A bucket, or what lies below a prefix of it, as an object store.
@@ -156,6 +161,7 @@ export class S3ObjectStore implements ObjectStore {
     options: { ifAbsent?: boolean; signal?: AbortSignal } = {},
   ): Promise<'written' | 'exists'> {
     const whole = body instanceof Uint8Array ? body : Buffer.concat(body);
+    const writer = options.ifAbsent === true ? randomUUID() : undefined;
     for (let conflicts = 0; ; conflicts++) {
       try {
         await this.#call('s3:PutObject', key, options.signal, (abortSignal) =>
@@ -165,16 +171,20 @@ export class S3ObjectStore implements ObjectStore {
               Key: this.#prefix + key,
               Body: whole,
               ContentType: contentType(key),
-              ...(options.ifAbsent === true && { IfNoneMatch: '*' }),
+              ...(writer !== undefined && { IfNoneMatch: '*', Metadata: { [WRITER]: writer } }),
             }),
             { abortSignal },
           ),
         );
         return 'written';
       } catch (error) {
-        const status = statusOf(error);
-        if (options.ifAbsent !== true) throw error;
-        if (status === 412) return 'exists';
+        const { httpStatusCode: status, attempts = 1 } = metadataOf(error);
+        if (writer === undefined) throw error;
+        if (status === 412) {
+          // The answer to an earlier attempt may have been lost, and the object be our own.
+          const isRetried = attempts > 1 || conflicts > 0;
+          return isRetried && (await this.#writerOf(key, options.signal)) === writer ? 'written' : 'exists';
+        }
         if (status !== 409 || conflicts === MAX_CONFLICTS) throw error;
         await sleep(READ_AGAIN_AFTER_MS * Math.random(), undefined, { signal: options.signal });
       }
@@ -219,18 +229,28 @@ export class S3ObjectStore implements ObjectStore {
     });
   }
 
-  /** Adds tags to an object's own; of the same name, the new one stays. Takes `s3:GetObjectTagging` and `s3:PutObjectTagging`. */
-  async tag(key: string, tags: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<void> {
+  /**
+   * Adds tags to an object's own; of the same name, the new one stays. Takes `s3:GetObjectTagging` and `s3:PutObjectTagging`.
+   *
+   * @returns `'full'`, and leaves the tags as they are, where there would be more than S3 allows.
+   */
+  async tag(
+    key: string,
+    tags: Readonly<Record<string, string>>,
+    signal?: AbortSignal,
+  ): Promise<'tagged' | 'full'> {
     const target = { Bucket: this.#bucket, Key: this.#prefix + key };
     const { TagSet = [] } = await this.#call('s3:GetObjectTagging', key, signal, (abortSignal) =>
       this.#client.send(new GetObjectTaggingCommand(target), { abortSignal }),
     );
     const merged = new Map(TagSet.map(({ Key = '', Value = '' }) => [Key, Value]));
     for (const [name, value] of Object.entries(tags)) merged.set(name, value);
+    if (merged.size > MAX_TAGS) return 'full';
     const Tagging = { TagSet: [...merged].map(([Key, Value]) => ({ Key, Value })) };
     await this.#call('s3:PutObjectTagging', key, signal, (abortSignal) =>
       this.#client.send(new PutObjectTaggingCommand({ ...target, Tagging }), { abortSignal }),
     );
+    return 'tagged';
   }
 
   /** Copies an object within S3, whole; `from.etag`, if given, must still be its etag. */
@@ -250,6 +270,16 @@ export class S3ObjectStore implements ObjectStore {
         { abortSignal },
       ),
     );
+  }
+
+  /** Which conditional put wrote an object. */
+  async #writerOf(key: string, signal: AbortSignal | undefined): Promise<string | undefined> {
+    const { Metadata } = await this.#call('s3:GetObject', key, signal, (abortSignal) =>
+      this.#client.send(new HeadObjectCommand({ Bucket: this.#bucket, Key: this.#prefix + key }), {
+        abortSignal,
+      }),
+    );
+    return Metadata?.[WRITER];
   }
 
   async #read(key: string, options: GetOptions): Promise<StoredObject> {
@@ -325,9 +355,12 @@ function bare(etag: string | undefined): string {
   return (etag ?? '').replace(/^"|"$/g, '');
 }
 
-function statusOf(error: unknown): number | undefined {
+/** What the SDK says of a call that failed: the last answer, and how many attempts there were. */
+function metadataOf(error: unknown): { httpStatusCode?: number; attempts?: number } {
   const cause = error instanceof SluiceError ? error.cause : error;
-  return (cause as { $metadata?: { httpStatusCode?: number } } | undefined)?.$metadata?.httpStatusCode;
+  return (
+    (cause as { $metadata?: { httpStatusCode?: number; attempts?: number } } | undefined)?.$metadata ?? {}
+  );
 }
 
 function contentType(key: string): string {

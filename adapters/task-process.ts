@@ -3,11 +3,20 @@ import { fileURLToPath } from 'node:url';
 import { SluiceError } from '#core/error.ts';
 import { NODE_ARGUMENTS } from './runtime.ts';
 
-/** What the parent sends: first how to set up, then one task at a time. */
-export type ToChild<Setup, Task> = { kind: 'setup'; setup: Setup } | { kind: 'task'; task: Task };
+/** What the parent sends: first how to set up, then one task at a time, and answers to what a task has asked by an event. */
+export type ToChild<Setup, Task> =
+  | { kind: 'setup'; setup: Setup }
+  | { kind: 'task'; task: Task }
+  | { kind: 'answer'; answer: unknown };
 
 /** What the child sends back: any number of events of the task, then its result. */
 export type FromChild<Event, Result> = { kind: 'event'; event: Event } | { kind: 'result'; result: Result };
+
+/** Children that are alive. One that hangs in native code does not notice that its parent goes: it would go on for ever. */
+const alive = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of alive) child.kill('SIGKILL');
+});
 
 interface Running<Event, Result> {
   onEvent(event: Event): void;
@@ -38,10 +47,16 @@ export class TaskProcess<Setup, Task, Event, Result> {
       env: { ...process.env, MALLOC_ARENA_MAX: '2' },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
+    alive.add(this.#child);
     this.#child.on('message', (message) => this.#receive(message as FromChild<Event, Result>));
     this.#child.on('error', (cause) => this.#die(`could not be started (${cause.message})`));
     this.#child.on('exit', (code, signal) => this.#die(`ended with ${signal ?? `exit code ${code}`}`));
     this.#send({ kind: 'setup', setup });
+  }
+
+  /** Of the child; `undefined` where it could not be started. */
+  get pid(): number | undefined {
+    return this.#child.pid;
   }
 
   get isDead(): boolean {
@@ -57,6 +72,11 @@ export class TaskProcess<Setup, Task, Event, Result> {
       this.#running = { onEvent, resolve, reject };
       this.#send({ kind: 'task', task });
     });
+  }
+
+  /** Answers an event. */
+  answer(answer: unknown): void {
+    this.#send({ kind: 'answer', answer });
   }
 
   /** Ends the process at once, whatever it is doing. */
@@ -81,6 +101,7 @@ export class TaskProcess<Setup, Task, Event, Result> {
   }
 
   #die(how: string): void {
+    alive.delete(this.#child);
     this.#dead ??= new SluiceError('internal', `${this.#what} ${how}`, { retryable: true });
     this.#running?.reject(this.#dead);
     this.#running = undefined;
@@ -92,12 +113,17 @@ export class TaskProcess<Setup, Task, Event, Result> {
  */
 export function serveTasks<Setup, Task, Event, Result>(
   start: (setup: Setup) => (task: Task, emit: (event: Event) => void) => Promise<Result>,
+  onAnswer: (answer: unknown) => void = () => undefined,
 ): void {
   const send = (message: FromChild<Event, Result>): void => void process.send?.(message, () => undefined);
   let handle: ReturnType<typeof start> | undefined;
   process.on('message', async (message: ToChild<Setup, Task>) => {
     if (message.kind === 'setup') {
       handle = start(message.setup);
+      return;
+    }
+    if (message.kind === 'answer') {
+      onAnswer(message.answer);
       return;
     }
     if (handle === undefined) throw new SluiceError('internal', 'a task came before the set-up');

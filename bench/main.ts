@@ -1,6 +1,7 @@
 import { backfillBench } from './backfill.ts';
 import { capacityBench } from './capacity.ts';
 import { coldStartBench } from './cold-start.ts';
+import { decodeBench } from './decode.ts';
 import { gpuBench } from './gpu/gpu.ts';
 import { liveLatencyBench } from './live-latency.ts';
 import { memoryBench } from './memory.ts';
@@ -23,6 +24,7 @@ const BENCHES: Readonly<Record<string, () => Promise<BenchResult[]>>> = {
   capacity: capacityBench,
   'cold-start': coldStartBench,
   gpu: gpuBench,
+  decode: decodeBench,
   quantize: quantizeBench,
   quote: quoteBench,
 };

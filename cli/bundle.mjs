@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
+import { constants, existsSync } from 'node:fs';
+import { access, chmod, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -24,12 +24,14 @@ const KEPT = 3;
  * The sources as JavaScript, in a folder of their own: a process that has to translate hundreds of TypeScript files takes
  * twice as long to start. Made once, and again whenever a source has changed.
  *
- * @returns {Promise<URL>} the bundled command.
+ * @returns {Promise<URL>} the bundled command. It throws where there is none that this user can read, or can make.
  */
 export async function bundledCommand() {
   const folder = join(BUNDLES, await fingerprint());
   if (!existsSync(folder)) await bundle(folder);
-  return pathToFileURL(join(folder, 'main.mjs'));
+  const command = join(folder, 'main.mjs');
+  await access(command, constants.R_OK);
+  return pathToFileURL(command);
 }
 
 /** Of names, sizes and times of all sources: reading them all would take longer. */
@@ -71,6 +73,8 @@ async function bundle(folder) {
       packages: 'external',
       logLevel: 'error',
     });
+    // Temporary folders are their maker's alone; whoever has installed this may not be who runs it.
+    await chmod(unfinished, 0o755);
     // Whoever comes first: two that began at the same time have made the same.
     await rename(unfinished, folder).catch(() => undefined);
   } finally {

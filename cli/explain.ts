@@ -1,13 +1,16 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { FolderStore } from '#adapters/folder-store.ts';
+import { loadStages } from '#adapters/load-stages.ts';
 import { loadModel, loadPolicy } from '#adapters/model-folder.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
 import { type AuditRecord, auditColumns } from '#core/audit-record.ts';
 import { readOutputs } from '#core/decode/read-outputs.ts';
+import { messageOf, SluiceError } from '#core/error.ts';
 import { type PackId, packKey } from '#core/job-layout.ts';
 import { scoreNames } from '#core/model-manifest.ts';
+import { modelReceipt } from '#core/model-receipt.ts';
 import { decodePack } from '#core/pack.ts';
 import { recordsOfPack } from '#core/pack-records.ts';
 import { policyHash } from '#core/policy.ts';
@@ -27,9 +30,11 @@ export async function explain(
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<number> {
   const config = await readConfig({ flags, env, file: flags['config'] as string | undefined });
-  const model = await loadModel(config.model);
-  const policy = config.policy === undefined ? model.manifest.policy : await loadPolicy(config.policy);
+  const policyFile = config.policy === undefined ? undefined : await loadPolicy(config.policy);
+  const { first: model } = await loadStages({ model: config.model, policy: policyFile }, loadModel);
+  const { policy } = model;
   const path = resolve(imagePath);
+  await expectFile(imagePath);
   const source = new FolderStore(dirname(path));
   const key = basename(path);
   const ref = (await source.head(key)) ?? { key, etag: '', bytes: 0 };
@@ -60,9 +65,7 @@ export async function explain(
       job: id.job,
       stage: id.stage,
       pack: pack.header.pack,
-      model: model.manifest.name,
-      modelSha256: model.manifest.sha256,
-      preprocessHash: preprocessHash(spec),
+      ...modelReceipt(model.manifest),
       policyHash: policyHash(policy),
       softwareVersion: softwareVersion(),
       decoderVersion: pack.header.decoderVersion,
@@ -80,4 +83,18 @@ export async function explain(
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** @throws SluiceError `source-invalid` where there is no file. */
+async function expectFile(path: string): Promise<void> {
+  const info = await stat(path).catch((cause: unknown) => {
+    throw new SluiceError(
+      'source-invalid',
+      `expected an image file, found nothing at "${path}" (${messageOf(cause)})`,
+      { cause },
+    );
+  });
+  if (info.isFile()) return;
+  const advice = info.isDirectory() ? ': "sluice run" audits folders' : '';
+  throw new SluiceError('source-invalid', `expected an image file, "${path}" is none${advice}`);
 }

@@ -39,6 +39,7 @@ export function explanation(
       'preprocess',
       `${receipt.preprocessHash} by ${receipt.decoderVersion}, ${record.preprocessMs ?? 0} ms`,
     ),
+    ...row('decode', receipt.decodeHash),
     ...row('policy', receipt.policyHash),
     ...row('made by', `${receipt.softwareVersion} on ${receipt.provider}`),
   );

@@ -1,15 +1,16 @@
-import { mkdir, open, readFile, rm } from 'node:fs/promises';
+import { open, readFile, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { SluiceError } from '#core/error.ts';
+import { makeFolder } from '#adapters/make-folder.ts';
+import { messageOf, SluiceError } from '#core/error.ts';
 
 /**
  * Holds a job's folder for this process, so that two runs never write the same results. A lock whose process
  * is gone (it was killed) is taken over.
  *
- * @throws SluiceError `job-conflict` while another process holds it.
+ * @throws SluiceError `job-conflict` while another process holds it, `config-invalid` where it cannot be made.
  */
 export async function lockJob(path: string): Promise<AsyncDisposable> {
-  await mkdir(dirname(path), { recursive: true });
+  await makeFolder(dirname(path)).catch((cause: unknown) => unusable(cause));
   for (let attempt = 0; attempt < 3; attempt++) {
     try {
       const file = await open(path, 'wx');
@@ -17,7 +18,7 @@ export async function lockJob(path: string): Promise<AsyncDisposable> {
       await file.close();
       return { [Symbol.asyncDispose]: () => rm(path, { force: true }) };
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') unusable(error);
     }
     const holder = Number(await readFile(path, 'utf8').catch(() => ''));
     if (isRunning(holder)) {
@@ -31,6 +32,14 @@ export async function lockJob(path: string): Promise<AsyncDisposable> {
   throw new SluiceError(
     'job-conflict',
     'the output folder is being locked and unlocked by other processes: try again',
+  );
+}
+
+function unusable(cause: unknown): never {
+  throw new SluiceError(
+    'config-invalid',
+    `--out: expected a folder that results can be written to (${messageOf(cause)}): use another one, or check its permissions`,
+    { cause },
   );
 }
 

@@ -6,6 +6,7 @@ import { loadStages, readCascade } from '#adapters/load-stages.ts';
 import { type LoadedModel, loadModel, loadPolicy } from '#adapters/model-folder.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
 import type { RunConfig } from '#core/config.ts';
+import { SluiceError } from '#core/error.ts';
 import type { Plan } from '#core/plan.ts';
 import type { Engine } from '#core/ports/engine.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
@@ -31,6 +32,24 @@ export type LocalJobResult = { kind: 'finished'; summary: Summary } | { kind: 's
 
 /** Runs one job from a local source into an output folder, going on where an earlier run left off. */
 export async function runLocalJob(
+  request: LocalJobRequest,
+  progress: JobProgress,
+  stop: AbortSignal,
+): Promise<LocalJobResult> {
+  try {
+    return await runToEnd(request, progress, stop);
+  } catch (error) {
+    // Planning, which can take minutes, is broken off where it is; it begins anew with the next run.
+    if (stop.aborted && isAbort(error)) return { kind: 'stopped' };
+    throw error;
+  }
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof SluiceError ? error.code === 'aborted' : (error as Error).name === 'AbortError';
+}
+
+async function runToEnd(
   request: LocalJobRequest,
   progress: JobProgress,
   stop: AbortSignal,
@@ -88,6 +107,10 @@ export async function runLocalJob(
       works,
       results,
       reasonOf: run.reasonOf,
+      pixels: {
+        hashOf: (image) => decoders.pixelHash(request.source.location, image, plan.stage.preprocess),
+        isOutOfTime: () => stop.aborted,
+      },
       thumbnail: (key, maxSidePx) => decoders.thumbnail(request.source.location, key, maxSidePx),
     },
   );
@@ -99,6 +122,7 @@ export function decodingProcesses(config: RunConfig, works: StoreLocation): Pack
   return new PackProcesses(config.processes ?? availableParallelism(), {
     works,
     limits: config.limits,
+    maxDecodedBytes: config.maxDecodedBytes,
     options: {
       maxImageBytes: config.limits.maxImageBytes,
       imagesInFlight: config.imagesInFlight,
@@ -152,6 +176,7 @@ async function auditImages(
         progress.part(records);
       },
       onFollowed: (stage, rows) => progress.followed(stage, rows),
+      onStageGivenUp: (stage, reason) => progress.notice(`stage "${stage}" fails: ${reason}`),
     },
   );
   return { ...result, images };

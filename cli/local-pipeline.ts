@@ -55,6 +55,8 @@ export interface LocalPipelinePorts {
   onPart(records: readonly AuditRecord[]): void;
   /** So many rows of a stage that follows. */
   onFollowed?(stage: string, rows: number): void;
+  /** The model of a stage is given up: what is left of it fails. */
+  onStageGivenUp?(stage: string, reason: string): void;
 }
 
 /** What a run of the pipeline came to. */
@@ -134,6 +136,7 @@ export async function runLocalPipeline(
         if (stage === plan.stage.name) ports.onPart(records);
         else ports.onFollowed?.(stage, records.length);
       },
+      ...(ports.onStageGivenUp && { onStageGivenUp: ports.onStageGivenUp }),
       onFailedDelivery: (message, reason) => {
         if (message !== undefined) packReasons.set(packIdText(message), reason);
       },

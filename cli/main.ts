@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { endIfHung } from '#adapters/hung-threads.ts';
 import { ONNX_PROVIDERS } from '#adapters/onnx-engine.ts';
 import { PIPELINE_ROLES } from '#adapters/pipeline-permissions.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
@@ -129,6 +130,7 @@ try {
   if (!known && error instanceof Error && process.env['DEBUG']) process.stderr.write(`${error.stack}\n`);
   process.exitCode = exitCodeOf(error);
 }
+endIfHung();
 
 /** Flags for the settings whose path begins with one of `only`. */
 function addSettings(command: Command, heading: string, only: readonly string[] = ['']): void {

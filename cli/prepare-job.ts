@@ -5,9 +5,9 @@ import { shortHashOf } from '#core/canonical-json.ts';
 import { localPackSize } from '#core/config.ts';
 import { SluiceError } from '#core/error.ts';
 import { partKey } from '#core/job-layout.ts';
-import { expectedRanges, type Plan } from '#core/plan.ts';
+import { modelReceipt } from '#core/model-receipt.ts';
+import { expectedRanges, type Plan, problemText } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
-import { preprocessHash } from '#core/preprocess-spec.ts';
 import { plannedStages, type Stages } from '#core/stages.ts';
 import { followingPacks } from '#functions/finalizing/follow-up-packs.ts';
 import { partKeys } from '#functions/finalizing/part-keys.ts';
@@ -33,13 +33,16 @@ export async function prepareJob(
 ): Promise<Plan> {
   const job = jobId(request, stages);
   await claimFolder(job, request, stages, works);
-  const plan = (await readPlan(job, works)) ?? (await newPlan(job, request, stages, works, onPlanned, stop));
+  const earlier = await readPlan(job, works);
+  // Earlier versions have written plans without images.
+  const plan =
+    earlier !== undefined && earlier.images > 0
+      ? earlier
+      : await newPlan(job, request, stages, works, onPlanned, stop);
   if (plan.images === 0) {
     const [first] = plan.problems;
     const reason =
-      first === undefined
-        ? 'it is empty, or no key passes --include and --exclude'
-        : `line ${first.line}: ${first.problem}`;
+      first === undefined ? 'it is empty, or no key passes --include and --exclude' : problemText(first);
     throw new SluiceError('source-invalid', `nothing to audit in "${request.source.label}": ${reason}`);
   }
   return plan;
@@ -69,16 +72,20 @@ export function keyFilter({ source, config, out }: LocalJobRequest): KeyFilter {
   return { include, exclude, excludePrefixes: prefixInside(source.location, out) };
 }
 
-/** The same source, stages and filters are the same job, whichever folder it is written to. */
+/** The same source, stages (with how their outputs are read), filters and limits are the same job, whichever folder it is written to. */
 function jobId({ source, config }: LocalJobRequest, stages: Stages): string {
   const { manifest, name } = stages.first;
-  const { include, exclude, shardSize, packSize } = config;
+  const { include, exclude, shardSize, packSize, limits } = config;
+  const { modelSha256, preprocessHash, decodeHash } = modelReceipt(manifest);
   const identity = {
     source: source.identity,
-    model: manifest.sha256,
-    preprocess: preprocessHash(manifest.preprocess),
+    model: modelSha256,
+    preprocess: preprocessHash,
+    decode: decodeHash,
     filter: { include, exclude },
     sizes: { shardSize, packSize },
+    // Other limits refuse other images: rows of both must not stand in one table.
+    limits,
     ...(stages.combined && { cascade: plannedStages(stages) }),
   };
   return `${name}-${shortHashOf(identity)}`;
@@ -94,7 +101,7 @@ async function claimFolder(
   if (claimed !== undefined && claimed.job !== job && !force) {
     throw new SluiceError(
       'job-conflict',
-      `the output folder holds another job (source "${claimed.source}", model "${claimed.model}", or other filters or sizes): ` +
+      `the output folder holds another job (source "${claimed.source}", model "${claimed.model}", or other labels, thresholds, filters, sizes or limits): ` +
         'use another --out, or --force to throw that job away',
     );
   }

@@ -20,22 +20,25 @@ export interface JobProgress {
 const LINE_EVERY_MS = 5000;
 const PROBLEMS_SHOWN = 10;
 
-/** A bar on a terminal, a line every few seconds elsewhere, nothing when quiet. All of it goes to stderr. */
+/** A bar on a terminal, a line every few seconds elsewhere; when quiet, only problems. All of it goes to stderr. */
 export function progressFor(options: { quiet: boolean; stream?: NodeJS.WriteStream }): JobProgress {
   const stream = options.stream ?? process.stderr;
-  if (options.quiet) return SILENT;
+  if (options.quiet) return quietly(stream);
   return stream.isTTY ? new BarProgress(stream) : new LineProgress(stream);
 }
 
-const SILENT: JobProgress = {
-  planning: () => undefined,
-  planned: () => undefined,
-  part: () => undefined,
-  followed: () => undefined,
-  finalizing: () => undefined,
-  notice: () => undefined,
-  end: () => undefined,
-};
+/** What a person should know all the same: the source has problems, or has changed. */
+function quietly(stream: NodeJS.WriteStream): JobProgress {
+  return {
+    planning: () => undefined,
+    planned: (_images, _alreadyDone, problems) => void stream.write(problemLines(problems)),
+    part: () => undefined,
+    followed: () => undefined,
+    finalizing: () => undefined,
+    notice: (text) => void stream.write(`${text}\n`),
+    end: () => undefined,
+  };
+}
 
 /** Counts what both kinds of progress show. */
 class Counts {
@@ -126,8 +129,10 @@ class BarProgress implements JobProgress {
   }
 
   notice(text: string): void {
+    const { done, total } = this.#counts;
     this.#bar.stop();
     this.#stream.write(`${text}\n`);
+    if (done < total) this.#bar.start(total, done, this.#payload());
   }
 
   end(): void {
@@ -179,7 +184,7 @@ class LineProgress implements JobProgress {
   finalizing(): void {
     const { done, total, perSecond, verdictText } = this.#counts;
     this.#stream.write(
-      `${done}/${total} images, ${perSecond.toFixed(1)}/s: ${verdictText}; writing the results\n`,
+      `${done}/${total} images, ${perSecond.toFixed(1)}/s: ${verdictText}, before what only the whole job tells; writing the results\n`,
     );
   }
 
@@ -200,12 +205,18 @@ class LineProgress implements JobProgress {
 }
 
 function plannedText(images: number, alreadyDone: number, problems: readonly SourceProblem[]): string {
-  const lines = [`planned ${images} images${alreadyDone > 0 ? `, ${alreadyDone} of them done already` : ''}`];
-  for (const { line, problem } of problems.slice(0, PROBLEMS_SHOWN))
-    lines.push(`  manifest line ${line} skipped: ${problem}`);
-  if (problems.length > PROBLEMS_SHOWN)
-    lines.push(`  and ${problems.length - PROBLEMS_SHOWN} more lines: see summary.json`);
-  return `${lines.join('\n')}\n`;
+  const done = alreadyDone > 0 ? `, ${alreadyDone} of them done already` : '';
+  return `planned ${images} images${done}\n${problemLines(problems)}`;
+}
+
+function problemLines(problems: readonly SourceProblem[]): string {
+  const lines = problems
+    .slice(0, PROBLEMS_SHOWN)
+    .map(
+      ({ line, problem }) => `  ${line === undefined ? '' : `manifest line ${line} `}skipped: ${problem}\n`,
+    );
+  const more = problems.length - PROBLEMS_SHOWN;
+  return `${lines.join('')}${more > 0 ? `  and ${more} more: see summary.json\n` : ''}`;
 }
 
 /** Seconds for people: "45 s", "3 min 20 s", "2 h 5 min". */

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { z } from 'zod';
 import { RunConfig } from '#core/config.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
-import { optionName, SETTINGS, type Setting, settingValue } from './settings.ts';
+import { expectedText, optionName, SETTINGS, type Setting, settingValue } from './settings.ts';
 
 const DEFAULT_FILE = 'sluice.config.json';
 
@@ -114,7 +114,10 @@ function describe(
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => `${[...path, key].join('.')}: no such setting (in ${fileName})`);
   }
-  const origin = origins.get(path.slice(0, path[0] === 'limits' ? 2 : 1).join('.')) ?? fileName;
+  const name = path.slice(0, path[0] === 'limits' ? 2 : 1).join('.');
+  const origin = origins.get(name) ?? fileName;
   const got = path.reduce<unknown>((at, name) => (at as Record<string, unknown> | undefined)?.[name], config);
-  return [`${path.join('.')}: ${issue.message}, got ${JSON.stringify(got)} (from ${origin})`];
+  const setting = SETTINGS.find((one) => one.path === name);
+  const message = (setting && expectedText(setting, got)) ?? issue.message;
+  return [`${path.join('.')}: ${message}, got ${JSON.stringify(got)} (from ${origin})`];
 }

@@ -55,6 +55,7 @@ function jsonLine(summary: Summary, out: string): object {
     failed,
     ...(stages && { stages }),
     verdicts,
+    sourceProblemCount: summary.sourceProblemCount,
     seconds,
     imagesPerSecond,
     outputs,

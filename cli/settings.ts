@@ -1,7 +1,7 @@
 import type { RunConfig } from '#core/config.ts';
 
 /** How the text of a flag or a variable becomes a value. */
-type Kind = 'text' | 'number' | 'bytes' | 'list';
+type Kind = 'text' | 'number' | 'bytes' | 'list' | 'words';
 
 /** One setting that can come from a flag, the environment or the config file. */
 export interface Setting {
@@ -30,7 +30,7 @@ export const SETTINGS: readonly Setting[] = [
   setting('policy', '--policy <file>', 'text', "rules on scores (JSON), instead of the model's own"),
   setting('include', '--include <glob...>', 'list', 'audit only keys that match, e.g. "**/*.jpg"'),
   setting('exclude', '--exclude <glob...>', 'list', 'leave out keys that match'),
-  setting('formats', '--format <format...>', 'list', 'write audit.csv or audit.jsonl too (csv, jsonl)'),
+  setting('formats', '--format <format...>', 'words', 'write audit.csv or audit.jsonl too (csv, jsonl)'),
   setting(
     'failOn',
     '--fail-on <verdict>',
@@ -45,12 +45,18 @@ export const SETTINGS: readonly Setting[] = [
     'bytes',
     'compressed bytes held per decoding process',
   ),
+  setting(
+    'maxDecodedBytes',
+    '--max-decoded-bytes <size>',
+    'bytes',
+    'memory for decoded pictures per decoding process',
+  ),
   setting('batchSize', '--batch-size <n>', 'number', 'images in one run of the model'),
   setting(
     'maxSecondsPerRun',
     '--max-seconds-per-run <s>',
     'number',
-    'stop an imported model that takes longer for 8 images',
+    'stop a model of your own that takes longer for 8 images',
   ),
   setting(
     'packSize',
@@ -95,6 +101,9 @@ export function optionName(setting: Setting): string {
 
 /** A value from its text. What cannot be read stays text, for the schema to refuse with the rest. */
 export function settingValue(setting: Setting, text: string | readonly string[]): unknown {
+  // A glob may have commas in it; several words never do.
+  if (setting.kind === 'words')
+    return [text].flat().flatMap((words) => words.split(',').map((word) => word.trim()));
   if (setting.kind === 'list')
     return typeof text === 'string' ? text.split(',').map((item) => item.trim()) : text;
   if (typeof text !== 'string') return text;
@@ -104,6 +113,13 @@ export function settingValue(setting: Setting, text: string | readonly string[])
   return (
     Number(digits) * { '': 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 }[unit as '' | 'KiB' | 'MiB' | 'GiB']
   );
+}
+
+/** What was expected where a value could not be read, in words; `undefined` where the schema says it better. */
+export function expectedText({ kind }: Setting, got: unknown): string | undefined {
+  if (typeof got !== 'string') return undefined;
+  if (kind === 'bytes') return 'expected a number of bytes, or of KiB, MiB or GiB ("64MiB")';
+  return kind === 'number' ? 'expected a number in digits' : undefined;
 }
 
 function setting(path: Setting['path'], flag: string, kind: Kind, help: string): Setting {

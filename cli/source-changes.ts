@@ -16,7 +16,7 @@ export async function sourceChanges(
 ): Promise<string | undefined> {
   const planned = new Map<string, string>();
   for (const { shard } of plan.shards) {
-    for (const { key, etag } of (await readShard(plan.job, shard, works)).refs) planned.set(key, etag);
+    for (const { key, etag } of (await readShard(plan, shard, works)).refs) planned.set(key, etag);
   }
   const counts = { new: 0, changed: 0, gone: 0 };
   for await (const entry of request.source.entries(keyFilter(request), stop)) {

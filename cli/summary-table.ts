@@ -13,6 +13,7 @@ export function summaryTable(summary: Summary, outputs: Readonly<Record<string, 
     ...section('verdicts', verdicts),
     ...section('checks', checks),
     ...section('unreadable', refusals),
+    ...forbiddenLines(refusals['forbidden'] ?? 0, planned),
   ];
   if (failed > 0) lines.push(...failedLines(summary), '');
   for (const [name, path] of Object.entries(outputs)) lines.push(`  ${name.padEnd(8)} ${path}`);
@@ -30,17 +31,26 @@ function stageLines(stages: NonNullable<Summary['stages']>): string[] {
 
 /** Where the shadows of stages would have decided otherwise. */
 function shadowLines(shadows: NonNullable<Summary['shadows']>): string[] {
-  const rows = shadows.flatMap(({ stage, model, compared, agreed, flips, flipped }) => [
+  const rows = shadows.flatMap(({ stage, model, compared, agreed, flips, flipped, failed, failure }) => [
     `  ${`${stage}: ${model}`.padEnd(30)} agrees in ${count(agreed)} of ${count(compared)}${Object.entries(
       flips,
     )
       .map(([flip, n]) => `; ${flip} ${count(n)}`)
       .join('')}`,
+    ...(failed > 0 ? [`    failed on ${count(failed)}: ${failure}`] : []),
     ...flipped
       .slice(0, 5)
       .map(({ row, verdict, shadow }) => `    ${JSON.stringify(row)} ${verdict} → ${shadow}`),
   ]);
   return ['', 'shadows', ...rows];
+}
+
+/** A whole source that may not be read is one missing permission, and no matter of its images. */
+function forbiddenLines(forbidden: number, planned: number): string[] {
+  if (forbidden === 0) return [];
+  const which =
+    forbidden === planned ? 'none of the images may be read' : `${count(forbidden)} may not be read`;
+  return [`  ${which}: the report and the column error_detail name the permission that is missing`, ''];
 }
 
 const BAR_WIDTH = 30;

@@ -12,7 +12,12 @@ import type { ObjectStore } from '#core/ports/object-store.ts';
 import { buildEngine } from '#models/gpu/build-engine.ts';
 import { checkAgainstGolden } from '#models/verify/check-engine.ts';
 import { EngineStore } from '#workers/engine/engine-store.ts';
-import { type GpuEngine, loadCudaEngine, loadTensorRtEngine } from '#workers/engine/load-engine.ts';
+import {
+  type GpuEngine,
+  type GpuEngineOptions,
+  loadCudaEngine,
+  loadTensorRtEngine,
+} from '#workers/engine/load-engine.ts';
 import { obtainEngine } from '#workers/engine/obtain-engine.ts';
 import { recipeHere } from './engine-recipe.ts';
 
@@ -70,7 +75,8 @@ async function load(
   if (provider === 'cpu')
     return { engine: await loadCpuEngine(model, { threads, maxSecondsPerRun: config.maxSecondsPerRun }) };
   const batchSize = Math.min(config.batchSize, model.manifest.maxBatch ?? config.batchSize);
-  const gpu = { deviceId, batchSize, sessions: config.sessions };
+  const { sessions, maxSecondsPerRun } = config;
+  const gpu = { deviceId, batchSize, sessions, maxSecondsPerRun };
   if (provider === 'cuda') return loadCudaEngine(model.modelPath, gpu);
   return loadTensorRt(model, options, gpu);
 }
@@ -78,7 +84,7 @@ async function load(
 async function loadTensorRt(
   model: LoadedModel,
   { config, trtexec, works, log, env }: WorkerEngineOptions,
-  gpu: { deviceId: number; batchSize: number; sessions: number },
+  gpu: GpuEngineOptions,
 ): Promise<GpuEngine> {
   const { precision, builderFlags } = config;
   const batch = { min: 1, opt: gpu.batchSize, max: gpu.batchSize };

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { HealthServer } from '#adapters/health-server.ts';
+import { endIfHung } from '#adapters/hung-threads.ts';
 import { jsonLog } from '#adapters/json-log.ts';
 import { loadStages } from '#adapters/load-stages.ts';
 import { loadModel } from '#adapters/model-folder.ts';
@@ -13,7 +14,9 @@ import { EXIT } from './exit-codes.ts';
 import { loadWorkerEngine } from './worker-engine.ts';
 
 /** ECS kills a task 120 s after SIGTERM, EC2 a Spot instance 120 s after its notice. */
-const DRAIN_LIMIT_MS = 85_000;
+const DRAIN_LIMIT_MS = 75_000;
+/** Later than that the process ends wherever it is. What it holds comes back through its visibility time-out. */
+const EXIT_LIMIT_MS = 85_000;
 const METADATA_EVERY_MS = 5_000;
 
 export interface WorkerFlags {
@@ -39,8 +42,6 @@ export async function worker(
     if (stop.signal.aborted) process.exit(EXIT.stopped);
     log.info('stopping: finishing what the model has in hand');
     stop.abort();
-    // What is not done by then comes back through its visibility time-out.
-    setTimeout(() => process.exit(EXIT.ok), DRAIN_LIMIT_MS).unref();
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
@@ -70,7 +71,14 @@ export async function worker(
     metadataEveryMs: METADATA_EVERY_MS,
     log,
     emit: (line) => void process.stdout.write(line),
+    drainLimitMs: DRAIN_LIMIT_MS,
     stop: stop.signal,
+    onDrain: () => {
+      setTimeout(() => {
+        endIfHung();
+        process.exit(EXIT.ok);
+      }, EXIT_LIMIT_MS).unref();
+    },
   });
   return EXIT.ok;
 }

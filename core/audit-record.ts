@@ -1,4 +1,5 @@
 import { parseRegion, type Region, regionText } from './image-ref.ts';
+import type { ModelReceipt } from './model-receipt.ts';
 import type { Verdict } from './policy.ts';
 import type { RefusalCode } from './refusal.ts';
 
@@ -6,13 +7,10 @@ import type { RefusalCode } from './refusal.ts';
 export type ImageState = 'audited' | 'unreadable' | 'failed';
 
 /** How a record was made: with this, any score can be reproduced. */
-export interface Receipt {
+export interface Receipt extends ModelReceipt {
   readonly job: string;
   readonly stage: string;
   readonly pack: string;
-  readonly model: string;
-  readonly modelSha256: string;
-  readonly preprocessHash: string;
   readonly policyHash: string;
   readonly softwareVersion: string;
   readonly decoderVersion: string;
@@ -31,6 +29,7 @@ export interface ImageFacts {
   readonly widthPx: number | null;
   readonly heightPx: number | null;
   readonly format: string | null;
+  /** Of the scaled picture and the source's size: see {@link PackItem}. */
   readonly contentHash: string | null;
   readonly perceptualHash: string | null;
   readonly preprocessMs: number | null;
@@ -38,6 +37,11 @@ export interface ImageFacts {
 
 /** What only the whole job can tell of an image. */
 export interface JobFindings {
+  /**
+   * SHA-256 of the whole decoded picture, 32 hex digits: of images that may have the same pixels as another one and were
+   * compared; null for all others.
+   */
+  readonly pixelHash: string | null;
   /** The first key (in plan order) of the group of images with the same pixels; null outside any group. */
   readonly exactGroup: string | null;
   /** The same for images that look alike. */
@@ -59,6 +63,8 @@ export interface AuditRecord extends ImageFacts, JobFindings {
   readonly shadow?: {
     readonly verdict: Verdict | null;
     readonly scores: Readonly<Record<string, number>>;
+    /** Why it made nothing of it; null where it did. */
+    readonly error: string | null;
   };
   readonly receipt: Receipt;
 }
@@ -67,11 +73,16 @@ export interface AuditRecord extends ImageFacts, JobFindings {
 export interface ExtraColumns {
   /** Those that only the rows of following stages fill. */
   readonly following?: boolean;
-  /** The scores of shadows. */
+  /** The scores of shadows; left out where there is no shadow. */
   readonly shadowScores?: readonly string[];
 }
 
-export const NO_FINDINGS: JobFindings = { exactGroup: null, nearGroup: null, duplicateOf: null };
+export const NO_FINDINGS: JobFindings = {
+  pixelHash: null,
+  exactGroup: null,
+  nearGroup: null,
+  duplicateOf: null,
+};
 
 type Cell = string | number | boolean | readonly string[] | null;
 
@@ -89,11 +100,16 @@ export interface AuditColumn {
  */
 export function auditColumns(
   scores: readonly string[],
-  { following: follows = false, shadowScores = [] }: ExtraColumns = {},
+  { following: follows = false, shadowScores }: ExtraColumns = {},
 ): AuditColumn[] {
   const following = [
     text('region', (r) => (r.region === undefined ? null : regionText(r.region)), true),
     text('parent_key', (r) => r.parent ?? null, true),
+  ];
+  const shadows = [
+    text('shadow_verdict', (r) => r.shadow?.verdict ?? null, true),
+    text('shadow_error', (r) => r.shadow?.error ?? null, true),
+    ...(shadowScores ?? []).map((score) => number(`shadow_score_${score}`, (r) => r.shadow?.scores[score])),
   ];
   return [
     text('key', (r) => r.key),
@@ -110,18 +126,20 @@ export function auditColumns(
     text('format', (r) => r.format, true),
     text('content_hash', (r) => r.contentHash, true),
     text('perceptual_hash', (r) => r.perceptualHash, true),
+    text('pixel_hash', (r) => r.pixelHash, true),
     text('exact_group', (r) => r.exactGroup, true),
     text('near_group', (r) => r.nearGroup, true),
     text('duplicate_of', (r) => r.duplicateOf, true),
     ...scores.map((score) => number(`score_${score}`, (r) => r.scores[score])),
-    ...(shadowScores.length > 0 ? [text('shadow_verdict', (r) => r.shadow?.verdict ?? null, true)] : []),
-    ...shadowScores.map((score) => number(`shadow_score_${score}`, (r) => r.shadow?.scores[score])),
+    ...(shadowScores === undefined ? [] : shadows),
     text('job', (r) => r.receipt.job),
     text('stage', (r) => r.receipt.stage),
     text('pack', (r) => r.receipt.pack),
     text('model', (r) => r.receipt.model),
     text('model_sha256', (r) => r.receipt.modelSha256),
     text('preprocess_hash', (r) => r.receipt.preprocessHash),
+    text('original_sha256', (r) => r.receipt.originalSha256),
+    text('decode_hash', (r) => r.receipt.decodeHash),
     text('policy_hash', (r) => r.receipt.policyHash),
     text('software_version', (r) => r.receipt.softwareVersion),
     text('decoder_version', (r) => r.receipt.decoderVersion),
@@ -150,6 +168,7 @@ export function recordFromRow(
       }),
     );
   const shadow = scoresOf('shadow_score_', shadowScores);
+  const shadowError = textOrNull('shadow_error');
   const region = textOrNull('region');
   const parent = textOrNull('parent_key');
   return {
@@ -168,12 +187,17 @@ export function recordFromRow(
     format: textOrNull('format'),
     contentHash: textOrNull('content_hash'),
     perceptualHash: textOrNull('perceptual_hash'),
+    pixelHash: textOrNull('pixel_hash'),
     exactGroup: textOrNull('exact_group'),
     nearGroup: textOrNull('near_group'),
     duplicateOf: textOrNull('duplicate_of'),
     scores: scoresOf('score_', scores),
-    ...(Object.keys(shadow).length > 0 && {
-      shadow: { verdict: textOrNull('shadow_verdict') as Verdict | null, scores: shadow },
+    ...((Object.keys(shadow).length > 0 || shadowError !== null) && {
+      shadow: {
+        verdict: textOrNull('shadow_verdict') as Verdict | null,
+        scores: shadow,
+        error: shadowError,
+      },
     }),
     receipt: {
       job: required('job'),
@@ -182,6 +206,8 @@ export function recordFromRow(
       model: required('model'),
       modelSha256: required('model_sha256'),
       preprocessHash: required('preprocess_hash'),
+      originalSha256: textOrNull('original_sha256') ?? '',
+      decodeHash: textOrNull('decode_hash') ?? '',
       policyHash: required('policy_hash'),
       softwareVersion: required('software_version'),
       decoderVersion: required('decoder_version'),

@@ -5,11 +5,15 @@ export function csvHeader(columns: readonly AuditColumn[]): string {
   return csvLine(columns.map((column) => column.name));
 }
 
-/** One record as a line of CSV (RFC 4180, LF line ends); lists are joined by spaces, null is empty. */
+/**
+ * One record as a line of CSV (RFC 4180, LF line ends); lists are joined by spaces, null is empty. Text that a spreadsheet would take for a
+ * formula has an apostrophe before it. Source: OWASP, "CSV Injection".
+ */
 export function csvRow(columns: readonly AuditColumn[], record: AuditRecord): string {
   return csvLine(
     columns.map((column) => {
       const cell = column.read(record);
+      if (typeof cell === 'string') return /^[=+\-@\t\r]/.test(cell) ? `'${cell}` : cell;
       return Array.isArray(cell) ? cell.join(' ') : String(cell ?? '');
     }),
   );

@@ -23,6 +23,8 @@ export const Completion = z.strictObject({
   completedAt: z.iso.datetime(),
   modelSha256: z.string(),
   preprocessHash: z.string(),
+  /** Empty in those of earlier versions, on which no job builds. */
+  decodeHash: z.string().default(''),
   policyHash: z.string(),
   scores: z.array(z.string()),
   planned: Count,

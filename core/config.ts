@@ -30,9 +30,14 @@ export const RunConfig = z
       .int()
       .min(1)
       .default(128 * MIB),
+    /** Memory for pictures while they are decoded, by estimate, for each decoding process; one that needs more is decoded alone. */
+    maxDecodedBytes: z
+      .int()
+      .min(1)
+      .default(256 * MIB),
     /** Images in one run of the model. */
     batchSize: z.int().min(1).max(4096).default(64),
-    /** Wall-clock seconds for one run of an imported model, of at most 8 images, after which it is killed. */
+    /** Wall-clock seconds for one run of a model that does not come with Sluice, of at most 8 images; then it is killed. */
     maxSecondsPerRun: z.number().positive().default(120),
     /** Packs waiting for the model before decoding pauses. */
     backlogPacks: z.int().min(1).default(32),

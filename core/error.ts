@@ -18,6 +18,8 @@ export const SLUICE_ERROR_CODES = [
   'message-malformed',
   'engine-unavailable',
   'engine-failed',
+  'engine-lost',
+  'engine-given-up',
   'job-conflict',
   'accounting-broken',
   'aborted',
@@ -47,6 +49,11 @@ export class SluiceError extends Error {
     this.code = code;
     this.retryable = options.retryable ?? false;
   }
+}
+
+/** Whether it is an error of the project with one of these codes. */
+export function hasCode(error: unknown, ...codes: readonly SluiceErrorCode[]): error is SluiceError {
+  return error instanceof SluiceError && codes.includes(error.code);
 }
 
 /** The error's message, whatever was thrown. */

@@ -1,4 +1,4 @@
-import type { PreprocessSpec } from './preprocess-spec.ts';
+import type { CropOffset, PreprocessSpec } from './preprocess-spec.ts';
 
 /** A size in pixels. */
 export interface Size {
@@ -20,9 +20,13 @@ export interface Placement {
 /**
  * The placement of an upright picture of `source` pixels under a spec.
  *
- * The geometry of `shorter-side+center-crop` is torchvision's (Resize: long side = trunc(shorter side ·
- * long / short); CenterCrop: offset = round-half-to-even((side − crop) / 2), and pictures smaller than the
- * crop are padded with black at floor((crop − side) / 2)).
+ * The long side of a picture whose shorter side is told is trunc(shorter side · long / short), as in torchvision's
+ * Resize and in huggingface/transformers, src/transformers/image_transforms.py, `get_resize_output_image_size`.
+ *
+ * A crop is cut out at round-half-to-even((side − crop) / 2), and pictures smaller than it are padded with black at
+ * floor((crop − side) / 2): torchvision's CenterCrop (torchvision/transforms/functional.py, `center_crop`). With
+ * `cropOffset: "floor"` both are as in transformers' `center_crop` in the same file: at (side − crop) // 2, and at
+ * ceil((crop − side) / 2).
  */
 export function placementOf(source: Size, spec: PreprocessSpec): Placement {
   const target: Size = { widthPx: spec.widthPx, heightPx: spec.heightPx };
@@ -44,15 +48,12 @@ export function placementOf(source: Size, spec: PreprocessSpec): Placement {
       );
     }
     case 'shorter-side+center-crop': {
-      const scaled = scaledToShorterSide(source, spec.resize.shorterSidePx);
-      const x = centerCrop(scaled.widthPx, target.widthPx);
-      const y = centerCrop(scaled.heightPx, target.heightPx);
-      return {
-        scaled,
-        crop: { leftPx: x.from, topPx: y.from, widthPx: x.length, heightPx: y.length },
-        leftPx: x.to,
-        topPx: y.to,
-      };
+      const { shorterSidePx, cropOffset } = spec.resize;
+      return centerCrop(scaledToShorterSide(source, shorterSidePx), target, cropOffset);
+    }
+    case 'squash+center-crop': {
+      const { scaledWidthPx, scaledHeightPx, cropOffset } = spec.resize;
+      return centerCrop({ widthPx: scaledWidthPx, heightPx: scaledHeightPx }, target, cropOffset);
     }
   }
 }
@@ -69,9 +70,26 @@ function scaledToShorterSide(source: Size, shorterSidePx: number): Size {
   return { widthPx: Math.trunc((shorterSidePx * widthPx) / heightPx), heightPx: shorterSidePx };
 }
 
-function centerCrop(side: number, target: number): { from: number; to: number; length: number } {
-  if (side < target) return { from: 0, to: Math.floor((target - side) / 2), length: side };
-  return { from: roundHalfToEven((side - target) / 2), to: 0, length: target };
+function centerCrop(scaled: Size, target: Size, cropOffset: CropOffset | undefined): Placement {
+  const x = centerCropOf(scaled.widthPx, target.widthPx, cropOffset);
+  const y = centerCropOf(scaled.heightPx, target.heightPx, cropOffset);
+  return {
+    scaled,
+    crop: { leftPx: x.from, topPx: y.from, widthPx: x.length, heightPx: y.length },
+    leftPx: x.to,
+    topPx: y.to,
+  };
+}
+
+function centerCropOf(
+  side: number,
+  target: number,
+  cropOffset: CropOffset | undefined,
+): { from: number; to: number; length: number } {
+  const isFloor = cropOffset === 'floor';
+  const half = (side - target) / 2;
+  if (side < target) return { from: 0, to: isFloor ? Math.ceil(-half) : Math.floor(-half), length: side };
+  return { from: isFloor ? Math.floor(half) : roundHalfToEven(half), to: 0, length: target };
 }
 
 function roundHalfToEven(value: number): number {

@@ -39,8 +39,9 @@ export function dispatchKey(job: string): string {
   return `jobs/${job}/dispatch.json`;
 }
 
-export function carriedRowsKey(job: string): string {
-  return `shards/${job}/carried.bin`;
+/** @param writer the invocation that wrote it, where several may plan one job. */
+export function carriedRowsKey(job: string, writer?: string): string {
+  return `shards/${job}/carried${suffix(writer)}.bin`;
 }
 
 /** Why a job could not be planned. */
@@ -57,6 +58,16 @@ export const WORKERS_PREFIX = 'workers/';
 
 export function workerStatusKey(worker: string): string {
   return `${WORKERS_PREFIX}${worker}.json`;
+}
+
+/** How the completion of a job has gone that did not come to its end. */
+export function finalizingKey(job: string): string {
+  return `jobs/${job}/finalizing.json`;
+}
+
+/** Where jobs whose names begin so have their parts, their dead letters and what is known of them. */
+export function jobPrefixes(begin: string): { parts: string; dead: string; jobs: string } {
+  return { parts: `parts/${begin}`, dead: `dead/${begin}`, jobs: `jobs/${begin}` };
 }
 
 /** Stands as long as a job is neither complete nor broken. */
@@ -76,13 +87,23 @@ export function deadPrefix(job: string): string {
   return `dead/${job}/`;
 }
 
-export function shardKey(job: string, shard: number): string {
-  return `shards/${job}/${digits(shard, 6)}.json`;
+export function shardPrefix(job: string): string {
+  return `shards/${job}/`;
+}
+
+/** @param writer the invocation that wrote it, where several may plan one job. */
+export function shardKey(job: string, shard: number, writer?: string): string {
+  return `${shardPrefix(job)}${digits(shard, 6)}${suffix(writer)}.json`;
 }
 
 /** What the images of one part come to for a stage that follows. */
 export function followUpsKey(job: string, stage: string, parent: string): string {
   return `shards/${job}/${stage}/${parent}.json`;
+}
+
+/** What a batch of images that may have equal pixels came to when they were compared in full. */
+export function comparedPixelsKey(job: string, batch: number): string {
+  return `shards/${job}/pixels/${digits(batch, 6)}.json`;
 }
 
 /** The pack's id, as it stands in receipts. */
@@ -133,6 +154,10 @@ export function refsOfRange<T>(refs: readonly T[], range: number, packSize: numb
   if (slice.length === 0)
     throw new SluiceError('internal', `range ${range} lies outside a shard of ${refs.length}`);
   return slice;
+}
+
+function suffix(writer: string | undefined): string {
+  return writer === undefined ? '' : `-${writer}`;
 }
 
 function digits(value: number, width: number): string {

@@ -7,7 +7,10 @@ import { Policy } from './policy.ts';
 export const S3Source = z.discriminatedUnion('kind', [
   /** Every object of a bucket whose key begins with the prefix. */
   z.strictObject({ kind: z.literal('prefix'), bucket: z.string(), prefix: z.string() }),
-  /** An S3 Inventory report: `manifest` is the key of its manifest.json in `reports`. */
+  /**
+   * An S3 Inventory report: `manifest` is the key of its manifest.json in `reports`, or the folder of its configuration, ending
+   * in "/": then it is the last report there when the job is planned.
+   */
   z.strictObject({
     kind: z.literal('inventory'),
     bucket: z.string(),

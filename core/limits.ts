@@ -14,12 +14,12 @@ export const ImageLimits = z.strictObject({
   /**
    * Width × height for what a decoder must hold whole: WebP, AVIF, HEIC, GIF, BMP, progressive JPEG and interlaced PNG,
    * and for whatever is scaled exactly.
-   * They take 3 to 8 bytes of memory per pixel; AVIF and HEIC take 13 to 18.
+   * `decodedBytes` estimates what they take.
    */
   maxBufferedPixels: z.int().min(1).default(64_000_000),
   /** Frames or pages in the file. Only the first is decoded, but some loaders index them all. */
   maxFrames: z.int().min(1).default(10_000),
-  /** Wall-clock seconds for one image, after which its decoder is killed. */
+  /** Seconds for one image, after which its decoder is killed: by the clock and of processor time (see startDecodingClock). */
   maxSecondsPerImage: z.number().positive().default(10),
 });
 export type ImageLimits = z.infer<typeof ImageLimits>;

@@ -16,3 +16,9 @@ export function imageMeasures(
     aspect_ratio: Math.min(widthPx / heightPx, heightPx / widthPx),
   };
 }
+
+/** Measures that every image has by itself, whatever the model: those of {@link imageMeasures} beside its scores. */
+export const IMAGE_MEASURES = ['width', 'height', 'bytes', 'aspect_ratio'] as const;
+
+/** Measures that an image has once the whole job is known. */
+export const JOB_MEASURES = ['odd_size', 'exact_duplicate', 'near_duplicate'] as const;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Budget } from './budget.ts';
 import { messageOf, SluiceError } from './error.ts';
 import { ImageRef } from './image-ref.ts';
 import { S3Source, SourceFilter } from './job-request.ts';
@@ -18,10 +19,15 @@ export const PlanMessage = z.discriminatedUnion('type', [
     source: S3Source,
     filter: SourceFilter.prefault({}),
     incremental: z.boolean().default(true),
+    /** What the job may cost; left out, whatever it takes. */
+    budget: Budget.optional(),
     at: z.iso.datetime(),
   }),
 ]);
 export type PlanMessage = z.infer<typeof PlanMessage>;
+
+/** How often in turn it came while no worker ran, and was sent again: each time it waits longer. */
+const HandedBack = z.int().min(1).optional();
 
 /** "Preprocess this shard", or only those ranges of it that were left undone, or whose packs were lost. */
 export const ShardMessage = z.strictObject({
@@ -34,6 +40,7 @@ export const ShardMessage = z.strictObject({
   stage: Name.optional(),
   /** How often the pack has been asked for again; it is given up in the end. */
   remakes: Index.default(0),
+  handedBack: HandedBack,
 });
 export type ShardMessage = z.infer<typeof ShardMessage>;
 
@@ -49,6 +56,7 @@ export const FollowUpMessage = z.strictObject({
   shard: Index,
   ranges: z.array(Index).min(1).optional(),
   remakes: Index.default(0),
+  handedBack: HandedBack,
 });
 export type FollowUpMessage = z.infer<typeof FollowUpMessage>;
 
@@ -99,6 +107,8 @@ export const PackMessage = z.strictObject({
       stages: z.array(Name).min(2).optional(),
     }),
   ]),
+  /** Of a dead letter that was sent again: what came before it may have stopped anywhere. */
+  redriven: z.literal(true).optional(),
   /** What has been consumed on the way here and is not stored yet. */
   usage: z.array(UsageRecord).optional(),
 });

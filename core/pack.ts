@@ -15,7 +15,10 @@ export const PackItem = z.strictObject({
   widthPx: z.int().min(1),
   heightPx: z.int().min(1),
   format: z.string(),
-  /** Hash of the decoded pixels, 32 hex digits: equal pixels, equal hash, whatever the file format. */
+  /**
+   * Hash of the scaled picture and the source's size, 32 hex digits. Different for different pixels only where something of
+   * the difference is left once they are scaled; equal for equal pixels unless the decoder shrank one of the two (a JPEG).
+   */
   contentHash: z.string().regex(/^[0-9a-f]{32}$/),
   /** 64-bit DCT hash as 16 hex digits; null for a picture too flat to have one. */
   perceptualHash: z

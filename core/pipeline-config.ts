@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Cascade } from './cascade.ts';
 import { Precision } from './engine-artifact.ts';
+import { SourceFilter } from './job-request.ts';
 import { ImageLimits } from './limits.ts';
 import { Policy } from './policy.ts';
 
@@ -92,6 +93,11 @@ export const PipelineConfig = z
           .int()
           .min(1)
           .default(256 * MIB),
+        /** Memory for pictures while they are decoded, by estimate, for each decoding process; one that needs more is decoded alone. */
+        maxDecodedBytes: z
+          .int()
+          .min(1)
+          .default(512 * MIB),
       })
       .prefault({}),
     worker: z
@@ -100,7 +106,10 @@ export const PipelineConfig = z
         batchSize: z.int().min(1).max(4096).default(256),
         /** Packs of one lane that are loading or loaded while others are inferred. */
         prefetchPacks: z.int().min(1).max(64).default(4),
-        /** Wall-clock seconds for one run of an imported model, of at most 8 images, after which it is killed. */
+        /**
+         * Wall-clock seconds for one run of a model: of at most 8 images on a CPU, where those that come with Sluice have no
+         * limit; of at most `batchSize` on a GPU. One that takes longer is stopped.
+         */
         maxSecondsPerRun: z.number().positive().default(120),
         /** How long the first pack of a batch waits for more. */
         maxWaitMs: z.int().min(0).default(50),
@@ -117,6 +126,12 @@ export const PipelineConfig = z
         fetchThreads: z.int().min(0).max(16).optional(),
         /** Sessions that take turns on one GPU: one computes, one copies its input, one is being filled. */
         sessions: z.int().min(1).max(8).default(3),
+      })
+      .prefault({}),
+    live: z
+      .strictObject({
+        /** Which new objects are audited, as for a backfill; by default all but what the pipeline itself writes. */
+        filter: SourceFilter.prefault({}),
       })
       .prefault({}),
     actions: z.array(VerdictAction).default([]),

@@ -1,22 +1,32 @@
 import { z } from 'zod';
 import { StageSource } from './cascade.ts';
 import { ImageRef } from './image-ref.ts';
-import { followUpName, type PackId, type RangeId, rangeName, rangesIn, refsOfRange } from './job-layout.ts';
+import {
+  followUpName,
+  type PackId,
+  type RangeId,
+  rangeName,
+  rangesIn,
+  refsOfRange,
+  shardKey,
+} from './job-layout.ts';
 import { type ModelManifest, scoreNames } from './model-manifest.ts';
-import { PreprocessSpec, preprocessHash } from './preprocess-spec.ts';
+import { decodeHash, ModelReceipt, modelReceipt } from './model-receipt.ts';
+import { PreprocessSpec } from './preprocess-spec.ts';
 import { UsageRecord } from './usage.ts';
 
 /** One model's turn over all images of a job, as the plan fixes it. */
 export const PlannedStage = z.strictObject({
   name: z.string(),
-  model: z.string(),
-  modelSha256: z.string(),
+  ...ModelReceipt.shape,
   preprocess: PreprocessSpec,
-  preprocessHash: z.string(),
   scores: z.array(z.string()),
   /** A model that sees the same packs and decides nothing. */
   shadow: z
-    .strictObject({ model: z.string(), modelSha256: z.string(), scores: z.array(z.string()) })
+    .strictObject({
+      ...ModelReceipt.pick({ model: true, modelSha256: true, decodeHash: true }).shape,
+      scores: z.array(z.string()),
+    })
     .optional(),
 });
 export type PlannedStage = z.infer<typeof PlannedStage>;
@@ -36,20 +46,35 @@ export function plannedStage(
 ): PlannedStage {
   return {
     name,
-    model: manifest.name,
-    modelSha256: manifest.sha256,
+    ...modelReceipt(manifest),
     preprocess: manifest.preprocess,
-    preprocessHash: preprocessHash(manifest.preprocess),
     scores: scoreNames(manifest),
     ...(shadow && {
-      shadow: { model: shadow.name, modelSha256: shadow.sha256, scores: scoreNames(shadow) },
+      shadow: {
+        model: shadow.name,
+        modelSha256: shadow.sha256,
+        decodeHash: decodeHash(shadow),
+        scores: scoreNames(shadow),
+      },
     }),
   };
 }
 
-/** A manifest line or a listed entry that names no image, and why. Reported, never audited. */
-export const SourceProblem = z.strictObject({ line: z.int().min(1), problem: z.string() });
+/** A manifest line, or (without a line) something in a folder, that names no image, and why. Reported, never audited. */
+export const SourceProblem = z.strictObject({ line: z.int().min(1).optional(), problem: z.string() });
 export type SourceProblem = z.infer<typeof SourceProblem>;
+
+/** The problem with the place where it is: "line 4: it names no file". */
+export function problemText({ line, problem }: SourceProblem): string {
+  return line === undefined ? problem : `line ${line}: ${problem}`;
+}
+
+/**
+ * Which invocation wrote the shards from the number `from` on. Two may plan one job at the same time, each seeing the
+ * source as it is just then: neither overwrites what the other's plan may come to name.
+ */
+export const ShardWriter = z.strictObject({ from: z.int().min(0), name: z.string() });
+export type ShardWriter = z.infer<typeof ShardWriter>;
 
 /** A job's plan: written once, before any work; everything that is expected follows from it by arithmetic. */
 export const Plan = z.strictObject({
@@ -67,6 +92,8 @@ export const Plan = z.strictObject({
   packSize: z.int().min(1),
   /** The shards in the order of their images, each with the number of its refs. */
   shards: z.array(z.strictObject({ shard: z.int().min(0), refs: z.int().min(1) })),
+  /** Who wrote them, in ascending order; left out where only one ever plans. */
+  writers: z.array(ShardWriter).optional(),
   /** Images of the shards. */
   images: z.int().min(0),
   bytes: z.int().min(0),
@@ -92,6 +119,11 @@ export const Shard = z.strictObject({
   refs: z.array(ImageRef).min(1),
 });
 export type Shard = z.infer<typeof Shard>;
+
+/** Where one of the plan's shards lies. */
+export function plannedShardKey({ job, writers = [] }: Pick<Plan, 'job' | 'writers'>, shard: number): string {
+  return shardKey(job, shard, writers.findLast(({ from }) => from <= shard)?.name);
+}
 
 /** All images that the job answers for: those of its shards, and those whose rows are carried over. */
 export function plannedImages(plan: Plan): number {
@@ -173,8 +205,32 @@ export function stageOf(plan: Plan, name: string): PlannedStage | FollowingStage
 }
 
 /** The stages that see all images, in order. */
-export function rootStages(plan: Pick<Plan, 'stage' | 'following'>): PlannedStage[] {
+function rootStages(plan: Pick<Plan, 'stage' | 'following'>): PlannedStage[] {
   return [plan.stage, ...(plan.following ?? []).filter(({ from }) => from === undefined)];
+}
+
+/** Stages of a job, at least one of them. */
+export type SomeStages = readonly [PlannedStage, ...PlannedStage[]];
+
+/** The stages that see all images: those that take pictures in the same way together, in the order of the first of them. */
+export function alikeRoots(plan: Pick<Plan, 'stage' | 'following'>): SomeStages[] {
+  const groups = new Map<string, [PlannedStage, ...PlannedStage[]]>();
+  for (const stage of rootStages(plan)) {
+    const group = groups.get(stage.preprocessHash);
+    if (group === undefined) groups.set(stage.preprocessHash, [stage]);
+    else group.push(stage);
+  }
+  return [...groups.values()];
+}
+
+/** What a pack is called in the work store: one that several stages see lies there under the name of the first of them. */
+export function storedPackOf(
+  plan: Pick<Plan, 'stage' | 'following'>,
+  { pack, parent }: Pick<ExpectedPack, 'pack' | 'parent'>,
+): PackId {
+  if (parent !== undefined) return pack;
+  const alike = alikeRoots(plan).find((stages) => stages.some(({ name }) => name === pack.stage));
+  return { ...pack, stage: alike?.[0].name ?? pack.stage };
 }
 
 /** The stages that follow on another one. */

@@ -8,10 +8,28 @@ const RgbColor = z.tuple([Channel, Channel, Channel]);
 
 const SidePx = z.int().min(1).max(4096);
 
+/**
+ * Where the centre lies if as many pixels cannot be left out on both sides. `floor`: one less at the left and the top,
+ * as in Hugging Face's image processors; absent: to the even number, as in torchvision.
+ */
+const CropOffset = z.literal('floor');
+export type CropOffset = z.infer<typeof CropOffset>;
+
 /** How a picture of any size becomes a picture of the target size. */
 const ResizeMode = z.discriminatedUnion('mode', [
   /** Scale so that the shorter side is `shorterSidePx`, then cut the centre out (torchvision's Resize + CenterCrop). */
-  z.strictObject({ mode: z.literal('shorter-side+center-crop'), shorterSidePx: SidePx }),
+  z.strictObject({
+    mode: z.literal('shorter-side+center-crop'),
+    shorterSidePx: SidePx,
+    cropOffset: CropOffset.optional(),
+  }),
+  /** Scale each axis by itself to this size, then cut the centre out (DeiT's processor; timm's crop mode "squash"). */
+  z.strictObject({
+    mode: z.literal('squash+center-crop'),
+    scaledWidthPx: SidePx,
+    scaledHeightPx: SidePx,
+    cropOffset: CropOffset.optional(),
+  }),
   /**
    * Scale the whole picture into the target and pad the rest. `align` puts the picture in the centre or
    * at the top left; with `enlarge: false` a smaller picture keeps its size.

@@ -21,6 +21,13 @@ export const REFUSAL_CODES = [
 export const RefusalCode = z.enum(REFUSAL_CODES);
 export type RefusalCode = z.infer<typeof RefusalCode>;
 
+/** Refusals that say something of that hour and nothing of the object: it may be read the next time, its etag unchanged. */
+export const PASSING_REFUSALS: ReadonlySet<string> = new Set<RefusalCode>([
+  'missing',
+  'forbidden',
+  'timed-out',
+]);
+
 /** One refusal: the code for machines, the detail for people. The detail never holds a path. */
 export const Refusal = z.strictObject({
   code: RefusalCode,

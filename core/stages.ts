@@ -1,5 +1,6 @@
 import { shortHashOf } from './canonical-json.ts';
 import type { CombinedVerdict, StageSource } from './cascade.ts';
+import { IMAGE_MEASURES, JOB_MEASURES } from './measures.ts';
 import { type ModelManifest, scoreNames } from './model-manifest.ts';
 import { type FollowingStage, type Plan, plannedStage } from './plan.ts';
 import { measuresOf, type Policy, policyHash } from './policy.ts';
@@ -89,7 +90,7 @@ export function plannedStages({ first, following }: Stages): Pick<Plan, 'stage' 
   return { stage, following: planned };
 }
 
-/** What of a cascade cannot be, now that its models are known: one sentence each. */
+/** What of the stages cannot be, now that their models are known: one sentence each. */
 export function stageProblems(stages: Stages): string[] {
   const { first, following, combined } = stages;
   const byName = new Map([first, ...following].map((stage) => [stage.name, stage]));
@@ -115,7 +116,7 @@ export function stageProblems(stages: Stages): string[] {
         );
     }
     if (from.images !== undefined) {
-      const known = [...scoreNames(source.manifest), ...OWN_MEASURES];
+      const known = [...scoreNames(source.manifest), ...IMAGE_MEASURES];
       for (const measure of measuresOf(from.images.when)) {
         if (!known.includes(measure))
           problems.push(
@@ -124,22 +125,52 @@ export function stageProblems(stages: Stages): string[] {
       }
     }
   }
-  for (const measure of combined?.policy === undefined ? [] : measuresOf(combined.policy)) {
-    const [name = '', score] = split(measure);
-    if (score === undefined) continue;
-    const stage = byName.get(name);
-    if (stage === undefined)
-      problems.push(`the policy speaks of "${measure}", but there is no stage "${name}"`);
-    else if (score !== 'count' && !scoreNames(stage.manifest).includes(score))
-      problems.push(
-        `the policy speaks of "${measure}", but stage "${name}" gives no "${score}" (${some(scoreNames(stage.manifest))})`,
-      );
+  for (const { name, manifest, policy, shadow } of byName.values()) {
+    const stage = combined === undefined ? '' : ` of stage "${name}"`;
+    problems.push(...unknownMeasures(policy, manifest, `the policy${stage}`));
+    if (shadow !== undefined)
+      problems.push(...unknownMeasures(shadow.policy, shadow.manifest, `the policy of the shadow${stage}`));
   }
+  if (combined?.policy !== undefined) problems.push(...policyProblems(stages, combined.policy));
   return problems;
 }
 
-/** Measures that every image has by itself. */
-const OWN_MEASURES = ['width', 'height', 'bytes', 'aspect_ratio'];
+/**
+ * What a policy that decides on the images of a job cannot speak of, one sentence each: a rule on a measure that is not
+ * there would never flag anything, and nobody would know.
+ */
+export function policyProblems({ first, following, combined }: Stages, policy: Policy): string[] {
+  if (combined === undefined) return unknownMeasures(policy, first.manifest, 'the policy');
+  const byName = new Map([first, ...following].map((stage) => [stage.name, stage]));
+  const ofFirst = knownMeasures(scoreNames(first.manifest));
+  return measuresOf(policy).flatMap((measure) => {
+    if (ofFirst.includes(measure)) return [];
+    const [name = '', score] = split(measure);
+    const problem = (what: string): string[] => [`the policy speaks of "${measure}", but ${what}`];
+    if (score === undefined) return problem(`stage "${first.name}" gives none (${some(ofFirst)})`);
+    const stage = byName.get(name);
+    if (stage === undefined) return problem(`there is no stage "${name}"`);
+    const scores = scoreNames(stage.manifest);
+    const known = stage === first ? ofFirst : scores;
+    if (score === 'count' || known.includes(score)) return [];
+    return problem(`stage "${name}" gives no "${score}" (${some(scores)})`);
+  });
+}
+
+function unknownMeasures(policy: Policy, manifest: ModelManifest, what: string): string[] {
+  const known = knownMeasures(scoreNames(manifest));
+  return measuresOf(policy)
+    .filter((measure) => !known.includes(measure))
+    .map(
+      (measure) =>
+        `${what} speaks of "${measure}", which the model "${manifest.name}" does not give (${some(known)})`,
+    );
+}
+
+/** What a rule can speak of where a model gives these scores. */
+export function knownMeasures(scores: readonly string[]): string[] {
+  return [...scores, ...IMAGE_MEASURES, ...JOB_MEASURES];
+}
 
 function split(measure: string): string[] {
   const dot = measure.indexOf('.');
@@ -147,5 +178,5 @@ function split(measure: string): string[] {
 }
 
 function some(names: readonly string[]): string {
-  return names.length > 12 ? `${names.slice(0, 12).join(', ')}, …` : names.join(', ');
+  return names.length > 16 ? `${names.slice(0, 16).join(', ')}, …` : names.join(', ');
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { AuditRecord } from './audit-record.ts';
 import { SluiceError } from './error.ts';
+import { ModelReceipt } from './model-receipt.ts';
 import { type Plan, type PlannedStage, plannedImages, SourceProblem } from './plan.ts';
 import { Policy } from './policy.ts';
 import { REFUSAL_CODES } from './refusal.ts';
@@ -10,9 +11,7 @@ const Count = z.int().min(0);
 /** A stage in numbers: planned = audited + unreadable + failed. */
 export const StageTotals = z.strictObject({
   stage: z.string(),
-  model: z.string(),
-  modelSha256: z.string(),
-  preprocessHash: z.string(),
+  ...ModelReceipt.shape,
   planned: Count,
   audited: Count,
   unreadable: Count,
@@ -32,6 +31,9 @@ export const ShadowTotals = z.strictObject({
   /** Rows that both have judged. */
   compared: Count,
   agreed: Count,
+  /** Rows of which the shadow made nothing, and the first reason. */
+  failed: Count.default(0),
+  failure: z.string().nullable().default(null),
   /** "pass → reject": so many. */
   flips: z.record(z.string(), Count),
   /** The first of them, by the names of their rows. */
@@ -44,9 +46,7 @@ export const Summary = z.strictObject({
   schema: z.literal(1),
   job: z.string(),
   source: z.string(),
-  model: z.string(),
-  modelSha256: z.string(),
-  preprocessHash: z.string(),
+  ...ModelReceipt.shape,
   policyHash: z.string(),
   policy: Policy,
   softwareVersion: z.string(),
@@ -66,9 +66,11 @@ export const Summary = z.strictObject({
   /** Images refused with each code. */
   refusals: z.record(z.string(), Count),
   failedKeys: z.array(z.strictObject({ key: z.string(), reason: z.string() })),
-  /** Manifest lines that named no image. */
+  /** Manifest lines that named no image, and what of a folder could not be listed. */
   sourceProblems: z.array(SourceProblem),
   sourceProblemCount: Count,
+  /** Images that may have had the same pixels as others, and how many of them were decoded whole to see. */
+  compared: z.strictObject({ candidates: Count, images: Count }).optional(),
   /** The range of ordinary sizes, sqrt(width · height) in pixels; null when nothing was audited. */
   ordinarySizesPx: z.tuple([z.number(), z.number()]).nullable(),
   startedAt: z.iso.datetime(),
@@ -153,11 +155,12 @@ export class StageTally {
 }
 
 export function stageTotals(
-  { name, model, modelSha256, preprocessHash }: PlannedStage,
+  { name, model, modelSha256, originalSha256, preprocessHash, decodeHash }: PlannedStage,
   counts: States & { readonly planned: number },
 ): StageTotals {
   const { planned, audited, unreadable, failed } = counts;
-  return { stage: name, model, modelSha256, preprocessHash, planned, audited, unreadable, failed };
+  const made = { model, modelSha256, originalSha256, preprocessHash, decodeHash };
+  return { stage: name, ...made, planned, audited, unreadable, failed };
 }
 
 function checkAccounting(planned: number, { audited, unreadable, failed }: States, where: string): void {

@@ -7,7 +7,6 @@ import {
 } from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
 import type { RunbookSection } from './runbook.ts';
-import { alarmText } from './runbook.ts';
 
 export interface WatchProps {
   readonly metric: IMetric;
@@ -21,14 +20,25 @@ export interface WatchProps {
   readonly runbook: RunbookSection;
 }
 
+export interface AuditAlarmsProps {
+  /** Where the runbook can be read. */
+  readonly runbookUrl: string;
+  /** Left out, alarms are shown only. */
+  readonly action?: IAlarmAction;
+}
+
 /** The alarms of a pipeline. Each says what it means, and which section of the runbook says what to do. */
 export class AuditAlarms extends Construct {
   readonly all: Alarm[] = [];
-  readonly #action: IAlarmAction | undefined;
+  readonly #props: AuditAlarmsProps;
 
-  constructor(scope: Construct, id: string, action: IAlarmAction | undefined) {
+  constructor(scope: Construct, id: string, props: AuditAlarmsProps) {
     super(scope, id);
-    this.#action = action;
+    this.#props = props;
+  }
+
+  get runbookUrl(): string {
+    return this.#props.runbookUrl;
   }
 
   /** Without data there is nothing to complain about: queues and functions that rest send none. */
@@ -39,9 +49,9 @@ export class AuditAlarms extends Construct {
       evaluationPeriods: periods,
       comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
       treatMissingData: TreatMissingData.NOT_BREACHING,
-      alarmDescription: alarmText(meaning, runbook),
+      alarmDescription: `${meaning} Runbook: ${this.#props.runbookUrl}#${runbook}`,
     });
-    if (this.#action !== undefined) alarm.addAlarmAction(this.#action);
+    if (this.#props.action !== undefined) alarm.addAlarmAction(this.#props.action);
     this.all.push(alarm);
     return alarm;
   }

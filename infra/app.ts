@@ -2,33 +2,37 @@ import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { App } from 'aws-cdk-lib';
 import { AuditStack } from './audit-stack.ts';
 import { readEnvironment } from './environment.ts';
 import { buildLayer } from './packages/build-layer.ts';
-import { bundleFunctions, packagedModel } from './packages/bundle-functions.ts';
+import { bundleFunctions } from './packages/bundle-functions.ts';
+import { packagedModels } from './packages/package-models.ts';
+import { checkedPipeline } from './pipeline-description.ts';
 
 // The CDK app. `npm run synth` runs it by itself; `cdk deploy` runs it by cdk.json.
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const DIST = join(ROOT, 'dist');
 
-const [command = 'synth', name = process.env['SLUICE_ENVIRONMENT'] ?? 'example'] = process.argv.slice(2);
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  // Where everything goes that is made on the way; the layer stays where "npm run package" has put it.
+  options: { out: { type: 'string', default: DIST } },
+});
+const [command = 'synth', name = process.env['SLUICE_ENVIRONMENT'] ?? 'example'] = positionals;
+const { out } = values;
 const layer = join(DIST, 'decoder-layer');
 if (command === 'package') {
   await buildLayer(layer);
 } else {
   const environment = await readEnvironment(join(ROOT, 'infra/environments', `${name}.json`));
-  const functionCode = join(DIST, 'functions');
-  const { model, cascade } = environment.pipeline as {
-    model?: string;
-    cascade?: { stages: readonly { model: string }[] };
-  };
-  const models = cascade?.stages.map((stage) => stage.model) ?? [model];
-  await bundleFunctions(
-    functionCode,
-    models.map((one) => packagedModel(one)),
-  );
-  const app = new App({ outdir: process.env['CDK_OUTDIR'] ?? join(DIST, 'cdk.out') });
+  const functionCode = join(out, 'functions');
+  const pipeline = checkedPipeline(environment.pipeline, {
+    hasQuarantine: environment.quarantine,
+  });
+  await bundleFunctions(functionCode, await packagedModels(pipeline));
+  const app = new App({ outdir: process.env['CDK_OUTDIR'] ?? join(out, 'cdk.out') });
   new AuditStack(app, environment, { functionCode, decoderLayer: await decoderLayer() });
   app.synth();
 }
@@ -43,7 +47,7 @@ async function decoderLayer(): Promise<string> {
   process.stderr.write(
     'the decoder layer is not built (npm run package): its place in the template is empty\n',
   );
-  const empty = join(DIST, 'empty-layer');
+  const empty = join(out, 'empty-layer');
   await mkdir(empty, { recursive: true });
   return empty;
 }

@@ -11,11 +11,10 @@ import type { Function as LambdaFn } from 'aws-cdk-lib/aws-lambda';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import type { AuditAlarms } from './alarms.ts';
-import { type AuditFunctions, errorShare } from './audit-functions.ts';
+import type { AuditFunctions } from './audit-functions.ts';
 import type { AuditQueues } from './audit-queues.ts';
 import type { AuditWatch } from './audit-watch.ts';
 import { type FleetScaling, workersOf } from './fleet-scaling.ts';
-import { RUNBOOK } from './runbook.ts';
 import type { WorkerFleet } from './worker-fleet.ts';
 
 /** A dashboard is 24 wide; the flow has four columns. */
@@ -39,7 +38,7 @@ export class AuditDashboard extends Construct {
     const dashboard = new Dashboard(this, 'Dashboard', { defaultInterval: Duration.hours(12) });
     dashboard.addWidgets(
       new AlarmStatusWidget({
-        title: `Alarms; what to do: ${RUNBOOK}`,
+        title: `Alarms; what to do: ${alarms.runbookUrl}`,
         alarms: alarms.all,
         width: 24,
         height: 4,
@@ -49,7 +48,10 @@ export class AuditDashboard extends Construct {
       column('1. Found', [
         graph('Jobs and events that wait', [waiting('jobs', queues.jobs), waiting('events', queues.events)]),
         graph('plan and ingest', [...times(functions.plan), ...times(functions.ingest)]),
-        graph('plan and ingest: failed, %', [errorShare(functions.plan), errorShare(functions.ingest)]),
+        graph('plan and ingest: failed, %', [
+          functions.watch.errorShare(functions.plan),
+          functions.watch.errorShare(functions.ingest),
+        ]),
       ]),
       column('2. Decoded', [
         graph('Shards that wait, and in hand', [
@@ -57,7 +59,7 @@ export class AuditDashboard extends Construct {
           inHand('in hand', queues.shards),
         ]),
         graph('preprocess', [...times(functions.preprocess), concurrency(functions.preprocess)]),
-        graph('preprocess: failed, %', [errorShare(functions.preprocess)]),
+        graph('preprocess: failed, %', [functions.watch.errorShare(functions.preprocess)]),
       ]),
       column('3. Inferred', [
         graph('Packs that wait, and in hand', [

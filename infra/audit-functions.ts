@@ -1,8 +1,9 @@
-import { Duration, Size, Stack } from 'aws-cdk-lib';
-import { MathExpression } from 'aws-cdk-lib/aws-cloudwatch';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { Duration, FileSystem, Size } from 'aws-cdk-lib';
 import { Rule, Schedule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction, SqsQueue } from 'aws-cdk-lib/aws-events-targets';
-import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Architecture, Code, Function as LambdaFn, LayerVersion, Runtime } from 'aws-cdk-lib/aws-lambda';
 import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
@@ -12,7 +13,9 @@ import { Construct } from 'constructs';
 import { acknowledge, acknowledgeWildcard } from './acknowledge.ts';
 import type { AuditAlarms } from './alarms.ts';
 import type { AuditQueues } from './audit-queues.ts';
-import { mayLookAt, mayRead, maySend, mayWork } from './grants.ts';
+import { FunctionWatch } from './function-watch.ts';
+import { mayRead, mayWork } from './grants.ts';
+import { SETTINGS_FILE } from './pipeline-description.ts';
 
 /**
  * 1,769 MB is one vCPU of Lambda; source: "Configure Lambda function memory" in the Lambda guide. Memory is bought for the
@@ -37,12 +40,6 @@ export const FUNCTION_TIMEOUTS = {
   finalize: Duration.minutes(15),
 } as const;
 
-const BASIC_EXECUTION =
-  'IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole]';
-const ONLY_LOGS = 'It allows to write logs, and nothing else.';
-/** Of a handful of invocations, one may fail without anybody having to get up. */
-const FAILING_PERCENT = 20;
-
 type FunctionName = keyof typeof FUNCTION_TIMEOUTS;
 
 export interface AuditFunctionsProps {
@@ -53,14 +50,19 @@ export interface AuditFunctionsProps {
   readonly work: Bucket;
   readonly queues: AuditQueues;
   readonly sources: readonly IBucket[];
-  /** What SLUICE_PIPELINE is to be. */
+  /** Buckets with lists of what there is to audit. */
+  readonly reports: readonly IBucket[];
+  /** What SLUICE_PIPELINE is to be. It names the file that the settings are in. */
   readonly pipeline: string;
+  readonly settings: object;
   /** Invocations of `preprocess` at the same time; the pipeline's backlog limit reckons with it. */
   readonly preprocessConcurrency: number;
   /** Invocations of `ingest` at the same time. */
   readonly ingestConcurrency: number;
   /** How long new objects are gathered before `ingest` is invoked with up to ten of them. */
   readonly ingestWindow: Duration;
+  /** Whether `finalize` never runs twice at the same time. */
+  readonly finalizesAlone: boolean;
   readonly alarms: AuditAlarms;
 }
 
@@ -79,44 +81,61 @@ export class AuditFunctions extends Construct {
   readonly preprocess: LambdaFn;
   readonly ingest: LambdaFn;
   readonly finalize: LambdaFn;
+  readonly watch: FunctionWatch;
   readonly #props: AuditFunctionsProps;
-  readonly #layer: LayerVersion;
+  readonly #layers: readonly LayerVersion[];
+  readonly #roles = new Map<FunctionName, Role>();
+  readonly #logs = new Map<FunctionName, LogGroup>();
 
   constructor(scope: Construct, id: string, props: AuditFunctionsProps) {
     super(scope, id);
     this.#props = props;
     const { queues, sources } = props;
-    this.#layer = new LayerVersion(this, 'Decoders', {
+    this.watch = new FunctionWatch(this, 'Watch', { alarms: props.alarms });
+    const decoders = new LayerVersion(this, 'Decoders', {
       code: Code.fromAsset(props.layer),
       compatibleArchitectures: [Architecture.ARM_64],
       description: 'sharp and libheif-js',
     });
+    this.#layers = [decoders, this.#settingsLayer(props.settings)];
 
-    const plan = this.#function('plan');
-    plan.addEventSource(
+    this.plan = this.#function('plan');
+    this.plan.addEventSource(
       new SqsEventSource(queues.jobs, { batchSize: 1, reportBatchItemFailures: true, maxConcurrency: 2 }),
     );
+    const plan = this.#roleOf('plan');
     queues.mayReceive(plan, queues.jobs);
-    maySend(plan, queues.jobs, queues.shards);
+    queues.maySend(plan, queues.jobs, queues.shards);
     // Lists of keys and inventories may lie beside the images.
-    for (const source of sources) mayRead(plan, source);
-    mayWork(plan, props.work, ['jobs/*', 'shards/*', 'open/*', 'latest/*']);
+    for (const bucket of [...sources, ...props.reports]) mayRead(plan, bucket);
+    mayWork(plan, props.work, {
+      // The last job's rows are taken over; within a budget, parts and dead letters tell what is done.
+      read: ['jobs/*', 'shards/*', 'latest/*', 'results/audit/*', 'parts/*', 'dead/*'],
+      write: ['jobs/*', 'shards/*', 'open/*'],
+      delete: ['jobs/*', 'open/*'],
+    });
 
-    const preprocess = this.#function('preprocess');
-    preprocess.addEventSource(
+    this.preprocess = this.#function('preprocess');
+    this.preprocess.addEventSource(
       new SqsEventSource(queues.shards, {
         batchSize: 1,
         reportBatchItemFailures: true,
         maxConcurrency: props.preprocessConcurrency,
       }),
     );
+    const preprocess = this.#roleOf('preprocess');
     queues.mayReceive(preprocess, queues.shards);
-    maySend(preprocess, queues.bulk, queues.shards);
+    queues.maySend(preprocess, queues.bulk, queues.shards);
     for (const source of sources) mayRead(preprocess, source);
-    mayWork(preprocess, props.work, ['jobs/*', 'shards/*', 'packs/*', 'parts/*']);
+    mayWork(preprocess, props.work, {
+      read: ['jobs/*', 'shards/*', 'packs/*', 'parts/*'],
+      write: ['packs/*'],
+      // A pack that was damaged is made again.
+      delete: ['packs/*'],
+    });
 
-    const ingest = this.#function('ingest');
-    ingest.addEventSource(
+    this.ingest = this.#function('ingest');
+    this.ingest.addEventSource(
       new SqsEventSource(queues.events, {
         batchSize: 10,
         maxBatchingWindow: props.ingestWindow,
@@ -124,51 +143,72 @@ export class AuditFunctions extends Construct {
         maxConcurrency: props.ingestConcurrency,
       }),
     );
+    const ingest = this.#roleOf('ingest');
     queues.mayReceive(ingest, queues.events);
-    maySend(ingest, queues.live);
+    queues.maySend(ingest, queues.live);
     for (const source of sources) mayRead(ingest, source);
-    mayWork(ingest, props.work, ['packs/*', 'parts/*']);
+    mayWork(ingest, props.work, { read: ['packs/*', 'parts/*'], write: ['packs/*'], delete: [] });
 
-    const finalize = this.#function('finalize', 1);
+    // It runs alone: a large job takes longer than a minute, and is not to be begun anew each minute.
+    this.finalize = this.#function('finalize', props.finalizesAlone ? 1 : undefined);
+    // What waits for that is stale by the next minute.
+    this.finalize.configureAsyncInvoke({ maxEventAge: Duration.minutes(1), retryAttempts: 0 });
     new Rule(this, 'EveryMinute', {
       schedule: Schedule.rate(Duration.minutes(1)),
-      targets: [new LambdaFunction(finalize, { retryAttempts: 0 })],
+      targets: [new LambdaFunction(this.finalize, { retryAttempts: 0 })],
       description: 'Completes the jobs of the pipeline.',
     });
+    const finalize = this.#roleOf('finalize');
     for (const queue of [queues.jobs, queues.shards, queues.events, queues.live, queues.bulk]) {
-      mayLookAt(finalize, queue);
+      queues.mayOpen(finalize, queue);
       queues.deadLettersOf(queue).grantConsumeMessages(finalize);
     }
     for (const source of sources) mayRead(finalize, source);
-    mayWork(finalize, props.work, [
-      'jobs/*',
-      'shards/*',
-      'parts/*',
-      'results/*',
-      'dead/*',
-      'latest/*',
-      'open/*',
-    ]);
-    this.plan = plan;
-    this.preprocess = preprocess;
-    this.ingest = ingest;
-    this.finalize = finalize;
+    mayWork(finalize, props.work, {
+      read: ['jobs/*', 'shards/*', 'parts/*', 'results/*', 'dead/*', 'latest/*'],
+      write: ['jobs/*', 'results/*', 'dead/*', 'latest/*'],
+      delete: ['open/*'],
+      abort: ['results/*'],
+    });
+    this.watch.watchJobs(this.#logs.get('plan') as LogGroup, this.#logs.get('finalize') as LogGroup);
+  }
+
+  /** The settings as a file: policies of several models are more than a function's environment takes. */
+  #settingsLayer(settings: object): LayerVersion {
+    const folder = FileSystem.mkdtemp('sluice-settings-');
+    const file = join(folder, SETTINGS_FILE);
+    mkdirSync(dirname(file));
+    writeFileSync(file, JSON.stringify(settings, null, 2));
+    return new LayerVersion(this, 'Settings', {
+      code: Code.fromAsset(folder),
+      compatibleArchitectures: [Architecture.ARM_64],
+      description: 'The settings of the pipeline',
+    });
+  }
+
+  /** Of each function: what buckets of other accounts are to admit. */
+  get roles(): readonly Role[] {
+    return [...this.#roles.values()];
+  }
+
+  #roleOf(name: FunctionName): Role {
+    return this.#roles.get(name) as Role;
   }
 
   /** Lets the functions that find work wake the group of the workers. */
   mayWake(groupArn: string): void {
-    for (const fn of [this.plan, this.ingest]) {
+    for (const role of [this.#roleOf('plan'), this.#roleOf('ingest')]) {
       acknowledgeWildcard(
-        fn,
+        role,
         groupArn,
         'The ARN of a group holds an id that only AWS knows; its name is whole.',
       );
-      fn.addToRolePolicy(
+      role.addToPolicy(
         new PolicyStatement({ actions: ['autoscaling:SetDesiredCapacity'], resources: [groupArn] }),
       );
       // The action knows no resources: see "Actions, resources, and condition keys for EC2 Auto Scaling".
-      acknowledge(fn, 'IAM5[Resource::*]', 'autoscaling:Describe* takes no resource; it only reads.');
-      fn.addToRolePolicy(
+      acknowledge(role, 'IAM5[Resource::*]', 'autoscaling:Describe* takes no resource; it only reads.');
+      role.addToPolicy(
         new PolicyStatement({ actions: ['autoscaling:DescribeAutoScalingGroups'], resources: ['*'] }),
       );
     }
@@ -179,66 +219,44 @@ export class AuditFunctions extends Construct {
     const { queues } = this.#props;
     if (events === ObjectEvents.NOTIFICATION) {
       bucket.addEventNotification(EventType.OBJECT_CREATED, new SqsDestination(queues.events));
-      this.#acknowledgeNotifier();
       return;
     }
-    new Rule(this, `New-${bucket.node.id}`, {
+    // By its address: two stacks may each have a bucket that is called the same in their code.
+    new Rule(this, `New-${bucket.node.addr}`, {
       eventPattern: {
         source: ['aws.s3'],
         detailType: ['Object Created'],
         detail: { bucket: { name: [bucket.bucketName] } },
       },
-      targets: [new SqsQueue(queues.events)],
+      targets: [new SqsQueue(queues.events, { deadLetterQueue: queues.deadLettersOf(queues.events) })],
       description: 'New objects go to the live lane.',
     });
   }
 
-  /** The function by which the CDK sets notifications; it stands in the stack and not in this construct. */
-  #acknowledgeNotifier(): void {
-    const { children } = Stack.of(this).node;
-    const notifier = children.find(({ node }) => node.id.startsWith('BucketNotificationsHandler'));
-    if (notifier !== undefined) acknowledge(notifier, BASIC_EXECUTION, ONLY_LOGS);
-  }
-
   #function(name: FunctionName, reservedConcurrentExecutions?: number): LambdaFn {
-    const { code, pipeline, alarms } = this.#props;
-    const fn = new LambdaFn(this, name.charAt(0).toUpperCase() + name.slice(1), {
+    const { code, pipeline } = this.#props;
+    const id = name.charAt(0).toUpperCase() + name.slice(1);
+    const logGroup = new LogGroup(this, `${name}Logs`, { retention: RetentionDays.ONE_MONTH });
+    // Lambda's own policy for this would let a function write to every log of the account.
+    const role = new Role(this, `${id}Role`, { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
+    logGroup.grantWrite(role);
+    this.#roles.set(name, role);
+    this.#logs.set(name, logGroup);
+    const fn = new LambdaFn(this, id, {
+      role,
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,
       code: Code.fromAsset(code),
       handler: `functions/${name}.handler`,
-      layers: [this.#layer],
+      layers: [...this.#layers],
       memorySize: MEMORY_MIB[name],
       timeout: FUNCTION_TIMEOUTS[name],
       ephemeralStorageSize: Size.mebibytes(512),
       environment: { SLUICE_PIPELINE: pipeline },
-      logGroup: new LogGroup(this, `${name}Logs`, { retention: RetentionDays.ONE_MONTH }),
+      logGroup,
       ...(reservedConcurrentExecutions !== undefined && { reservedConcurrentExecutions }),
     });
-    acknowledge(fn, BASIC_EXECUTION, ONLY_LOGS);
-    alarms.watch(`${name}Errors`, {
-      metric: errorShare(fn),
-      threshold: FAILING_PERCENT,
-      periods: 3,
-      meaning: `${FAILING_PERCENT} % of the invocations of ${name} fail, three times five minutes long.`,
-      runbook: 'failing-functions',
-    });
+    this.watch.watchErrors(fn, logGroup);
     return fn;
   }
-}
-
-/** Percent of a function's invocations. */
-export function errorShare(fn: LambdaFn): MathExpression {
-  const period = Duration.minutes(5);
-  // Expressions that share a graph share their ids.
-  const name = fn.node.id.toLowerCase();
-  return new MathExpression({
-    expression: `100 * ${name}Errors / MAX([${name}Calls, 1])`,
-    usingMetrics: {
-      [`${name}Errors`]: fn.metricErrors({ period, statistic: 'Sum' }),
-      [`${name}Calls`]: fn.metricInvocations({ period, statistic: 'Sum' }),
-    },
-    label: `${name}: failed, %`,
-    period,
-  });
 }

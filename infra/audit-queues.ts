@@ -1,4 +1,5 @@
 import { Duration, Names, Stack } from 'aws-cdk-lib';
+import { MathExpression } from 'aws-cdk-lib/aws-cloudwatch';
 import type { IGrantable } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { Queue, QueueEncryption, RedrivePermission } from 'aws-cdk-lib/aws-sqs';
@@ -17,6 +18,8 @@ export interface AuditQueuesProps {
   readonly timeouts: Readonly<Record<'jobs' | 'shards' | 'events' | 'packs', Duration>>;
   /** How old a message may become before its lane's alarm goes off. */
   readonly oldest: Readonly<Record<'live' | 'bulk', Duration>>;
+  /** Whether somebody is to read verdicts. */
+  readonly sendsVerdicts: boolean;
   /** @default SQS's own key: it costs nothing */
   readonly encryptionKey?: IKey;
   readonly alarms: AuditAlarms;
@@ -26,7 +29,8 @@ export interface AuditQueuesProps {
 interface WatchedQueue {
   readonly name: string;
   readonly timeout: Duration;
-  readonly oldest: Duration;
+  /** Left out, no age is too great. */
+  readonly oldest?: Duration;
 }
 
 /** The queues of a pipeline. Each but `verdicts`, which others read, has a consumer in it. */
@@ -53,7 +57,7 @@ export class AuditQueues extends Construct {
     this.verdicts = this.#queue({
       name: 'Verdicts',
       timeout: Duration.seconds(30),
-      oldest: Duration.days(1),
+      ...(props.sendsVerdicts && { oldest: Duration.days(1) }),
     });
   }
 
@@ -85,14 +89,13 @@ export class AuditQueues extends Construct {
     });
     this.#deadLetters.set(queue, deadLetters);
     alarms.watch(`${name}Dead`, {
-      metric: deadLetters.metricApproximateNumberOfMessagesVisible({
-        period: ONE_MINUTE,
-        statistic: 'Maximum',
-      }),
+      metric: deadLettersSeen(deadLetters),
       threshold: 1,
       meaning: `Messages of ${name} were given up.`,
       runbook: 'dead-letters',
     });
+    // Nobody reads what nobody sends.
+    if (oldest === undefined) return queue;
     alarms.watch(`${name}Oldest`, {
       metric: queue.metricApproximateAgeOfOldestMessage({ period: ONE_MINUTE, statistic: 'Maximum' }),
       threshold: oldest.toSeconds(),
@@ -116,4 +119,33 @@ export class AuditQueues extends Construct {
     queue.grantConsumeMessages(who);
     this.deadLettersOf(queue).grantSendMessages(who);
   }
+
+  maySend(who: IGrantable, ...queues: readonly Queue[]): void {
+    for (const queue of queues) {
+      queue.grantSendMessages(who);
+      this.mayOpen(who, queue);
+    }
+  }
+
+  /** Whoever opens a queue looks at its settings, and asks for the address of its dead letters. */
+  mayOpen(who: IGrantable, queue: Queue): void {
+    queue.grant(who, 'sqs:GetQueueAttributes');
+    this.deadLettersOf(queue).grant(who, 'sqs:GetQueueUrl');
+  }
+}
+
+/** Letters that lie there, or were there: `finalize` takes them away each minute, perhaps before anybody has looked. */
+function deadLettersSeen(deadLetters: Queue): MathExpression {
+  return new MathExpression({
+    expression: 'MAX([FILL(waiting, 0), FILL(collected, 0)])',
+    usingMetrics: {
+      waiting: deadLetters.metricApproximateNumberOfMessagesVisible({
+        period: ONE_MINUTE,
+        statistic: 'Maximum',
+      }),
+      collected: deadLetters.metricNumberOfMessagesDeleted({ period: ONE_MINUTE, statistic: 'Sum' }),
+    },
+    label: 'dead letters',
+    period: ONE_MINUTE,
+  });
 }

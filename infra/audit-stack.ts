@@ -1,9 +1,15 @@
 import { CfnOutput, Duration, Stack } from 'aws-cdk-lib';
+import type { IRole } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
-import { Bucket } from 'aws-cdk-lib/aws-s3';
+import { Bucket, type IBucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
+import { ObjectEvents } from './audit-functions.ts';
+import { backfillBudget, type FleetTerms } from './backfill-budget.ts';
 import type { Environment } from './environment.ts';
-import { type AuditSource, ImageAudit, scheduleOf } from './image-audit.ts';
+import { FleetSubnets } from './fleet-network.ts';
+import { ImageAudit, scheduleOf } from './image-audit.ts';
+import type { AuditSource } from './image-audit-props.ts';
+import { createNotifierRole } from './notifier-role.ts';
 
 /** The folders that functions are made from. */
 export interface AuditPackages {
@@ -19,10 +25,24 @@ export class AuditStack extends Stack {
       description: 'Sluice: audits images.',
       env: { ...(account && { account }), ...(region && { region }) },
     });
-    const { lanes, fleet, keyArn, budget } = environment;
+    const { lanes, fleet, keyArn, budget, sources } = environment;
+    const terms: FleetTerms = {
+      publicIpv4: fleet?.subnets !== FleetSubnets.PRIVATE,
+      ...given({ instanceType: fleet?.instances?.[0] }),
+    };
+    const notifying = sources.filter(({ events }) => events === ObjectEvents.NOTIFICATION);
+    const notifier =
+      notifying.length === 0
+        ? undefined
+        : createNotifierRole(
+            this,
+            'Notifier',
+            notifying.map(({ bucket }) => bucket),
+          );
     const audit = new ImageAudit(this, 'Audit', {
       ...packages,
-      sources: environment.sources.map((source) => this.#source(source)),
+      sources: sources.map((source) => this.#source(source, notifier, terms)),
+      reports: environment.reports.map((name) => this.#reports(name)),
       pipeline: environment.pipeline,
       lanes: {
         live: given({
@@ -38,9 +58,15 @@ export class AuditStack extends Stack {
       },
       ...(fleet && { fleet: { image: fleet.image, ...given(fleet) } }),
       quarantine: environment.quarantine,
+      finalizesAlone: environment.finalizesAlone,
       ...(keyArn !== undefined && { encryptionKey: Key.fromKeyArn(this, 'Key', keyArn) }),
       ...(environment.alarmEmail && { alarmEmail: environment.alarmEmail }),
       ...(budget && { budget }),
+      ...given({ runbookUrl: environment.runbookUrl }),
+    });
+    new CfnOutput(this, 'Roles', {
+      value: audit.roles.map(({ roleArn }) => roleArn).join(' '),
+      description: 'Who reads the images: what the policy of a bucket in another account is to admit',
     });
     new CfnOutput(this, 'Pipeline', {
       value: audit.pipelineJson,
@@ -48,16 +74,39 @@ export class AuditStack extends Stack {
     });
   }
 
-  #source({ bucket, events, backfills }: Environment['sources'][number]): AuditSource {
+  #source(
+    { bucket, keyArn, events, backfills }: Environment['sources'][number],
+    notifier: IRole | undefined,
+    terms: FleetTerms,
+  ): AuditSource {
     return {
-      bucket: Bucket.fromBucketName(this, bucket, bucket),
+      bucket: Bucket.fromBucketAttributes(this, bucket, {
+        bucketName: bucket,
+        ...(keyArn !== undefined && { encryptionKey: Key.fromKeyArn(this, `${bucket}-key`, keyArn) }),
+        ...(notifier && { notificationsHandlerRole: notifier }),
+      }),
       ...(events && { events }),
-      backfills: backfills.map(({ schedule, timeZone, flexibleMinutes, ...backfill }) => ({
-        ...backfill,
-        schedule: scheduleOf(schedule, timeZone),
-        ...given({ flexibleWindow: minutes(flexibleMinutes) }),
-      })),
+      backfills: backfills.map(
+        ({ schedule, timeZone, flexibleMinutes, budgetUsd, inventory, ...backfill }) => ({
+          ...backfill,
+          ...(inventory && {
+            inventory: { reports: this.#reports(inventory.bucket), folder: inventory.folder },
+          }),
+          schedule: scheduleOf(schedule, timeZone),
+          ...given({
+            flexibleWindow: minutes(flexibleMinutes),
+            budget: budgetUsd === undefined ? undefined : backfillBudget(budgetUsd, this.region, terms),
+          }),
+        }),
+      ),
     };
+  }
+
+  /** A bucket with the reports of others, which may be a source itself. */
+  #reports(name: string): IBucket {
+    const id = `${name}-reports`;
+    const known = this.node.tryFindChild(name) ?? this.node.tryFindChild(id);
+    return (known as IBucket | undefined) ?? Bucket.fromBucketName(this, id, name);
   }
 }
 

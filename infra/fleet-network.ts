@@ -1,4 +1,4 @@
-import { Stack } from 'aws-cdk-lib';
+import { Fn, Stack } from 'aws-cdk-lib';
 import {
   GatewayVpcEndpointAwsService,
   InterfaceVpcEndpointAwsService,
@@ -34,14 +34,24 @@ const SERVICES = {
   EcsTelemetry: InterfaceVpcEndpointAwsService.ECS_TELEMETRY,
 } as const;
 
-/** Each zone is another market for Spot instances; three is what nearly all regions have. */
-const MAX_ZONES = 3;
-/** Interface endpoints are paid for by the zone. */
-const MAX_PRIVATE_ZONES = 2;
+const SUBNETS = 'workers';
+const ZONES = 3;
+const PRIVATE_ZONES = 2;
 
 export interface FleetNetworkProps {
   /** @default FleetSubnets.PUBLIC: free, and nobody can connect to it */
   readonly subnets?: FleetSubnets;
+  /**
+   * A network that is there already. Its subnets of that kind must lead to S3, SQS, ECR, ECS, Auto Scaling and CloudWatch Logs.
+   *
+   * @default one of their own: workers have nothing to do with anybody else's
+   */
+  readonly vpc?: IVpc;
+  /**
+   * @default 3 public ones: each is another market for Spot instances, and nearly all regions have so many; 2 private ones:
+   * interface endpoints are paid for by the zone
+   */
+  readonly zones?: number;
 }
 
 /**
@@ -57,11 +67,27 @@ export class FleetNetwork extends Construct {
   constructor(scope: Construct, id: string, props: FleetNetworkProps = {}) {
     super(scope, id);
     const isPublic = (props.subnets ?? FleetSubnets.PUBLIC) === FleetSubnets.PUBLIC;
+    const vpc = props.vpc ?? this.#createVpc(isPublic, props.zones);
+    this.securityGroup = new SecurityGroup(this, 'Workers', {
+      vpc,
+      description: 'Workers: nothing in, HTTPS out',
+      allowAllOutbound: false,
+    });
+    this.securityGroup.addEgressRule(Peer.anyIpv4(), Port.HTTPS, 'AWS, and where images are pulled from');
+    if (!isPublic && props.vpc === undefined) this.#addEndpoints(vpc);
+    this.vpc = vpc;
+    const ofOthers = { subnetType: isPublic ? SubnetType.PUBLIC : SubnetType.PRIVATE_WITH_EGRESS };
+    this.subnets = props.vpc === undefined ? { subnetGroupName: SUBNETS } : ofOthers;
+    this.hasPublicAddresses = isPublic;
+  }
+
+  #createVpc(isPublic: boolean, zones = isPublic ? ZONES : PRIVATE_ZONES): IVpc {
     const subnetType = isPublic ? SubnetType.PUBLIC : SubnetType.PRIVATE_ISOLATED;
     const vpc = new Vpc(this, 'Vpc', {
-      maxAzs: isPublic ? MAX_ZONES : MAX_PRIVATE_ZONES,
+      // The CDK would take two zones where a stack does not say where it goes, and ask the account where it does.
+      availabilityZones: Array.from({ length: zones }, (_, i) => Fn.select(i, Fn.getAzs())),
       natGateways: 0,
-      subnetConfiguration: [{ name: 'workers', subnetType }],
+      subnetConfiguration: [{ name: SUBNETS, subnetType }],
       gatewayEndpoints: { S3: { service: GatewayVpcEndpointAwsService.S3 } },
       // The CDK's classes and interfaces differ in whether an optional member may be undefined.
     }) as IVpc;
@@ -70,16 +96,7 @@ export class FleetNetwork extends Construct {
       'VPC7',
       'Workers speak to AWS alone, whose own logs say who asked what: S3, SQS, CloudTrail.',
     );
-    this.securityGroup = new SecurityGroup(this, 'Workers', {
-      vpc,
-      description: 'Workers: nothing in, HTTPS out',
-      allowAllOutbound: false,
-    });
-    this.securityGroup.addEgressRule(Peer.anyIpv4(), Port.HTTPS, 'AWS, and where images are pulled from');
-    if (!isPublic) this.#addEndpoints(vpc);
-    this.vpc = vpc;
-    this.subnets = { subnetType };
-    this.hasPublicAddresses = isPublic;
+    return vpc;
   }
 
   #addEndpoints(vpc: IVpc): void {

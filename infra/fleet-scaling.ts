@@ -11,26 +11,33 @@ import {
 import { AutoScalingAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import type { AuditAlarms } from './alarms.ts';
 import type { AuditQueues } from './audit-queues.ts';
 
 /**
  * Packs for each worker from which the fleet grows: at 64 images a pack and 1,000 images a second, a worker takes
- * 13 seconds for 200. Preprocessing pauses at `maxBacklogPacks` (2,000), so ten workers at the most are asked for by them.
+ * 13 seconds for 200. A pipeline's `maxBacklogPacks` must leave room for as many for each of its workers.
  */
-const GROW_AT_PACKS = 200;
+export const GROW_AT_PACKS = 200;
 /** From here on the fleet doubles. */
 const DOUBLE_AT_PACKS = 400;
 /** Below this, for ten minutes, there are too many workers. */
 const SHRINK_BELOW_PACKS = 20;
-/** What somebody waits for on the live lane. */
-const LIVE_AGE_SECONDS = 60;
 /** An instance takes about five minutes from its start to its first pack; before that, more of them help nobody. */
 const WARM_UP = Duration.minutes(5);
-/** Long enough for the pauses between the packs of a job; each minute of it costs an idle GPU. */
-const IDLE_MINUTES = 5;
+/** What somebody waits for on the live lane, though a worker could have started meanwhile. */
+const LIVE_AGE = Duration.minutes(6);
+/**
+ * From when an instance is there: it must outlast the start of its worker, and the lag of the metrics of queues that have
+ * been idle. Each minute of it costs an idle GPU.
+ */
+const IDLE_MINUTES = 8;
+/** An instance is there within two or three, where there is one. */
+const DROUGHT_MINUTES = 15;
 const ONE_MINUTE = Duration.minutes(1);
 
 export interface FleetScalingProps {
+  readonly alarms: AuditAlarms;
   readonly group: AutoScalingGroup;
   readonly queues: AuditQueues;
 }
@@ -47,14 +54,15 @@ export class FleetScaling extends Construct {
   readonly openWork: IMetric;
   readonly #group: AutoScalingGroup;
 
-  constructor(scope: Construct, id: string, { group, queues }: FleetScalingProps) {
+  constructor(scope: Construct, id: string, { group, queues, alarms }: FleetScalingProps) {
     super(scope, id);
     this.#group = group;
     const { live, bulk, shards, events } = queues;
     const packs = { ...messagesOf('live', live), ...messagesOf('bulk', bulk) };
     this.packsPerWorker = new MathExpression({
-      expression: `(${sum(packs)}) / MAX([FILL(workers, 0), 1])`,
-      usingMetrics: { ...packs, workers: workersOf(group) },
+      // By those that are asked for: what is starting already is not asked for again, and a drought asks for no more.
+      expression: `(${sum(packs)}) / MAX([FILL(wanted, 0), 1])`,
+      usingMetrics: { ...packs, wanted: workersWanted(group) },
       label: 'packs per worker',
       period: ONE_MINUTE,
     });
@@ -70,6 +78,18 @@ export class FleetScaling extends Construct {
     this.#growForLive(live);
     this.#shrink();
     this.#end();
+    alarms.watch('NoInstances', {
+      metric: new MathExpression({
+        expression: 'FILL(wanted, 0) - FILL(workers, 0)',
+        usingMetrics: { wanted: workersWanted(group), workers: workersOf(group) },
+        label: 'instances that have not come',
+        period: ONE_MINUTE,
+      }),
+      threshold: 1,
+      periods: DROUGHT_MINUTES,
+      meaning: `Instances were asked for ${DROUGHT_MINUTES} minutes ago and have not come: Spot has none, or the quota allows none.`,
+      runbook: 'spot-drought',
+    });
   }
 
   /** Functions wake the fleet when they find work; this is for whatever they could not. */
@@ -80,15 +100,16 @@ export class FleetScaling extends Construct {
     action.addAdjustment({ adjustment: 1, lowerBound: 0 });
     this.#alarm('Asleep', action, {
       metric: new MathExpression({
-        expression: 'IF(FILL(workers, 0) < 1, work, 0)',
-        usingMetrics: { workers: workersOf(this.#group), work: this.openWork },
+        // An instance that was asked for takes its minutes to be there; it is not asked for twice.
+        expression: 'IF(FILL(wanted, 0) < 1, work, 0)',
+        usingMetrics: { wanted: workersWanted(this.#group), work: this.openWork },
         period: ONE_MINUTE,
       }),
       threshold: 1,
       comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
       minutes: 1,
       whenMissing: TreatMissingData.NOT_BREACHING,
-      meaning: 'There is work, and no worker: one starts.',
+      meaning: 'There is work, and no worker was asked for: one starts.',
     });
   }
 
@@ -117,12 +138,21 @@ export class FleetScaling extends Construct {
     });
     action.addAdjustment({ adjustment: 1, lowerBound: 0 });
     this.#alarm('LiveWaits', action, {
-      metric: live.metricApproximateAgeOfOldestMessage({ period: ONE_MINUTE, statistic: 'Maximum' }),
-      threshold: LIVE_AGE_SECONDS,
+      metric: new MathExpression({
+        // Where Spot has no instance, asking for another one gets none either.
+        expression: 'IF(FILL(workers, 0) >= FILL(wanted, 0), age, 0)',
+        usingMetrics: {
+          workers: workersOf(this.#group),
+          wanted: workersWanted(this.#group),
+          age: live.metricApproximateAgeOfOldestMessage({ period: ONE_MINUTE, statistic: 'Maximum' }),
+        },
+        period: ONE_MINUTE,
+      }),
+      threshold: LIVE_AGE.toSeconds(),
       comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
       minutes: 1,
       whenMissing: TreatMissingData.NOT_BREACHING,
-      meaning: `A live pack waits for ${LIVE_AGE_SECONDS} s: one more worker starts.`,
+      meaning: `A live pack waits for ${LIVE_AGE.toHumanString()}, and all workers are there: one more starts.`,
     });
   }
 
@@ -134,8 +164,8 @@ export class FleetScaling extends Construct {
     this.#alarm('LittleToDo', action, {
       metric: new MathExpression({
         // The last worker stays until there is nothing at all.
-        expression: `IF(workers > 1, packs, ${SHRINK_BELOW_PACKS})`,
-        usingMetrics: { workers: workersOf(this.#group), packs: this.packsPerWorker },
+        expression: `IF(wanted > 1, packs, ${SHRINK_BELOW_PACKS})`,
+        usingMetrics: { wanted: workersWanted(this.#group), packs: this.packsPerWorker },
         period: ONE_MINUTE,
       }),
       threshold: SHRINK_BELOW_PACKS,
@@ -150,13 +180,18 @@ export class FleetScaling extends Construct {
     const action = this.#action('End', AdjustmentType.PERCENT_CHANGE_IN_CAPACITY, {});
     action.addAdjustment({ adjustment: -100, upperBound: 0 });
     this.#alarm('NothingToDo', action, {
-      metric: this.openWork,
+      metric: new MathExpression({
+        // Where no worker is there is no end to come to: the alarm would go off each minute, against whoever wakes the fleet.
+        expression: 'IF(FILL(workers, 0) > 0, work, 1)',
+        usingMetrics: { workers: workersOf(this.#group), work: this.openWork },
+        period: ONE_MINUTE,
+      }),
       threshold: 0,
       comparisonOperator: ComparisonOperator.LESS_THAN_OR_EQUAL_TO_THRESHOLD,
       minutes: IDLE_MINUTES,
       // Queues that have been idle for hours send no metrics at all.
       whenMissing: TreatMissingData.BREACHING,
-      meaning: `Nothing waits and nothing is in hand, ${IDLE_MINUTES} minutes long: all workers go.`,
+      meaning: `There are workers, and nothing waits or is in hand, ${IDLE_MINUTES} minutes long: all of them go.`,
     });
   }
 
@@ -195,13 +230,22 @@ export class FleetScaling extends Construct {
 
 /** Instances that are up. */
 export function workersOf(group: AutoScalingGroup): Metric {
+  return groupMetric(group, 'GroupInServiceInstances', 'workers');
+}
+
+/** Instances that there shall be, those among them that are starting or that nobody has got. */
+function workersWanted(group: AutoScalingGroup): Metric {
+  return groupMetric(group, 'GroupDesiredCapacity', 'workers wanted');
+}
+
+function groupMetric(group: AutoScalingGroup, metricName: string, label: string): Metric {
   return new Metric({
     namespace: 'AWS/AutoScaling',
-    metricName: 'GroupInServiceInstances',
+    metricName,
     dimensionsMap: { AutoScalingGroupName: group.autoScalingGroupName },
     statistic: 'Maximum',
     period: ONE_MINUTE,
-    label: 'workers',
+    label,
   });
 }
 

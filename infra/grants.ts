@@ -1,61 +1,61 @@
 import { type IGrantable, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
-import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import type { IConstruct } from 'constructs';
 import { acknowledgeWildcard } from './acknowledge.ts';
 
-/** A function, or the role of a task. */
+/** The role of a function or a task. */
 type Who = IConstruct & IGrantable;
 /** What is asked of a bucket here: its names. */
 type AnyBucket = Pick<IBucket, 'bucketArn' | 'arnForObjects' | 'encryptionKey'>;
 
-const READ = ['s3:GetObject'];
-const WORK = [...READ, 's3:PutObject', 's3:DeleteObject', 's3:AbortMultipartUpload'];
+/** Prefixes of the work bucket, by what is done under them: who only reads there may not write or delete. */
+export interface WorkAccess {
+  readonly read: readonly string[];
+  readonly write: readonly string[];
+  readonly delete: readonly string[];
+  /** Where files are large enough to be uploaded in parts, and may be given up half-way. */
+  readonly abort?: readonly string[];
+}
 
-/** To read and write under some prefixes of the work bucket, whose keys are made as jobs go. */
-export function mayWork(who: Who, work: AnyBucket, prefixes: readonly string[]): void {
-  allow(
-    who,
-    WORK,
-    work,
-    prefixes,
-    'Keys of a job have no names before the job: the prefix is as narrow as it gets.',
-  );
+const ANY_KEY = 'Keys of a job have no names before the job: the prefix is as narrow as it gets.';
+
+/** To work under some prefixes of the work bucket, whose keys are made as jobs go. */
+export function mayWork(who: Who, work: AnyBucket, access: WorkAccess): void {
+  allow(who, ['s3:GetObject'], work, access.read, ANY_KEY);
+  allow(who, ['s3:PutObject'], work, access.write, ANY_KEY);
+  allow(who, ['s3:DeleteObject'], work, access.delete, ANY_KEY);
+  allow(who, ['s3:AbortMultipartUpload'], work, access.abort ?? [], ANY_KEY);
   mayList(who, work);
 }
 
-/** To read a bucket's objects, those under some prefixes at most. */
+/** To read a bucket's objects, or those below some prefixes. */
 export function mayRead(who: Who, bucket: AnyBucket, prefixes: readonly string[] = ['*']): void {
-  allow(who, READ, bucket, prefixes, 'Any object of these may be read.');
+  allow(
+    who,
+    ['s3:GetObject'],
+    bucket,
+    prefixes,
+    'Any of these objects may be an image that is audited, or a list of images.',
+  );
   mayList(who, bucket);
 }
 
-/** To tag objects with their verdicts. */
-export function mayTag(who: Who, bucket: AnyBucket): void {
+/** To act on verdicts: to read an object and its tags, which S3 copies with it, and where asked for to tag it. */
+export function mayActOn(who: Who, bucket: AnyBucket, { tags }: { readonly tags: boolean }): void {
+  mayRead(who, bucket);
+  const tagging = ['s3:GetObjectTagging', ...(tags ? ['s3:PutObjectTagging'] : [])];
+  allow(who, tagging, bucket, ['*'], 'Any image of the bucket may get a verdict.');
+}
+
+/** To write copies here, with the tags of what they are copies of. */
+export function mayCopyTo(who: Who, bucket: AnyBucket): void {
   allow(
     who,
-    ['s3:GetObjectTagging', 's3:PutObjectTagging'],
+    ['s3:PutObject', 's3:PutObjectTagging'],
     bucket,
     ['*'],
-    'Any image of the bucket may get a verdict.',
+    "Copies keep their object's bucket and key.",
   );
-}
-
-/** To write copies. */
-export function mayPut(who: Who, bucket: AnyBucket): void {
-  allow(who, ['s3:PutObject'], bucket, ['*'], "Copies keep their object's bucket and key.");
-}
-
-export function maySend(who: IGrantable, ...queues: readonly IQueue[]): void {
-  for (const queue of queues) {
-    queue.grantSendMessages(who);
-    mayLookAt(who, queue);
-  }
-}
-
-/** Whoever opens a queue looks at its settings, and for its dead letters. */
-export function mayLookAt(who: IGrantable, queue: IQueue): void {
-  queue.grant(who, 'sqs:GetQueueAttributes', 'sqs:GetQueueUrl');
 }
 
 function allow(
@@ -65,6 +65,7 @@ function allow(
   prefixes: readonly string[],
   reason: string,
 ): void {
+  if (prefixes.length === 0) return;
   const resources = prefixes.map((prefix) => bucket.arnForObjects(prefix));
   for (const resource of resources) acknowledgeWildcard(who, resource, reason);
   who.grantPrincipal.addToPrincipalPolicy(new PolicyStatement({ actions: [...actions], resources }));

@@ -1,7 +1,6 @@
 import { Duration, Stack, Tags, TimeZone } from 'aws-cdk-lib';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { Bucket, IBucket } from 'aws-cdk-lib/aws-s3';
 import {
   ContextAttribute,
@@ -14,97 +13,35 @@ import { SqsSendMessage } from 'aws-cdk-lib/aws-scheduler-targets';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Construct } from 'constructs';
-import { PipelineConfig } from '#core/pipeline-config.ts';
 import { acknowledge } from './acknowledge.ts';
 import { AuditAlarms } from './alarms.ts';
 import { AuditBudget } from './audit-budget.ts';
 import { AuditDashboard } from './audit-dashboard.ts';
-import { AuditFunctions, FUNCTION_TIMEOUTS, type ObjectEvents } from './audit-functions.ts';
+import { AuditFunctions, FUNCTION_TIMEOUTS } from './audit-functions.ts';
 import { AuditQueues } from './audit-queues.ts';
 import { AuditStorage } from './audit-storage.ts';
 import { AuditWatch } from './audit-watch.ts';
 import { FleetScaling } from './fleet-scaling.ts';
-import { WorkerFleet, type WorkerFleetProps } from './worker-fleet.ts';
+import { mayRead } from './grants.ts';
+import type { ImageAuditProps, RegularBackfill } from './image-audit-props.ts';
+import {
+  checkedPipeline,
+  inFunction,
+  type PipelinePlaces,
+  placesOf,
+  settingsOf,
+} from './pipeline-description.ts';
+import { RUNBOOK } from './runbook.ts';
+import { DEFAULT_MAX_WORKERS, WorkerFleet } from './worker-fleet.ts';
 import { allowWorker } from './worker-permissions.ts';
-
-/** A regular backfill of a bucket. */
-export interface RegularBackfill {
-  /** Jobs are named after it and the time: `nightly-202611200100`. */
-  readonly name: string;
-  readonly prefix?: string;
-  readonly filter?: object;
-  /** With its time zone: `ScheduleExpression.cron({ hour: '1', minute: '0', timeZone: TimeZone.EUROPE_BERLIN })`. */
-  readonly schedule: ScheduleExpression;
-  /** The job begins within this time. @default 15 minutes: backfills need no exact minute, and spread out they make no peak */
-  readonly flexibleWindow?: Duration;
-  /** Only what is new or changed. @default true: the rows of the last job are taken over, which costs nothing */
-  readonly incremental?: boolean;
-}
-
-export interface AuditSource {
-  readonly bucket: IBucket;
-  /** Audit new objects as their events come. @default none: backfills only */
-  readonly events?: ObjectEvents;
-  readonly backfills?: readonly RegularBackfill[];
-}
-
-export interface AuditLanes {
-  readonly live?: {
-    /** Age of a message at which the alarm goes off. @default 5 minutes: about what a worker takes to start */
-    readonly oldest?: Duration;
-    /** How long events are gathered for one invocation. @default 0: somebody waits for the verdict */
-    readonly gatherFor?: Duration;
-    /** Invocations at the same time. @default 50: some 200 photos a second */
-    readonly concurrency?: number;
-  };
-  readonly bulk?: {
-    /** The same. @default 6 hours: a lane that may take the night */
-    readonly oldest?: Duration;
-    /** How long a backfill may have left to go before an alarm goes off. @default 12 hours: ready by the next night */
-    readonly drainWithin?: Duration;
-  };
-}
-
-export interface AuditBudgetSettings {
-  readonly monthlyUsd: number;
-  /** Who hears of it at 80 % and 100 % spent, and when the month is reckoned to come to more. */
-  readonly email: string;
-}
-
-export interface ImageAuditProps {
-  readonly sources: readonly AuditSource[];
-  /** The folder that `bundleFunctions` wrote. */
-  readonly functionCode: string;
-  /** The folder of the layer with the decoders. */
-  readonly decoderLayer: string;
-  /** Settings of the pipeline but its place, queues and fleet. @default those of core/pipeline-config.ts */
-  readonly pipeline?: Readonly<Record<string, unknown>>;
-  readonly lanes?: AuditLanes;
-  /** GPU workers. @default none: `sluice worker` runs wherever somebody starts it */
-  readonly fleet?: WorkerFleetProps & {
-    /** Whether workers may build TensorRT engines that are missing. @default true: no further step is needed */
-    readonly buildsEngines?: boolean;
-  };
-  /** Copy rejected images into a bucket of its own. @default false */
-  readonly quarantine?: boolean;
-  /** For buckets and queues. @default the keys of S3 and SQS: they cost nothing */
-  readonly encryptionKey?: IKey;
-  /** Where alarms are sent. @default nowhere: they are shown only */
-  readonly alarmEmail?: string;
-  /** @default none */
-  readonly budget?: AuditBudgetSettings;
-}
 
 /** A worker has as long for one delivery; its heartbeats extend it. */
 const PACK_TIMEOUT = Duration.seconds(30);
 const DEFAULT_WINDOW = Duration.minutes(15);
 const DEFAULT_LIVE = { oldest: Duration.minutes(5), gatherFor: Duration.seconds(0), concurrency: 50 };
 const DEFAULT_BULK = { oldest: Duration.hours(6), drainWithin: Duration.hours(12) };
-const PLACEHOLDER_QUEUE = 'https://sqs.invalid/queue';
 /** By this tag a pipeline's costs are told apart. */
 const COST_TAG = 'sluice:pipeline';
-/** On a GPU the first that works; a pipeline may ask for others. */
-const GPU_PROVIDERS = ['tensorrt', 'cuda'];
 
 /**
  * A pipeline of Sluice in an AWS account: work bucket, queues with their dead letters, the four functions, GPU workers,
@@ -125,6 +62,8 @@ export class ImageAudit extends Construct {
   readonly alarms: AuditAlarms;
   /** What workers and the command line read as `sluice.pipeline.json`. */
   readonly pipelineJson: string;
+  /** The roles of functions and workers: what buckets of other accounts are to admit. */
+  readonly roles: readonly Role[];
   readonly #scheduler: Role;
 
   constructor(scope: Construct, id: string, props: ImageAuditProps) {
@@ -144,10 +83,19 @@ export class ImageAudit extends Construct {
     this.#scheduler = new Role(this, 'Scheduler', {
       assumedBy: new ServicePrincipal('scheduler.amazonaws.com'),
     });
-    this.alarms = new AuditAlarms(this, 'Alarms', this.#alarmAction(props.alarmEmail));
+    this.alarms = new AuditAlarms(this, 'Alarms', {
+      runbookUrl: props.runbookUrl ?? RUNBOOK,
+      ...(props.alarmEmail !== undefined && { action: this.#alarmAction(props.alarmEmail) }),
+    });
     const storage = new AuditStorage(this, 'Storage', { quarantine: props.quarantine ?? false, ...key });
     this.work = storage.work;
     this.quarantine = storage.quarantine;
+    const given = props.pipeline ?? {};
+    const parts = {
+      ...(fleet && { maxWorkers: fleet.maxWorkers ?? DEFAULT_MAX_WORKERS }),
+      hasQuarantine: this.quarantine !== undefined,
+    };
+    const settings = checkedPipeline(given, parts);
     this.queues = new AuditQueues(this, 'Queues', {
       timeouts: {
         jobs: FUNCTION_TIMEOUTS.plan,
@@ -156,12 +104,13 @@ export class ImageAudit extends Construct {
         packs: PACK_TIMEOUT,
       },
       oldest: { live: live.oldest, bulk: bulk.oldest },
+      sendsVerdicts: settings.actions.some(({ send }) => send),
       alarms: this.alarms,
       ...key,
     });
     const workers = fleet && new WorkerFleet(this, 'Fleet', fleet);
-    const settings = checkedSettings(props.pipeline ?? {});
-    this.pipelineJson = this.#describePipeline(props, workers);
+    const places = placesOf(given, this.#places(workers));
+    this.pipelineJson = Stack.of(this).toJsonString({ ...settingsOf(given, parts), ...places });
     const sources = props.sources.map(({ bucket }) => bucket);
     const functions = new AuditFunctions(this, 'Functions', {
       code: props.functionCode,
@@ -169,12 +118,16 @@ export class ImageAudit extends Construct {
       work: this.work,
       queues: this.queues,
       sources,
-      pipeline: this.pipelineJson,
+      reports: props.reports ?? [],
+      settings: settingsOf(given, parts),
+      pipeline: Stack.of(this).toJsonString(inFunction(places)),
       preprocessConcurrency: settings.preprocess.concurrency,
       ingestConcurrency: live.concurrency,
       ingestWindow: live.gatherFor,
+      finalizesAlone: props.finalizesAlone ?? true,
       alarms: this.alarms,
     });
+    this.roles = [...functions.roles, ...(workers ? [workers.taskRole] : [])];
     if (workers !== undefined) {
       const buildsEngines = fleet?.buildsEngines ?? true;
       allowWorker(workers.taskRole, {
@@ -190,7 +143,11 @@ export class ImageAudit extends Construct {
     }
     for (const { bucket, events, backfills = [] } of props.sources) {
       if (events !== undefined) functions.listenTo(bucket, events);
-      for (const backfill of backfills) this.#backfillRegularly(bucket, backfill);
+      for (const backfill of backfills) {
+        this.#backfillRegularly(bucket, backfill);
+        const { inventory } = backfill;
+        if (inventory !== undefined) mayRead(functions.plan, inventory.reports, [`${inventory.folder}*`]);
+      }
     }
     const watch = new AuditWatch(this, 'Watch', {
       alarms: this.alarms,
@@ -201,7 +158,12 @@ export class ImageAudit extends Construct {
       drainWithin: bulk.drainWithin,
     });
     const scaling =
-      workers && new FleetScaling(this, 'Scaling', { group: workers.group, queues: this.queues });
+      workers &&
+      new FleetScaling(this, 'Scaling', {
+        group: workers.group,
+        queues: this.queues,
+        alarms: this.alarms,
+      });
     new AuditDashboard(this, 'Overview', {
       queues: this.queues,
       functions,
@@ -209,29 +171,16 @@ export class ImageAudit extends Construct {
       watch,
       ...(workers && scaling && { fleet: { workers, scaling } }),
     });
-    const tag = { key: COST_TAG, value: Stack.of(this).stackName };
+    // By its path: a stack may hold several pipelines.
+    const tag = { key: COST_TAG, value: this.node.path };
     Tags.of(this).add(tag.key, tag.value);
     if (budget !== undefined)
       new AuditBudget(this, 'Budget', { usd: budget.monthlyUsd, email: budget.email, tag });
   }
 
-  #describePipeline({ pipeline = {} }: ImageAuditProps, workers: WorkerFleet | undefined): string {
+  #places(workers: WorkerFleet | undefined): PipelinePlaces {
     const { jobs, shards, events, live, bulk, verdicts } = this.queues;
-    const actions = [...((pipeline['actions'] as object[] | undefined) ?? [])];
-    if (this.quarantine !== undefined) {
-      actions.push({
-        on: ['reject'],
-        lanes: ['live', 'bulk'],
-        quarantine: `s3://${this.quarantine.bucketName}/`,
-      });
-    }
-    return Stack.of(this).toJsonString({
-      ...pipeline,
-      ...(workers && {
-        worker: { providers: GPU_PROVIDERS, ...(pipeline['worker'] as object | undefined) },
-        fleet: { autoScalingGroup: workers.group.autoScalingGroupName },
-      }),
-      actions,
+    return {
       work: `s3://${this.work.bucketName}/`,
       queues: {
         jobs: jobs.queueUrl,
@@ -241,33 +190,45 @@ export class ImageAudit extends Construct {
         bulk: bulk.queueUrl,
         verdicts: verdicts.queueUrl,
       },
-    });
+      ...(workers && { group: workers.group.autoScalingGroupName }),
+      ...(this.quarantine && { quarantine: `s3://${this.quarantine.bucketName}/` }),
+    };
   }
 
   #backfillRegularly(bucket: IBucket, backfill: RegularBackfill): void {
+    const { inventory } = backfill;
+    const source =
+      inventory === undefined
+        ? { kind: 'prefix', prefix: backfill.prefix ?? '' }
+        : { kind: 'inventory', reports: inventory.reports.bucketName, manifest: inventory.folder };
     const message = {
       v: 1,
       type: 'submit',
       name: backfill.name,
-      source: { kind: 'prefix', bucket: bucket.bucketName, prefix: backfill.prefix ?? '' },
+      source: { ...source, bucket: bucket.bucketName },
       filter: backfill.filter ?? {},
       incremental: backfill.incremental ?? true,
+      ...(backfill.budget && { budget: backfill.budget }),
       // The time for which it was set: a second delivery is the same job.
       at: ContextAttribute.scheduledTime,
     };
+    // Jobs are named after it: of two with one name, the second would be taken for a repetition of the first.
+    if (this.node.tryFindChild(`Backfill-${backfill.name}`) !== undefined)
+      throw new Error(`there are two backfills "${backfill.name}": expected a name of its own for each`);
     new Schedule(this, `Backfill-${backfill.name}`, {
       schedule: backfill.schedule,
       timeWindow: TimeWindow.flexible(backfill.flexibleWindow ?? DEFAULT_WINDOW),
       target: new SqsSendMessage(this.queues.jobs, {
         input: ScheduleTargetInput.fromObject(message),
         role: this.#scheduler,
+        // What cannot be submitted ends where the alarm on dead letters sees it.
+        deadLetterQueue: this.queues.deadLettersOf(this.queues.jobs),
       }),
       description: `Audits s3://${bucket.bucketName}/${backfill.prefix ?? ''}`,
     });
   }
 
-  #alarmAction(email: string | undefined): SnsAction | undefined {
-    if (email === undefined) return undefined;
+  #alarmAction(email: string): SnsAction {
     const topic = new Topic(this, 'AlarmTopic', { enforceSSL: true });
     topic.addSubscription(new EmailSubscription(email));
     // A topic with a policy of its own is closed to alarms until it says otherwise.
@@ -278,14 +239,6 @@ export class ImageAudit extends Construct {
     );
     return new SnsAction(topic);
   }
-}
-
-/** Settings are checked here and not by the first function that fails on them. */
-function checkedSettings(settings: Readonly<Record<string, unknown>>): PipelineConfig {
-  const queues = Object.fromEntries(
-    ['jobs', 'shards', 'events', 'live', 'bulk', 'verdicts'].map((name) => [name, PLACEHOLDER_QUEUE]),
-  );
-  return PipelineConfig.parse({ ...settings, work: 's3://placeholder/', queues });
 }
 
 /** A schedule from the text of an environment. */

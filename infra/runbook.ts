@@ -7,12 +7,9 @@ export type RunbookSection =
   | 'failing-functions'
   | 'failing-deliveries'
   | 'spot-drought'
+  | 'broken-jobs'
+  | 'failed-images'
   | 'scaling';
 
-/** Where the runbook is, as seen from the repository: a URL of one's own may stand before it. */
+/** Where the runbook is in this repository, for a pipeline that has no URL of it. */
 export const RUNBOOK = 'docs/runbook.md';
-
-/** The description of an alarm: what it means, and where it says what to do. */
-export function alarmText(meaning: string, section: RunbookSection): string {
-  return `${meaning} Runbook: ${RUNBOOK}#${section}`;
-}

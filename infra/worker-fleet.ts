@@ -30,7 +30,8 @@ import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { acknowledge, acknowledgeWildcard } from './acknowledge.ts';
-import { FleetNetwork, type FleetSubnets } from './fleet-network.ts';
+import { FleetNetwork, type FleetNetworkProps } from './fleet-network.ts';
+import { createInstanceRole } from './instance-role.ts';
 import { containerImage, type WorkerImage } from './worker-image.ts';
 
 /** Instances with one GPU: a task has the instance to itself, and the GPU is what is paid for. */
@@ -46,18 +47,16 @@ export const WorkerInstance = {
 } as const;
 export type WorkerInstance = (typeof WorkerInstance)[keyof typeof WorkerInstance];
 
-export interface WorkerFleetProps {
+export interface WorkerFleetProps extends FleetNetworkProps {
   readonly image: WorkerImage;
   /** The most preferred first. @default g4dn.xlarge, g4dn.2xlarge, g6.xlarge, g5.xlarge: the more markets, the more Spot */
   readonly instances?: readonly WorkerInstance[];
-  /** @default 4: what a new account's quota of 16 vCPUs of G instances allows is less; docs/deploy.md says what to raise */
+  /** @default 4: they take 16 vCPUs of G instances, and new accounts have a quota of 8 at the most: docs/deploy.md says what to raise */
   readonly maxWorkers?: number;
   /** Workers that run day and night. @default 0: an idle GPU costs more than anything else here */
   readonly minWorkers?: number;
   /** On-demand instances among them, before any Spot instance. @default 0: packs go back when Spot takes an instance */
   readonly onDemandWorkers?: number;
-  /** @default FleetSubnets.PUBLIC */
-  readonly subnets?: FleetSubnets;
 }
 
 export interface WorkerTaskProps {
@@ -71,7 +70,7 @@ const DEFAULT_INSTANCES = [
   WorkerInstance.G6_XLARGE,
   WorkerInstance.G5_XLARGE,
 ];
-const DEFAULT_MAX_WORKERS = 4;
+export const DEFAULT_MAX_WORKERS = 4;
 /** What the GPU image of ECS needs, with room for the worker's image of CUDA, cuDNN and TensorRT. */
 const DISK = Size.gibibytes(60);
 /** A g4dn.xlarge has 16 GiB, of which system and ECS agent keep about one. */
@@ -98,11 +97,7 @@ export class WorkerFleet extends Construct {
   constructor(scope: Construct, id: string, props: WorkerFleetProps) {
     super(scope, id);
     this.#props = props;
-    const network = new FleetNetwork(
-      this,
-      'Network',
-      props.subnets === undefined ? {} : { subnets: props.subnets },
-    );
+    const network = new FleetNetwork(this, 'Network', props);
     this.#cluster = new Cluster(this, 'Cluster', { vpc: network.vpc });
     acknowledge(
       this.#cluster,
@@ -171,7 +166,7 @@ export class WorkerFleet extends Construct {
       cluster: this.#cluster as ICluster,
       taskDefinition: task,
       daemon: true,
-      // A new version replaces the task of one instance after the other; each hands back what it has not begun.
+      // A GPU takes one task: the old one must be gone, having handed back what it has not begun, before the new one starts.
       minHealthyPercent: 0,
       maxHealthyPercent: 100,
     });
@@ -179,28 +174,12 @@ export class WorkerFleet extends Construct {
 
   #createGroup(network: FleetNetwork): AutoScalingGroup {
     const { instances = DEFAULT_INSTANCES, maxWorkers = DEFAULT_MAX_WORKERS, minWorkers = 0 } = this.#props;
-    // The ECS agent's permissions come with the capacity provider, but for the one by which it drains an instance that Spot takes.
-    const role = new Role(this, 'InstanceRole', { assumedBy: new ServicePrincipal('ec2.amazonaws.com') });
-    const members = Stack.of(this).formatArn({
-      service: 'ecs',
-      resource: 'container-instance',
-      resourceName: `${this.#cluster.clusterName}/*`,
-    });
-    role.addToPolicy(
-      new PolicyStatement({ actions: ['ecs:UpdateContainerInstancesState'], resources: [members] }),
-    );
-    acknowledgeWildcard(role, members, 'Instances get their ids as they come; the cluster is named.');
-    acknowledge(role, 'IAM5[Action::ecs:Submit*]', 'What the CDK gives the ECS agent, in its own cluster.');
-    acknowledge(
-      role,
-      'IAM5[Resource::*]',
-      'The same: actions that know no resource, or are bound to the cluster.',
-    );
     const userData = UserData.forLinux();
     userData.addCommands(
       // The property of that name is ignored beside a mixed-instances policy.
       'echo ECS_ENABLE_SPOT_INSTANCE_DRAINING=true >> /etc/ecs/ecs.config',
       'echo ECS_ENABLE_GPU_SUPPORT=true >> /etc/ecs/ecs.config',
+      'echo ECS_ENABLE_AWSLOGS_EXECUTIONROLE_OVERRIDE=true >> /etc/ecs/ecs.config',
       // Each minute of downloading an image is a minute of a GPU: what is there is not asked for again.
       'echo ECS_IMAGE_PULL_BEHAVIOR=once >> /etc/ecs/ecs.config',
     );
@@ -208,7 +187,7 @@ export class WorkerFleet extends Construct {
       machineImage: EcsOptimizedImage.amazonLinux2023(AmiHardwareType.GPU),
       instanceType: new InstanceType(instances[0] as string),
       userData,
-      role,
+      role: createInstanceRole(this, 'InstanceRole', this.#cluster as ICluster),
       securityGroup: network.securityGroup,
       associatePublicIpAddress: network.hasPublicAddresses,
       httpTokens: LaunchTemplateHttpTokens.REQUIRED,

@@ -10,6 +10,11 @@ const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const ECR_IMAGE =
   /^(?<account>\d{12})\.dkr\.ecr\.(?<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?\/(?<name>[^:@]+)(?:[:@](?<tag>.+))?$/;
 
+/** Whether an image lies in a registry that private subnets lead to. */
+export function isInEcr(uri: string): boolean {
+  return ECR_IMAGE.test(uri);
+}
+
 /** Where the workers' image comes from. */
 export type WorkerImage =
   | {

@@ -4,7 +4,7 @@ import type { PipelineConfig } from '#core/pipeline-config.ts';
 import { parseS3Url } from '#core/store-location.ts';
 import type { AuditQueues } from './audit-queues.ts';
 import type { AuditStorage } from './audit-storage.ts';
-import { mayPut, mayRead, maySend, mayTag, mayWork } from './grants.ts';
+import { mayActOn, mayCopyTo, mayWork } from './grants.ts';
 
 export interface WorkerPermissions {
   readonly storage: AuditStorage;
@@ -25,17 +25,22 @@ export function allowWorker(
   const { live, bulk, shards, events, verdicts } = queues;
   for (const lane of [live, bulk]) queues.mayReceive(role, lane);
   // A pack that is lost is asked for again where it was made, as is what follows on a part.
-  maySend(role, shards, events, verdicts, ...(handsOn ? [bulk] : []));
-  const writes = ['packs/*', 'parts/*', 'quarantine/*', 'workers/*', ...(handsOn ? ['shards/*'] : [])];
-  mayWork(role, storage.work, buildsEngines ? [...writes, 'engines/*'] : writes);
-  mayRead(role, storage.work, buildsEngines ? ['jobs/*'] : ['jobs/*', 'engines/*']);
-  if (storage.quarantine !== undefined) mayPut(role, storage.quarantine);
+  queues.maySend(role, shards, events, verdicts, ...(handsOn ? [bulk] : []));
+  // What a part hands on, and the engines that are there already, are read by whoever may write them.
+  const handedOn = handsOn ? ['shards/*'] : [];
+  const cut = handsOn ? ['packs/*'] : [];
+  const built = buildsEngines ? ['engines/*'] : [];
+  mayWork(role, storage.work, {
+    read: ['jobs/*', 'packs/*', 'parts/*', 'engines/*', ...handedOn],
+    write: ['parts/*', 'quarantine/*', 'workers/*', ...handedOn, ...cut, ...built],
+    delete: ['packs/*', 'workers/*', ...built],
+    abort: built,
+  });
   const copies = actions.flatMap(({ quarantine }) => (quarantine === undefined ? [] : [quarantine]));
   const elsewhere = new Set(copies.map((url) => parseS3Url(url).bucket));
-  for (const name of elsewhere) mayPut(role, Bucket.fromBucketName(role, `Quarantine-${name}`, name));
+  if (storage.quarantine !== undefined) mayCopyTo(role, storage.quarantine);
+  for (const name of elsewhere) mayCopyTo(role, Bucket.fromBucketName(role, `Quarantine-${name}`, name));
   const tags = actions.some(({ tag }) => tag);
-  for (const source of sources) {
-    if (tags) mayTag(role, source);
-    if (copies.length > 0 || storage.quarantine !== undefined) mayRead(role, source);
-  }
+  if (tags || copies.length > 0 || storage.quarantine !== undefined)
+    for (const source of sources) mayActOn(role, source, { tags });
 }

@@ -10,6 +10,7 @@ const { values, positionals } = parseArgs({
     concurrency: { type: 'string', default: '4' },
     processes: { type: 'string', default: '2' },
     'finalize-every-ms': { type: 'string', default: '1000' },
+    'budget-every-ms': { type: 'string', default: '60000' },
   },
 });
 const only = positionals.length === 0 ? FUNCTION_NAMES : (positionals as FunctionName[]);
@@ -23,6 +24,7 @@ await runFunctions(
     preprocessConcurrency: Number(values.concurrency),
     processes: Number(values.processes),
     finalizeEveryMs: Number(values['finalize-every-ms']),
+    budgetEveryMs: Number(values['budget-every-ms']),
     log: jsonLog({ functions: only.join(',') }),
   },
   stop.signal,

@@ -40,6 +40,7 @@ export async function runFunctions(
   await using processes = new PackProcesses(options.processes, {
     works: pipeline.workLocation,
     limits,
+    maxDecodedBytes: preprocess.maxDecodedBytes,
     options: {
       maxImageBytes: limits.maxImageBytes,
       imagesInFlight: preprocess.imagesInFlight,
@@ -56,7 +57,8 @@ export async function runFunctions(
   if (only.includes('plan')) {
     const handler = await planHandler(pipeline, log, options);
     const queueUrl = config.queues.jobs;
-    running.push(runEventSource({ ...source, queueUrl, handler, batchSize: 1, concurrency: 1 }, stop));
+    // As many as in infra/: a job's message may come to both of them.
+    running.push(runEventSource({ ...source, queueUrl, handler, batchSize: 1, concurrency: 2 }, stop));
   }
   if (only.includes('ingest')) {
     const handler = await ingestHandler(pipeline, processes, log);

@@ -1,9 +1,18 @@
+import type { IncomingMessage } from 'node:http';
 import { buildApp } from 'fauxqs';
 import { localStores, type PutObject, type S3Memory } from './object-store.ts';
 import { createQueueCommand } from './queues.ts';
 
-/** What a request meets instead of an answer. */
-export type Fault = 'slow-down' | 'internal-error' | 'throttled' | 'denied' | 'reset' | 'stall' | undefined;
+/** What a request meets instead of an answer; of `answer-lost` what was asked for has been done. */
+export type Fault =
+  | 'slow-down'
+  | 'internal-error'
+  | 'throttled'
+  | 'denied'
+  | 'reset'
+  | 'answer-lost'
+  | 'stall'
+  | undefined;
 
 /** What is known of a request when its fate is decided. */
 export interface FaultRequest {
@@ -17,7 +26,16 @@ export interface FaultRequest {
   readonly userAgent: string;
 }
 
+/** A request as it came, for whoever wants to know what is asked of AWS, and by whom. */
+export interface SeenRequest extends FaultRequest {
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** Of a POST; what is stored by a PUT is left out. */
+  readonly body: string;
+}
+
 export interface LocalAwsOptions {
+  /** Is told of every request that is answered. */
+  readonly seen?: (request: SeenRequest) => void;
   /** Decides each request's fate; none, and all are answered. */
   readonly fault?: (request: FaultRequest) => Fault;
   /** Sends every message of these queues (by the end of their URLs) twice, as SQS may do now and then. */
@@ -56,6 +74,7 @@ const OWN_HEADER = 'x-local';
 export async function startLocalAws(options: LocalAwsOptions = {}): Promise<LocalAws> {
   const announced = new Map<string, string>();
   const tags = new Map<string, string>();
+  const lost = new Set<IncomingMessage>();
   const onPut = ({ bucket, key, bytes, etag }: PutObject): void => {
     const queueUrl = announced.get(bucket);
     if (queueUrl !== undefined) void sqs('SendMessage', sendCommand(queueUrl, bucket, key, bytes, etag));
@@ -68,18 +87,16 @@ export async function startLocalAws(options: LocalAwsOptions = {}): Promise<Loca
     done(null, body),
   );
   app.addHook('onRequest', (request, reply, next) => {
-    const { method, url } = request;
-    const service = method === 'POST' && url === '/' ? 'sqs' : 's3';
-    const action = String(request.headers['x-amz-target'] ?? '').replace(/^AmazonSQS\./, '');
     const ours = request.headers[OWN_HEADER] !== undefined;
-    const invocation = String(request.headers['amz-sdk-invocation-id'] ?? '');
-    const userAgent = String(request.headers['user-agent'] ?? '');
-    const known = { method, url, service, action, invocation, userAgent } as const;
+    const known = knownOf(request);
     switch (ours ? undefined : options.fault?.(known)) {
       case undefined:
         return next();
       case 'reset':
         return void request.raw.socket.destroy();
+      case 'answer-lost':
+        lost.add(request.raw);
+        return next();
       case 'stall':
         return void setTimeout(() => request.raw.socket.destroy(), STALL_MS).unref();
       case 'throttled':
@@ -89,7 +106,7 @@ export async function startLocalAws(options: LocalAwsOptions = {}): Promise<Loca
           .header('content-type', 'application/x-amz-json-1.0')
           .send(JSON.stringify({ __type: 'com.amazonaws.sqs#ThrottlingException', message: 'slow down' }));
       case 'denied':
-        return service === 's3'
+        return known.service === 's3'
           ? void reply.status(403).header('content-type', 'application/xml').send(xmlError('AccessDenied'))
           : void reply
               .status(400)
@@ -105,7 +122,15 @@ export async function startLocalAws(options: LocalAwsOptions = {}): Promise<Loca
           .send(xmlError('InternalError'));
     }
   });
+  app.addHook('onSend', (request, _reply, _payload, next) => {
+    if (lost.delete(request.raw)) request.raw.socket.destroy();
+    next();
+  });
   app.addHook('preHandler', (request, reply, next) => {
+    if (request.headers[OWN_HEADER] === undefined) {
+      const body = request.method === 'POST' ? textOf(request.body) : '';
+      options.seen?.({ ...knownOf(request), headers: request.headers, body });
+    }
     const target = String(request.headers['x-amz-target'] ?? '');
     if (target.includes('SendMessage') && request.headers[OWN_HEADER] === undefined) {
       const body = request.body as { QueueUrl?: string };
@@ -180,6 +205,21 @@ export async function startLocalAws(options: LocalAwsOptions = {}): Promise<Loca
       await app.close();
     },
   };
+}
+
+function knownOf({ method, url, headers }: Pick<SeenRequest, 'method' | 'url' | 'headers'>): FaultRequest {
+  return {
+    method,
+    url,
+    service: method === 'POST' && url === '/' ? 'sqs' : 's3',
+    action: String(headers['x-amz-target'] ?? '').replace(/^AmazonSQS\./, ''),
+    invocation: String(headers['amz-sdk-invocation-id'] ?? ''),
+    userAgent: String(headers['user-agent'] ?? ''),
+  };
+}
+
+function textOf(body: unknown): string {
+  return Buffer.isBuffer(body) || typeof body === 'string' ? body.toString() : JSON.stringify(body ?? {});
 }
 
 /** The notification of one new object. Source: "Event message structure" in the S3 user guide. */

@@ -1,13 +1,10 @@
+import { JOB_MEASURES } from '#core/measures.ts';
 import type { Condition, Policy } from '#core/policy.ts';
 import { words } from './format.ts';
 import type { ReportBound, ReportCheck } from './report-data.ts';
 
 /** Measures that are 0 or 1: "odd size", not "odd size above 0". */
-export const YES_NO_MEASURES: ReadonlySet<string> = new Set([
-  'odd_size',
-  'exact_duplicate',
-  'near_duplicate',
-]);
+export const YES_NO_MEASURES: ReadonlySet<string> = new Set(JOB_MEASURES);
 
 const GRAVITY = { pass: 0, review: 1, reject: 2 } as const;
 

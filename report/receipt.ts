@@ -11,6 +11,7 @@ export function renderReceipt(data: ReportData): Html {
     ['Model', job.model],
     ['Model SHA-256', job.modelSha256],
     ['Preprocess', job.preprocessHash],
+    ['Decode', job.decodeHash],
     ['Policy', job.policyHash],
     ['Software', job.softwareVersion],
     ['Decoder', job.decoderVersion],

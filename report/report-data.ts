@@ -33,6 +33,7 @@ export interface ReportJob {
   readonly model: string;
   readonly modelSha256: string;
   readonly preprocessHash: string;
+  readonly decodeHash: string;
   readonly policyHash: string;
   readonly softwareVersion: string;
   readonly decoderVersion: string;
@@ -51,6 +52,9 @@ export interface ReportShadow {
   readonly model: string;
   readonly compared: number;
   readonly agreed: number;
+  /** Rows of which the shadow made nothing, and the first reason. */
+  readonly failed: number;
+  readonly failure: string | null;
   readonly flips: Readonly<Record<string, number>>;
   readonly flipped: readonly { readonly row: string; readonly verdict: string; readonly shadow: string }[];
 }

@@ -30,6 +30,14 @@ export function renderShadows({ shadows = [] }: ReportData): Html | undefined {
   </ul>${more > 0 && html`<p class="note">and ${formatCount(more)} more: column shadow_verdict of the audit table</p>`}`,
     ];
   });
+  const failed = shadows.flatMap(({ stage, model, failed, failure }) =>
+    failed === 0
+      ? []
+      : [
+          html`
+  <p class="note"><bdi>${model}</bdi> at stage <bdi>${stage}</bdi> failed on ${formatCount(failed)}: <bdi>${failure ?? ''}</bdi></p>`,
+        ],
+  );
   return html`
 <section id="shadows" class="panel" aria-labelledby="shadows-title">
   <h2 id="shadows-title">Shadows</h2>
@@ -40,6 +48,6 @@ export function renderShadows({ shadows = [] }: ReportData): Html | undefined {
     <tbody>${rows}
     </tbody>
   </table>
-  </div>${flipped}
+  </div>${failed}${flipped}
 </section>`;
 }

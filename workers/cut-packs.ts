@@ -1,4 +1,4 @@
-import { SluiceError } from '#core/error.ts';
+import { hasCode } from '#core/error.ts';
 import { type ImageRef, rowName } from '#core/image-ref.ts';
 import { followUpName, type PackId, packIdText, packKey, partKey } from '#core/job-layout.ts';
 import type { FollowUpMessage, PackMessage } from '#core/messages.ts';
@@ -89,9 +89,7 @@ async function packIfThere(source: CutSource): Promise<Pack | undefined> {
   try {
     return await source.load();
   } catch (error) {
-    const isLost =
-      error instanceof SluiceError && (error.code === 'object-missing' || error.code === 'pack-damaged');
-    if (isLost) return undefined;
+    if (hasCode(error, 'object-missing', 'pack-damaged')) return undefined;
     throw error;
   }
 }

@@ -16,7 +16,7 @@ port.on('message', async ({ id, key, maxBytes, memory }: FetchRequest) => {
   const allocate = (bytes: number): Buffer =>
     memory.byteLength >= bytes ? Buffer.from(memory, 0, bytes) : Buffer.allocUnsafeSlow(bytes);
   try {
-    const { file, checksum } = await tally.run(() => readPackFile(works, key, maxBytes, allocate));
+    const { file, checksum } = await tally.run(() => readPackFile(works, key, { maxBytes, allocate }));
     const filled = file.buffer as ArrayBuffer;
     reply({ id, kind: 'read', memory: filled, bytes: file.length, checksum, usage: tally.take() }, [filled]);
   } catch (error) {

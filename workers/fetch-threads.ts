@@ -13,6 +13,11 @@ export type FetchReply =
   | { id: number; kind: 'read'; memory: ArrayBuffer; bytes: number; checksum: string; usage: Usage }
   | { id: number; kind: 'failed'; code: SluiceErrorCode; message: string; retryable: boolean; usage: Usage };
 
+interface FetchThread {
+  readonly worker: Worker;
+  readonly pending: Map<number, Pending>;
+}
+
 interface Pending {
   resolve(file: PackFile): void;
   reject(error: SluiceError): void;
@@ -28,46 +33,79 @@ const SLACK_BYTES = 64 * 1024;
  * then the thread that everything else runs on has none of it to do.
  */
 export class FetchThreads implements PackFiles, AsyncDisposable {
+  readonly #location: StoreLocation;
   readonly #memory: RecycledMemory;
-  readonly #threads: readonly { worker: Worker; pending: Map<number, Pending> }[];
+  /** By place; a place is empty until it is needed, and again when its thread has died. */
+  readonly #threads: (FetchThread | undefined)[];
   #nextId = 1;
 
   constructor(location: StoreLocation, threads: number, memory: RecycledMemory) {
+    this.#location = location;
     this.#memory = memory;
-    this.#threads = Array.from({ length: threads }, (_, i) => {
-      const worker = startThread(entryFile('./fetch-thread.ts', import.meta.url), {
-        workerData: location,
-        name: `fetch ${i}`,
-      });
-      const pending = new Map<number, Pending>();
-      worker.on('message', (reply: FetchReply) => settle(pending, reply));
-      const die = (reason: string): void => {
-        const error = new SluiceError('internal', `a thread that reads packs ended: ${reason}`, {
-          retryable: true,
-        });
-        for (const one of pending.values()) one.reject(error);
-        pending.clear();
-      };
-      worker.on('error', (error) => die(String(error)));
-      worker.on('exit', () => die('it was stopped'));
-      return { worker, pending };
-    });
+    this.#threads = Array.from({ length: threads }, (_, place) => this.#start(place));
   }
 
-  read(key: string, announcedBytes: number): Promise<PackFile> {
-    const thread = this.#threads.reduce((a, b) => (b.pending.size < a.pending.size ? b : a));
+  read(key: string, announcedBytes: number, signal?: AbortSignal): Promise<PackFile> {
+    const thread = this.#leastBusy();
     const id = this.#nextId++;
     const memory = this.#memory.take(announcedBytes + SLACK_BYTES).buffer as ArrayBuffer;
     const request: FetchRequest = { id, key, maxBytes: MAX_GROWTH * announcedBytes, memory };
     return new Promise((resolve, reject) => {
-      thread.pending.set(id, { resolve, reject, count: inCallersTally(countUsage) });
+      signal?.throwIfAborted();
+      const giveUp = (): void => {
+        thread.pending.delete(id);
+        reject(signal?.reason);
+      };
+      signal?.addEventListener('abort', giveUp, { once: true });
+      const settled = <T>(how: (value: T) => void) => {
+        return (value: T): void => {
+          signal?.removeEventListener('abort', giveUp);
+          how(value);
+        };
+      };
+      const count = inCallersTally(countUsage);
+      thread.pending.set(id, { resolve: settled(resolve), reject: settled(reject), count });
       thread.worker.postMessage(request, [memory]);
     });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
+    await Promise.all(this.#threads.map((thread) => thread?.worker.terminate()));
   }
+
+  #leastBusy(): FetchThread {
+    const pending = (place: number): number => this.#threads[place]?.pending.size ?? 0;
+    const place = this.#threads.reduce<number>((best, _, i) => (pending(i) < pending(best) ? i : best), 0);
+    this.#threads[place] ??= this.#start(place);
+    return this.#threads[place];
+  }
+
+  /** Starts a thread in a place. What it has in hand when it dies is to be read again, by another one in its place. */
+  #start(place: number): FetchThread {
+    const worker = startThread(entryFile('./fetch-thread.ts', import.meta.url), {
+      workerData: this.#location,
+      name: `fetch ${place}`,
+    });
+    const pending = new Map<number, Pending>();
+    let reason = 'it was stopped';
+    worker.on('message', (reply: FetchReply) => settle(pending, reply));
+    worker.on('error', (error) => {
+      reason = String(error);
+    });
+    worker.on('exit', () => {
+      this.#threads[place] = undefined;
+      rejectAll(pending, reason);
+    });
+    return { worker, pending };
+  }
+}
+
+function rejectAll(pending: Map<number, Pending>, reason: string): void {
+  const error = new SluiceError('internal', `a thread that reads packs ended: ${reason}`, {
+    retryable: true,
+  });
+  for (const one of pending.values()) one.reject(error);
+  pending.clear();
 }
 
 function settle(pending: Map<number, Pending>, reply: FetchReply): void {

@@ -56,20 +56,36 @@ export async function writeFollowUps(
     const followUps: FollowUps = { schema: 1, job, stage: follower.name, parent: name, refs };
     const key = followUpsKey(job, follower.name, name);
     const outcome = await works.put(key, Buffer.from(JSON.stringify(followUps)), { ifAbsent: true });
-    const standing =
-      outcome === 'written'
-        ? followUps
-        : FollowUps.parse(JSON.parse((await works.get(key)).body.toString('utf8')));
-    if (standing.refs.length === 0) continue;
-    const { shard } = origin;
-    const parent = { stage, name };
-    handedOn.push({
-      follower,
-      refs: standing.refs,
-      asked: { v: 1, type: 'follow-up', job, stage: follower.name, parent, shard, remakes: 0 },
-    });
+    const standing = outcome === 'written' ? followUps : await readFollowUps(works, key);
+    for (const asked of messagesOf(standing, message))
+      handedOn.push({ follower, refs: standing.refs, asked });
   }
   return handedOn;
+}
+
+/** The messages of the follow-ups that stand for a pack: those that were to be sent once its part was written. */
+export async function standingFollowUps(
+  message: PackMessage,
+  stages: FollowingStages,
+  works: ObjectStore,
+): Promise<FollowUpMessage[]> {
+  const { job, stage, name, origin } = message;
+  if (origin.lane !== 'bulk') return [];
+  const messages: FollowUpMessage[] = [];
+  for (const follower of await stages.of(job, stage))
+    messages.push(...messagesOf(await readFollowUps(works, followUpsKey(job, follower.name, name)), message));
+  return messages;
+}
+
+function messagesOf({ stage, refs }: FollowUps, pack: PackMessage): FollowUpMessage[] {
+  const { job, origin } = pack;
+  if (refs.length === 0 || origin.lane !== 'bulk') return [];
+  const parent = { stage: pack.stage, name: pack.name };
+  return [{ v: 1, type: 'follow-up', job, stage, parent, shard: origin.shard, remakes: 0 }];
+}
+
+async function readFollowUps(works: ObjectStore, key: string): Promise<FollowUps> {
+  return FollowUps.parse(JSON.parse((await works.get(key)).body.toString('utf8')));
 }
 
 /** Of a plan, what tells which stages follow on which. */

@@ -23,6 +23,14 @@ export class LeaseKeeper implements Disposable {
     this.#leases.delete(lease);
   }
 
+  /** Gives back at once all that is still held: whoever takes a message next does its work again. */
+  async giveBackAll(): Promise<number> {
+    const leases = [...this.#leases];
+    this.#leases.clear();
+    await Promise.allSettled(leases.map((lease) => lease.retry()));
+    return leases.length;
+  }
+
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
   }

@@ -1,5 +1,5 @@
 import { PackChecksum } from '#core/pack.ts';
-import type { ObjectStore } from '#core/ports/object-store.ts';
+import type { GetOptions, ObjectStore } from '#core/ports/object-store.ts';
 import type { RecycledMemory } from './recycled-memory.ts';
 
 /** A pack as it lies in the store, and the checksum of what was read. */
@@ -12,9 +12,10 @@ export interface PackFile {
 export interface PackFiles {
   /**
    * @param announcedBytes the size that the message tells.
+   * @param signal gives the reading up; the promise then rejects with its reason at once.
    * @throws SluiceError `object-missing`, `object-too-large`, or whatever the store says.
    */
-  read(key: string, announcedBytes: number): Promise<PackFile>;
+  read(key: string, announcedBytes: number, signal?: AbortSignal): Promise<PackFile>;
 }
 
 /** A pack that was made again may differ by the digits of a few numbers in its header. */
@@ -23,8 +24,12 @@ export const MAX_GROWTH = 2;
 /** Packs read on this thread, into memory that goes round. */
 export function storedPackFiles(works: ObjectStore, memory: RecycledMemory): PackFiles {
   return {
-    read: (key, announcedBytes) =>
-      readPackFile(works, key, MAX_GROWTH * announcedBytes, (bytes) => memory.take(bytes)),
+    read: (key, announcedBytes, signal) =>
+      readPackFile(works, key, {
+        maxBytes: MAX_GROWTH * announcedBytes,
+        allocate: (bytes) => memory.take(bytes),
+        ...(signal && { signal }),
+      }),
   };
 }
 
@@ -35,13 +40,11 @@ export function storedPackFiles(works: ObjectStore, memory: RecycledMemory): Pac
 export async function readPackFile(
   works: ObjectStore,
   key: string,
-  maxBytes: number,
-  allocate: (bytes: number) => Buffer,
+  options: Pick<GetOptions, 'maxBytes' | 'allocate' | 'signal'>,
 ): Promise<PackFile> {
   let checksum = new PackChecksum();
   const { body } = await works.get(key, {
-    maxBytes,
-    allocate,
+    ...options,
     watch: () => {
       const current = new PackChecksum();
       checksum = current;

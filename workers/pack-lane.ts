@@ -41,6 +41,8 @@ export interface PackLanePorts {
   readonly memory: RecycledMemory;
   /** Asks for the pack again; left out, a lost pack is a failed delivery. */
   remake?(message: PackMessage): Promise<void>;
+  /** Does what is left to do of a pack whose part stands, where an earlier delivery may have stopped before it. */
+  finish?(message: PackMessage): Promise<void>;
   onFailedDelivery?(message: PackMessage | undefined, reason: string): void;
 }
 
@@ -122,10 +124,10 @@ export class PackLane {
   }
 
   /** Gives a pack back at once, to any worker. */
-  async giveBack(loaded: LoadedPack): Promise<void> {
-    this.#ports.keeper.release(loaded.lease);
-    loaded.tally.wasted();
-    await loaded.lease.retry();
+  async giveBack({ lease, tally }: Pick<LoadedPack, 'lease' | 'tally'>): Promise<void> {
+    this.#ports.keeper.release(lease);
+    tally.wasted();
+    await lease.retry();
   }
 
   /** The delivery has come to its end, one way or another. */
@@ -155,8 +157,9 @@ export class PackLane {
     const code = error instanceof SluiceError ? error.code : 'internal';
     const lost = code === 'object-missing' || code === 'pack-damaged';
     if (message !== undefined && lost) {
-      // A pack is gone when its part was written: the rest of that delivery's work was done by another one.
+      // A pack is gone when its part was written, by another delivery or by an earlier one of this message.
       if ((await this.#ports.works.head(partKey(message))) !== undefined) {
+        if (mayBeUnfinished(lease, message)) await this.#ports.finish?.(message);
         await lease.ack();
         return 'over';
       }
@@ -167,7 +170,8 @@ export class PackLane {
       }
     }
     this.#ports.onFailedDelivery?.(message, reason);
-    if (code === 'message-malformed' || lost) await lease.bury(reason);
+    // What cost one time limit after another would cost them all again.
+    if (code === 'message-malformed' || code === 'engine-lost' || lost) await lease.bury(reason);
     else await lease.retry({ reason });
     return 'goes back';
   }
@@ -191,27 +195,23 @@ export class PackLane {
     const tally = new Tally('worker');
     tally.add({ counts: { messages: 1 } });
     try {
-      if (stop.aborted) {
-        this.#ports.keeper.release(lease);
-        tally.wasted();
-        await lease.retry();
-        this.release();
-        return;
-      }
+      stop.throwIfAborted();
       const known = parseMessage(PackMessage, lease.body);
       message = known;
-      const pack = await tally.run(() => this.load(known));
+      const pack = await tally.run(() => this.load(known, stop));
       await this.ready.push({ lease, message, pack, lane: this, tally });
     } catch (error) {
       this.release();
-      await this.refuse(lease, message, error, tally);
+      // What is not there yet is not waited for: a store that stalls must not hold up the drain.
+      if (stop.aborted) await this.giveBack({ lease, tally }).catch(() => undefined);
+      else await this.refuse(lease, message, error, tally);
     }
     this.#notify();
   }
 
   /** The pack of a message. @throws SluiceError `pack-damaged`, `object-missing`, or `message-malformed` for a foreign one. */
-  async load(message: PackMessage): Promise<Pack> {
-    const pack = await this.#read(message);
+  async load(message: PackMessage, signal?: AbortSignal): Promise<Pack> {
+    const pack = await this.#read(message, signal);
     const expected = packIdText(storedPackId(message));
     if (pack.header.pack !== expected)
       throw new SluiceError('pack-damaged', `expected pack "${expected}", got "${pack.header.pack}"`);
@@ -226,16 +226,24 @@ export class PackLane {
     return seenByStage(pack, message);
   }
 
-  async #read(message: PackMessage): Promise<Pack> {
+  async #read(message: PackMessage, signal?: AbortSignal): Promise<Pack> {
     const { files, memory } = this.#ports;
     if ('inline' in message.pack) {
       const base64 = message.pack.inline;
       const bytes = memory.take(Buffer.byteLength(base64, 'base64'));
       return decodePack(bytes.subarray(0, bytes.write(base64, 'base64')));
     }
-    const { file, checksum } = await files.read(packKey(storedPackId(message)), message.pack.bytes);
+    const { file, checksum } = await files.read(packKey(storedPackId(message)), message.pack.bytes, signal);
     return decodePack(file, checksum);
   }
+}
+
+/**
+ * Whether an earlier delivery of the same message may have written the part and stopped there. The first delivery of a
+ * message that meets a part is a doubled message, and what is to be done about the part is the other one's to do.
+ */
+export function mayBeUnfinished(lease: Lease, { redriven }: PackMessage): boolean {
+  return lease.deliveryCount > 1 || redriven === true;
 }
 
 function remakesOf({ origin }: PackMessage): number {

@@ -9,6 +9,8 @@ import { parseS3Url } from '#core/store-location.ts';
 export interface VerdictActionPorts {
   openBucket(bucket: string): S3ObjectStore;
   readonly verdicts?: MessageQueue;
+  /** Told of what can never be done, and why: trying again would not help. */
+  onSkipped?(key: string, reason: string): void;
 }
 
 /** S3 allows these characters in tag values, and 256 of them. */
@@ -17,7 +19,10 @@ const MAX_TAG_CHARS = 256;
 
 /**
  * Does what the pipeline says about the verdicts of one part. All of it may be repeated: tags and copies come out the
- * same, and a verdict message has the same id. An object that has changed since it was audited is left alone.
+ * same, and a verdict message has the same id. An object that has changed since it was audited is left alone. What fails of one
+ * object keeps nothing from the others.
+ *
+ * @throws SluiceError of the first object whose actions failed, once all others are done.
  */
 export async function runActions(
   message: PackMessage,
@@ -28,17 +33,20 @@ export async function runActions(
   const { lane } = message.origin;
   const bucket = message.origin.lane === 'live' ? message.origin.image.bucket : message.origin.bucket;
   if (bucket === null) return;
+  const failures: unknown[] = [];
   for (const action of actions) {
     if (!action.lanes.includes(lane)) continue;
     const concerned = records.filter(
       (record) => record.verdict !== null && action.on.includes(record.verdict),
     );
-    await Promise.all(concerned.map((record) => actOn(bucket, record, action, ports)));
+    const done = await Promise.allSettled(concerned.map((record) => actOn(bucket, record, action, ports)));
+    for (const outcome of done) if (outcome.status === 'rejected') failures.push(outcome.reason);
     if (action.send && concerned.length > 0) {
       const messages = concerned.map((record) => JSON.stringify(verdictMessage(bucket, record)));
       await ports.verdicts?.send(messages);
     }
   }
+  if (failures.length > 0) throw failures[0];
 }
 
 async function actOn(
@@ -55,7 +63,8 @@ async function actOn(
   if (current === undefined || current.etag !== etag) return;
   if (action.tag) {
     const tags = { 'sluice:verdict': verdict ?? '', 'sluice:checks': checks.join(' ') };
-    await store.tag(key, mapValues(tags, tagText));
+    if ((await store.tag(key, mapValues(tags, tagText))) === 'full')
+      ports.onSkipped?.(key, 'the object has no room for further tags: S3 allows 10');
   }
   if (action.quarantine !== undefined) {
     const place = parseS3Url(action.quarantine);
@@ -67,7 +76,8 @@ async function actOn(
 
 function verdictMessage(bucket: string, record: AuditRecord): VerdictMessage {
   const { key, etag, verdict, checks, scores, receipt } = record;
-  const id = shortHashOf({ bucket, key, etag, model: receipt.modelSha256, policy: receipt.policyHash });
+  const { modelSha256: model, decodeHash: decode, policyHash: policy } = receipt;
+  const id = shortHashOf({ bucket, key, etag, model, decode, policy });
   return {
     v: 1,
     type: 'verdict',

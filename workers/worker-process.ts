@@ -19,6 +19,7 @@ import { InferenceWorker } from './inference-worker.ts';
 import { JobPolicies } from './job-policies.ts';
 import { remakePack } from './remake-pack.ts';
 import { ScaleInProtection } from './scale-in-protection.ts';
+import { standBy } from './stand-by.ts';
 import { runActions } from './verdict-actions.ts';
 import { WorkerMetrics } from './worker-metrics.ts';
 
@@ -35,15 +36,21 @@ export interface WorkerProcessOptions {
   /** Where EC2 tells of interruptions; left out, its own address. */
   readonly metadataEndpoint?: string;
   readonly metadataEveryMs: number;
+  /** What the model still has in hand so long after it was told to stop goes back as it is. */
+  readonly drainLimitMs: number;
   readonly log: JsonLog;
   /** Takes lines of metrics. */
   emit(line: string): void;
   /** Aborted by SIGTERM. */
   readonly stop: AbortSignal;
+  /** Called once, when it takes no more packs, whoever told it so. */
+  onDrain?(): void;
 }
 
 const STATUS_EVERY_SECONDS = 15;
 const GPU_FETCH_THREADS = 2;
+/** An instance at risk is replaced within minutes, where Spot has another. */
+const REPLACED_WITHIN_MS = 600_000;
 /** A worker that has not come through its loop for so long hangs. */
 const HEALTHY_WITHIN_MS = 300_000;
 
@@ -62,11 +69,14 @@ async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions):
   const { batchSize, maxWaitMs, prefetchPacks } = config.worker;
   // One thread reads faster than a model runs on a processor; a GPU takes more.
   const fetchThreads = config.worker.fetchThreads ?? (engine.provider === 'cpu' ? 0 : GPU_FETCH_THREADS);
-  const [live, bulk, shards, events] = await Promise.all([
+  const endpoint = options.metadataEndpoint;
+  const metadata = new InstanceMetadata(endpoint === undefined ? {} : { endpoint });
+  const [live, bulk, shards, events, known] = await Promise.all([
     pipeline.queue('live'),
     pipeline.queue('bulk'),
     pipeline.queue('shards'),
     pipeline.queue('events'),
+    metadata.interruption(options.stop).catch(() => undefined),
   ]);
   const verdicts = config.queues.verdicts === undefined ? undefined : await pipeline.queue('verdicts');
   const stages = await pipeline.stages();
@@ -75,6 +85,7 @@ async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions):
   const interrupted = new AbortController();
   const done = new AbortController();
   const stop = AbortSignal.any([options.stop, interrupted.signal]);
+  stop.addEventListener('abort', () => options.onDrain?.(), { once: true });
   let activeAtMs = performance.now();
 
   const worker: InferenceWorker = new InferenceWorker(
@@ -85,6 +96,7 @@ async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions):
       batchSize,
       maxWaitMs,
       prefetchPacks,
+      drainLimitMs: options.drainLimitMs,
     },
     {
       works,
@@ -105,11 +117,17 @@ async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions):
         runActions(message, records, config.actions, {
           openBucket: pipeline.bucket,
           ...(verdicts && { verdicts }),
+          onSkipped: (key, reason) => log.warn('an action was left out', { job: message.job, key, reason }),
         }),
       onBatch: (batch) => {
         activeAtMs = performance.now();
         metrics.batch(batch);
       },
+      // A pack that costs one time limit after another is worked on all the same.
+      onRun: () => {
+        activeAtMs = performance.now();
+      },
+      onStageGivenUp: (stage, reason) => log.error('the model of a stage is given up', { stage, reason }),
       onFailedDelivery: (message, reason) => {
         metrics.failure();
         log.warn('a delivery failed', { pack: message?.name, job: message?.job, reason });
@@ -134,8 +152,6 @@ async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions):
     // A status is for looking at; that it could not be written must not stop the work.
     await works.put(workerStatusKey(id), Buffer.from(JSON.stringify(status))).catch(() => undefined);
   };
-  const endpoint = options.metadataEndpoint;
-  const metadata = new InstanceMetadata(endpoint === undefined ? {} : { endpoint });
   const { fleet } = pipeline;
   const protection =
     fleet &&
@@ -155,14 +171,23 @@ async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions):
           port: options.healthPort,
           host: options.healthHost,
           health: () => ({
-            healthy: stop.aborted || isWell(worker, activeAtMs),
+            healthy: stop.aborted || isWell(worker, activeAtMs, config.worker.maxSecondsPerRun),
             draining: stop.aborted,
             worker: id,
             ...metrics.status(),
           }),
         });
+  if (known !== undefined) {
+    log.warn('this instance is to be taken away: no work is taken', { ...known });
+    await standBy(known, metadata, {
+      everyMs: options.metadataEveryMs,
+      patienceMs: REPLACED_WITHIN_MS,
+      stop: options.stop,
+    });
+  }
   const watching = watchInterruption(metadata, {
     everyMs: options.metadataEveryMs,
+    ...(known && { known: known.kind }),
     stop: AbortSignal.any([options.stop, done.signal]),
   }).then((notice) => {
     if (notice === undefined) return;
@@ -178,7 +203,8 @@ async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions):
     healthPort: health?.port,
   });
   try {
-    await worker.run(stop);
+    const unfinished = await worker.run(stop);
+    if (unfinished > 0) log.warn('draining took too long: packs went back unfinished', { packs: unfinished });
     log.info('worker stopped', { worker: id });
   } catch (error) {
     log.error('worker failed', { worker: id, reason: messageOf(error) });
@@ -195,7 +221,11 @@ function pipelineName({ workLocation: { bucket, prefix } }: Pipeline): string {
   return `${bucket}/${prefix}`.replace(/\/$/, '');
 }
 
-/** A worker that waits for messages is well for as long as it may wait; one that has packs must get on with them. */
-function isWell(worker: InferenceWorker, activeAtMs: number): boolean {
-  return worker.meter.isWaiting || performance.now() - activeAtMs < HEALTHY_WITHIN_MS;
+/**
+ * A worker that waits for messages is well for as long as it may wait; one that has packs must get on with them, run by
+ * run.
+ */
+function isWell(worker: InferenceWorker, activeAtMs: number, maxSecondsPerRun: number): boolean {
+  const withinMs = Math.max(HEALTHY_WITHIN_MS, 2 * maxSecondsPerRun * 1000);
+  return worker.meter.isWaiting || performance.now() - activeAtMs < withinMs;
 }

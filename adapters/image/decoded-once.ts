@@ -8,7 +8,8 @@ import type { ScalablePicture } from './sharp-picture.ts';
  */
 export class DecodedOnce {
   #raw: RawOutcome | undefined;
-  readonly #whole = new Map<string, Uint8Array>();
+  /** Only the last one is held: memory is counted for one. */
+  #whole: { readonly name: string; readonly pixels: Uint8Array } | undefined;
 
   /** The picture of a file that sharp does not decode. */
   async raw(decode: () => Promise<RawOutcome>): Promise<RawOutcome> {
@@ -23,8 +24,10 @@ export class DecodedOnce {
     spec: Pick<PreprocessSpec, 'color' | 'background'>,
   ): Promise<Uint8Array> {
     const name = `${spec.color} ${spec.background}`;
-    const pixels = this.#whole.get(name) ?? (await picture.whole(spec));
-    this.#whole.set(name, pixels);
+    if (this.#whole?.name === name) return this.#whole.pixels;
+    this.#whole = undefined;
+    const pixels = await picture.whole(spec);
+    this.#whole = { name, pixels };
     return pixels;
   }
 }

@@ -1,20 +1,28 @@
+import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
 import { entryFile, startThread } from '#adapters/runtime.ts';
 import { overPixelLimit } from '#core/image/inspect-image.ts';
 import type { ImageLimits } from '#core/limits.ts';
 import { type Refusal, refusal } from '#core/refusal.ts';
 import { decoderRefusal } from './decoder-refusal.ts';
+import { startDecodingClock } from './decoding-clock.ts';
 import type { ThreadReply, ThreadRequest } from './picture-thread.ts';
 import type { RawPicture } from './sharp-picture.ts';
 
 /** The pixels of a picture, or why there are none. */
 export type RawOutcome = { ok: true; picture: RawPicture } | { ok: false; refusal: Refusal };
 
+interface PictureThread {
+  readonly worker: Worker;
+  /** Of its start: why it failed, or undefined once it is there. */
+  readonly failure: Promise<Error | undefined>;
+}
+
 /**
  * Decodes what sharp cannot: HEIC (by libheif) and BMP. Both block the thread they run on, so they have one of their own, which is started for the first such file and ended when a file overruns its time.
  */
 export class PictureDecoder {
-  #thread: Worker | undefined;
+  #thread: PictureThread | undefined;
   #nextId = 1;
   /** One file at a time: the thread does no more, and an overrun then names its culprit. */
   #last: Promise<unknown> = Promise.resolve();
@@ -27,18 +35,24 @@ export class PictureDecoder {
 
   async #decode(format: 'heic' | 'bmp', bytes: Buffer, limits: ImageLimits): Promise<RawOutcome> {
     this.#thread ??= this.#start();
-    const thread = this.#thread;
+    const { worker: thread, failure } = this.#thread;
     const id = this.#nextId++;
+    // An image's time does not pay for the start of a thread.
+    const failed = await failure;
+    if (failed !== undefined) {
+      await this.#end();
+      return { ok: false, refusal: decoderRefusal(failed) };
+    }
     const maxPixels = Math.min(limits.maxPixels, limits.maxBufferedPixels);
     const reply = await new Promise<ThreadReply | 'overrun' | Error>((resolve) => {
-      const timer = setTimeout(() => settle('overrun'), limits.maxSecondsPerImage * 1000);
+      const stopClock = startDecodingClock(limits.maxSecondsPerImage, () => settle('overrun'));
       const onMessage = (message: ThreadReply): void => {
         if (message.id === id) settle(message);
       };
       const onEnd = (error: Error | number): void =>
         settle(error instanceof Error ? error : new Error('the decoder ended'));
       const settle = (result: ThreadReply | 'overrun' | Error): void => {
-        clearTimeout(timer);
+        stopClock();
         thread.off('message', onMessage).off('error', onEnd).off('exit', onEnd);
         resolve(result);
       };
@@ -64,18 +78,23 @@ export class PictureDecoder {
     return { ok: true, picture: reply };
   }
 
-  #start(): Worker {
-    const thread = startThread(entryFile('./picture-thread.ts', import.meta.url), {
+  #start(): PictureThread {
+    const worker = startThread(entryFile('./picture-thread.ts', import.meta.url), {
       name: 'picture-decoder',
     });
     // It must not keep a process alive that has nothing else to do.
-    thread.unref();
-    return thread;
+    worker.unref();
+    // Its first message says that it is there.
+    const failure = Promise.race([
+      once(worker, 'message').then(() => undefined),
+      once(worker, 'exit').then(() => new Error('the decoder ended')),
+    ]).catch((error: Error) => error);
+    return { worker, failure };
   }
 
   async #end(): Promise<void> {
     const thread = this.#thread;
     this.#thread = undefined;
-    await thread?.terminate();
+    await thread?.worker.terminate();
   }
 }

@@ -41,6 +41,8 @@ port.on('message', async (request: ThreadRequest) => {
   }
 });
 
+port.postMessage('ready');
+
 async function decodeHeic({ id, bytes, maxPixels }: ThreadRequest): Promise<ThreadReply> {
   heif ??= require('libheif-js/wasm-bundle') as Heif;
   const images = new heif.HeifDecoder().decode(bytes);

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { placementOf, type Size } from '#core/geometry.ts';
-import type { ImageFormat } from '#core/image/image-header.ts';
+import { decodedBytes } from '#core/image/decoded-bytes.ts';
+import type { ImageFormat, ImageHeader } from '#core/image/image-header.ts';
 import { inspectImage } from '#core/image/inspect-image.ts';
 import { perceptualHash } from '#core/image/perceptual-hash.ts';
 import { pixelsOnTheWay, resizeAsPillow } from '#core/image/pillow/resize.ts';
@@ -14,26 +15,28 @@ import { type Refusal, refusal } from '#core/refusal.ts';
 import { DecodedOnce } from './decoded-once.ts';
 import { decoderRefusal } from './decoder-refusal.ts';
 import { DecoderTurns } from './decoder-turns.ts';
+import { startDecodingClock } from './decoding-clock.ts';
 import { PictureDecoder } from './picture-decoder.ts';
 import {
+  isShrinkable,
   type OpenPicture,
   openRaw,
   openWithSharp,
   type ScalablePicture,
   sharpVersion,
+  uprightOf,
 } from './sharp-picture.ts';
 
 /** What decoding tells of an image, beside its pixels. */
 export interface PreprocessedImage extends Size {
   /** By content, never by name. */
   readonly format: ImageFormat;
-  /** 32 hex digits: equal for equal scaled pictures from sources of equal size, whatever the file format. */
+  /** 32 hex digits: equal for equal scaled pictures from sources of equal size. It says who may have equal pixels. */
   readonly contentHash: string;
   /** 16 hex digits; null for a picture too flat to have one. */
   readonly perceptualHash: string | null;
 }
 
-/** `decoderStuck`: native code runs on and can only be ended with its process. */
 /** One way to take a picture. */
 export interface PictureTarget {
   readonly spec: PreprocessSpec;
@@ -41,11 +44,31 @@ export interface PictureTarget {
   readonly row: Uint8Array;
 }
 
+/** `decoderStuck`: native code runs on and can only be ended with its process. */
 type Refused = { readonly ok: false; readonly refusal: Refusal; readonly decoderStuck?: true };
 export type PreprocessOutcome = { readonly ok: true; readonly image: PreprocessedImage } | Refused;
 
+/** Waits until there is memory for so many bytes of a decoded picture. The answer gives it back. */
+export type TakeRoom = (bytes: number) => Promise<() => void>;
+
+interface Memory {
+  /** Whether a JPEG is shrunk while it is decoded. */
+  isShrunk(header: ImageHeader): boolean;
+  readonly takeRoom: TakeRoom;
+}
+
+type Inspected = Extract<ReturnType<typeof inspectImage>, { ok: true }>;
+
+/** A file whose header was inspected, and what has been decoded of it. */
+interface InspectedFile extends Inspected {
+  readonly bytes: Buffer;
+  readonly decoded: DecodedOnce;
+}
+
 const pictures = new PictureDecoder();
 const turns = new DecoderTurns();
+
+const boundless: TakeRoom = async () => () => undefined;
 
 /** The decoders and their versions, as they stand in receipts. */
 export function decoderVersion(): string {
@@ -59,14 +82,16 @@ export function decoderVersion(): string {
  *
  * @param row uint8 RGB `[spec.heightPx, spec.widthPx, 3]`, written whole; left undefined when the image is refused.
  */
-export function preprocessImage(
+export async function preprocessImage(
   bytes: Buffer,
   spec: PreprocessSpec,
   limits: ImageLimits,
   row: Uint8Array,
   region?: Region,
+  takeRoom = boundless,
 ): Promise<PreprocessOutcome> {
-  return preprocessTarget(bytes, { spec, row }, limits, region, new DecodedOnce());
+  const [outcome] = await preprocessTargets(bytes, [{ spec, row }], limits, region, takeRoom);
+  return outcome as PreprocessOutcome;
 }
 
 /**
@@ -78,22 +103,30 @@ export async function preprocessTargets(
   targets: readonly PictureTarget[],
   limits: ImageLimits,
   region?: Region,
+  takeRoom = boundless,
 ): Promise<PreprocessOutcome[]> {
-  const decoded = new DecodedOnce();
-  const outcomes: PreprocessOutcome[] = [];
-  // In turn: each has all of the time that an image has, and together they hold little more than one of them.
-  for (const target of targets) outcomes.push(await preprocessTarget(bytes, target, limits, region, decoded));
-  return outcomes;
+  const inspected = inspectImage(bytes, limits);
+  if (!inspected.ok) return targets.map(() => inspected);
+  const isShrunk = (header: ImageHeader): boolean =>
+    region === undefined && targets.every(({ spec }) => isShrunkJpeg(header, spec));
+  // One room for all of them: what is decoded for one is held for the next.
+  return inRoom(inspected, { isShrunk, takeRoom }, async () => {
+    const file: InspectedFile = { ...inspected, bytes, decoded: new DecodedOnce() };
+    const outcomes: PreprocessOutcome[] = [];
+    // In turn: each has all of the time that an image has, and together they hold little more than one of them.
+    for (const target of targets) outcomes.push(await preprocessTarget(file, target, limits, region));
+    return outcomes;
+  });
 }
 
 function preprocessTarget(
-  bytes: Buffer,
+  file: InspectedFile,
   { spec, row }: PictureTarget,
   limits: ImageLimits,
   region: Region | undefined,
-  decoded: DecodedOnce,
 ): Promise<PreprocessOutcome> {
-  return guarded(bytes, limits, decoded, async (whole, format) => {
+  const { decoded } = file;
+  return opened(file, limits, async (whole, format) => {
     const picture = region === undefined ? whole : piece(whole, region);
     if (picture === undefined) return outside(region as Region, whole.upright);
     const placement = placementOf(picture.upright, spec);
@@ -103,11 +136,19 @@ function preprocessTarget(
     const image: PreprocessedImage = {
       ...picture.upright,
       format,
-      contentHash: contentHash(pixels, picture.upright),
+      contentHash: hashOf(pixels, picture.upright),
       perceptualHash: perceptualHash(pixels, widthPx, heightPx),
     };
     return { ok: true as const, image };
   });
+}
+
+/** Whether the decoder shrinks a JPEG on its way to the model: see {@link ScalablePicture.isCheaperScaled}. */
+function isShrunkJpeg({ widthPx, heightPx, orientation }: ImageHeader, spec: PreprocessSpec): boolean {
+  if (spec.fidelity === 'exact' || spec.kernel === 'linear-sampled' || spec.kernel === 'linear-corners')
+    return false;
+  const upright = uprightOf({ widthPx, heightPx }, orientation ?? 1);
+  return isShrinkable(upright, placementOf(upright, spec).scaled, spec);
 }
 
 /** A region of a picture as a picture of its own; `undefined` where it does not lie within. */
@@ -135,8 +176,7 @@ async function scaledPixels(
   const heldPixels = isSampled ? upright.widthPx * upright.heightPx : pixelsOnTheWay(upright, size);
   const isHeld = heldPixels <= limits.maxBufferedPixels;
   const whole = (): Promise<Uint8Array> => {
-    // Worded for decoderRefusal: the picture is held whole here, whatever its format.
-    if (!isHeld) throw new Error('exceeds the limit of pixels held at once');
+    if (!isHeld) throw heldTooLarge();
     return decoded.whole(picture, spec);
   };
   if (isSampled) return sampleBilinear(await whole(), upright, size, kernel === 'linear-corners');
@@ -146,13 +186,32 @@ async function scaledPixels(
   return isExact ? resizeAsPillow(await whole(), upright, size, kernel) : picture.scaledTo(size, scaleSpec);
 }
 
+/**
+ * The hash of the whole decoded picture, as 32 hex digits: upright uint8 RGB in the spec's colours, on its background. Equal for
+ * equal pixels, whatever the file format and the resolution that a model sees.
+ */
+export async function pixelHashOf(
+  bytes: Buffer,
+  spec: Pick<PreprocessSpec, 'color' | 'background'>,
+  limits: ImageLimits,
+  takeRoom = boundless,
+): Promise<{ readonly ok: true; readonly hash: string } | Refused> {
+  return guarded(bytes, limits, { isShrunk: () => false, takeRoom }, async (picture) => {
+    const { widthPx, heightPx } = picture.upright;
+    if (widthPx * heightPx > limits.maxBufferedPixels) throw heldTooLarge();
+    return { ok: true as const, hash: hashOf(await picture.whole(spec), picture.upright) };
+  });
+}
+
 /** A JPEG of the image, at most so large on each side, through the same guards. */
 export async function thumbnailOf(
   bytes: Buffer,
   limits: ImageLimits,
   maxSidePx: number,
+  takeRoom = boundless,
 ): Promise<{ readonly ok: true; readonly jpeg: Buffer } | Refused> {
-  return guarded(bytes, limits, new DecodedOnce(), async (picture) => ({
+  // A JPEG is shrunk, or is as small as that.
+  return guarded(bytes, limits, { isShrunk: () => true, takeRoom }, async (picture) => ({
     ok: true as const,
     jpeg: await picture.thumbnail(maxSidePx),
   }));
@@ -162,17 +221,41 @@ export async function thumbnailOf(
 async function guarded<T>(
   bytes: Buffer,
   limits: ImageLimits,
-  once: DecodedOnce,
+  memory: Memory,
   use: (picture: OpenPicture, format: ImageFormat) => Promise<T>,
 ): Promise<T | Refused> {
   const inspected = inspectImage(bytes, limits);
   if (!inspected.ok) return inspected;
-  const { format, header } = inspected;
+  return inRoom(inspected, memory, () =>
+    opened({ ...inspected, bytes, decoded: new DecodedOnce() }, limits, use),
+  );
+}
+
+/** Takes the memory for a picture before its turn and its time begin: it may have to wait for other processes. */
+async function inRoom<T>(
+  { format, header }: Inspected,
+  { isShrunk, takeRoom }: Memory,
+  work: () => Promise<T>,
+): Promise<T> {
+  const isWhole = format !== 'jpeg' || !isShrunk(header);
+  const giveBack = await takeRoom(decodedBytes(format, header, isWhole));
+  try {
+    return await work();
+  } finally {
+    giveBack();
+  }
+}
+
+async function opened<T>(
+  { bytes, format, header, decoded }: InspectedFile,
+  limits: ImageLimits,
+  use: (picture: OpenPicture, format: ImageFormat) => Promise<T>,
+): Promise<T | Refused> {
   if (format === 'heic' || format === 'bmp') {
-    const decoded = await once.raw(() => pictures.decode(format, bytes, limits));
-    return decoded.ok
-      ? withSharp(limits, async () => use(openRaw(decoded.picture, header.colorProfile), format))
-      : decoded;
+    const raw = await decoded.raw(() => pictures.decode(format, bytes, limits));
+    return raw.ok
+      ? withSharp(limits, async () => use(openRaw(raw.picture, header.colorProfile), format))
+      : raw;
   }
   return withSharp(limits, async () => use(await openWithSharp(bytes, format, header, limits), format));
 }
@@ -187,7 +270,7 @@ async function withSharp<T>(limits: ImageLimits, work: () => Promise<T>): Promis
 }
 
 async function withinTime<T>(limits: ImageLimits, work: () => Promise<T>): Promise<T | Refused> {
-  let timer: NodeJS.Timeout | undefined;
+  let stopClock = (): void => undefined;
   const overrun = new Promise<Refused>((resolve) => {
     const seconds = limits.maxSecondsPerImage;
     const late: Refused = {
@@ -195,15 +278,20 @@ async function withinTime<T>(limits: ImageLimits, work: () => Promise<T>): Promi
       refusal: refusal('timed-out', `decoding took longer than ${seconds} s`),
       decoderStuck: true,
     };
-    timer = setTimeout(() => resolve(late), seconds * 1000);
+    stopClock = startDecodingClock(seconds, () => resolve(late));
   });
   try {
     return await Promise.race([work(), overrun]);
   } finally {
-    clearTimeout(timer);
+    stopClock();
   }
 }
 
-function contentHash(pixels: Uint8Array, { widthPx, heightPx }: Size): string {
+/** Worded for decoderRefusal: the picture would be held whole, whatever its format. */
+function heldTooLarge(): Error {
+  return new Error('exceeds the limit of pixels held at once');
+}
+
+function hashOf(pixels: Uint8Array, { widthPx, heightPx }: Size): string {
   return createHash('sha256').update(`${widthPx}x${heightPx}:`).update(pixels).digest('hex').slice(0, 32);
 }

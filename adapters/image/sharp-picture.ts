@@ -63,6 +63,12 @@ export function sharpVersion(): string {
   return `sharp ${sharp.versions.sharp}, libvips ${sharp.versions.vips}`;
 }
 
+/** Whether a JPEG of this size is shrunk while it is decoded: see {@link resized}. */
+export function isShrinkable(from: Size, to: Size, { fidelity }: Pick<PreprocessSpec, 'fidelity'>): boolean {
+  const ratio = Math.min(from.widthPx / to.widthPx, from.heightPx / to.heightPx);
+  return ratio >= (fidelity === 'fast' ? 2 : 4);
+}
+
 /** Opens the bytes of a file whose header was inspected. @throws what sharp throws. */
 export async function openWithSharp(
   bytes: Buffer,
@@ -74,7 +80,7 @@ export async function openWithSharp(
     format === 'png' ? withoutNeedlessChunks(bytes) : format === 'avif' ? withStillBrand(bytes) : bytes;
   const options: SharpOptions = { failOn: 'warning', limitInputPixels: limits.maxPixels, ignoreIcc: false };
   const wholeSize =
-    header.orientation === null ? await uprightSize(input, options) : turned(header, header.orientation);
+    header.orientation === null ? await uprightSize(input, options) : uprightOf(header, header.orientation);
   const isNaive = ({ color }: WholeSpec): boolean => header.isCmyk && color === 'ignore-profile';
   const scalable = (upright: Size, region?: Region): ScalablePicture => {
     const open = ({ color }: WholeSpec): Sharp =>
@@ -84,10 +90,8 @@ export async function openWithSharp(
       scaledTo: (size, spec) =>
         isNaive(spec) ? scaledNaiveCmyk(open(spec), size, spec) : scaledRgb(open(spec), size, spec),
       // What is cut out is decoded in full.
-      isCheaperScaled: ({ widthPx, heightPx }, { fidelity }) =>
-        format === 'jpeg' &&
-        region === undefined &&
-        Math.min(upright.widthPx / widthPx, upright.heightPx / heightPx) >= (fidelity === 'fast' ? 2 : 4),
+      isCheaperScaled: (size, spec) =>
+        format === 'jpeg' && region === undefined && isShrinkable(upright, size, spec),
       whole: (spec) =>
         isNaive(spec) ? scaledNaiveCmyk(open(spec), upright, UNSCALED) : wholeRgb(open(spec), upright, spec),
     };
@@ -214,7 +218,7 @@ async function uprightSize(input: Buffer, options: SharpOptions): Promise<Size> 
 }
 
 /** Orientations 5 to 8 lie on their side. */
-function turned({ widthPx, heightPx }: Size, orientation: number): Size {
+export function uprightOf({ widthPx, heightPx }: Size, orientation: number): Size {
   return orientation >= 5 ? { widthPx: heightPx, heightPx: widthPx } : { widthPx, heightPx };
 }
 

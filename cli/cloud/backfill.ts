@@ -1,3 +1,4 @@
+import { fittingPolicy } from '#adapters/load-stages.ts';
 import { loadPolicy } from '#adapters/model-folder.ts';
 import { openPipeline, type Pipeline } from '#adapters/pipeline.ts';
 import { readPrices } from '#adapters/price-files.ts';
@@ -5,6 +6,7 @@ import { parseUsd } from '#core/budget.ts';
 import { workerHourUsd } from '#core/cost/job-cost.ts';
 import { SluiceError } from '#core/error.ts';
 import { JobRequest, type S3Source, sourceText } from '#core/job-request.ts';
+import type { Policy } from '#core/policy.ts';
 import { parseS3Url } from '#core/store-location.ts';
 import { submitJob } from '#functions/planning/submit-job.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -56,7 +58,9 @@ export async function backfill(
         ...(flags.modifiedBefore !== undefined && { modifiedBefore: isoTime(flags.modifiedBefore) }),
       },
       incremental: flags.incremental ?? false,
-      ...(flags.policy !== undefined && { policy: await loadPolicy(flags.policy) }),
+      ...(flags.policy !== undefined && {
+        policy: await policyFor(pipeline, flags.policy),
+      }),
       ...(flags.budget !== undefined && { budget: await budgetFrom(flags.budget, flags, pipeline) }),
       submittedAt: now,
     },
@@ -68,6 +72,16 @@ export async function backfill(
   if (flags.watch === true) return status(request.job, { ...flags, watch: true }, env);
   if (flags.json !== true) process.stdout.write(`see how it goes: sluice status ${request.job} --watch\n`);
   return EXIT.ok;
+}
+
+/** A policy that the pipeline's models can serve; where their manifests are not on this machine, one that is not checked. */
+async function policyFor(pipeline: Pipeline, file: string): Promise<Policy> {
+  const policy = await loadPolicy(file);
+  const stages = await pipeline.stages().catch((error: unknown) => {
+    if (!(error instanceof SluiceError && error.code === 'model-invalid')) throw error;
+    process.stderr.write(`whether the policy fits could not be checked here: ${error.message}\n`);
+  });
+  return stages === undefined ? policy : fittingPolicy(policy, stages);
 }
 
 /** Prices and assumptions go with the job: who feeds it has no price file. */
@@ -82,10 +96,11 @@ async function budgetFrom(amount: string, flags: BackfillFlags, pipeline: Pipeli
   return { usd: parseUsd(amount), assumptions, prices };
 }
 
-/** A bucket and prefix; the manifest.json of an inventory; or, with --bucket, a list of that bucket's keys. */
+/** A bucket and prefix; the manifest.json of an inventory, or with --bucket the folder of its reports; or, with --bucket, a list of that bucket's keys. */
 function backfillSource(url: string, bucket: string | undefined): S3Source {
   const { bucket: place, prefix } = parseS3Url(url);
-  if (prefix.endsWith('/manifest.json')) {
+  const isFolder = bucket !== undefined && prefix.endsWith('/');
+  if (isFolder || prefix.endsWith('/manifest.json')) {
     if (bucket === undefined) {
       throw new SluiceError(
         'source-invalid',

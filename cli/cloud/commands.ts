@@ -16,7 +16,7 @@ export function addPipelineCommands(program: Command, env: NodeJS.ProcessEnv): v
     .description('audit a bucket, or a part of it, with a pipeline on S3 and SQS')
     .argument(
       '<s3-url>',
-      's3://bucket/prefix; or with --bucket the manifest.json of an inventory, or a list of keys',
+      's3://bucket/prefix; or with --bucket the manifest.json of an inventory, the folder of its reports, or a list of keys',
     )
     .option(...PIPELINE)
     .option('--name <name>', 'what to call the job (default: by the time)')
@@ -41,6 +41,7 @@ Examples:
   sluice backfill s3://photos/2026/ --watch
   sluice backfill s3://photos/ --incremental --suffix .jpg .jpeg .png
   sluice backfill s3://reports/photos/daily/2026-11-20T01-00Z/manifest.json --bucket photos
+  sluice backfill s3://reports/photos/daily/ --bucket photos
   sluice backfill s3://lists/to-check.txt --bucket photos
   sluice backfill s3://photos/ --budget 25usd
 `,
@@ -60,6 +61,19 @@ Examples:
     .action(async (job: string, flags: StatusFlags) => {
       const { status } = await import('./status.ts');
       process.exitCode = await status(job, flags, env);
+    });
+
+  program
+    .command('finalize')
+    .description(
+      'complete a job here that is over and too large for its function, or a day of the live lane again',
+    )
+    .argument('<job>')
+    .option(...PIPELINE)
+    .option('--json', 'print the summary as JSON')
+    .action(async (job: string, flags: { pipeline?: string; json?: boolean }) => {
+      const { finalize } = await import('./finalize.ts');
+      process.exitCode = await finalize(job, flags, env);
     });
 
   program

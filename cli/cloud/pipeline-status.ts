@@ -1,9 +1,11 @@
 import type { Pipeline } from '#adapters/pipeline.ts';
-import { dispatchKey, WORKERS_PREFIX } from '#core/job-layout.ts';
+import { dispatchKey, shardPrefix, WORKERS_PREFIX } from '#core/job-layout.ts';
 import { sourceText } from '#core/job-request.ts';
 import { plannedImages } from '#core/plan.ts';
 import { bottleneckOf, WorkerStatus } from '#core/worker-status.ts';
+import { type FinalizingAttempt, lastAttempt } from '#functions/finalizing/finalizing-attempt.ts';
 import { type JobProgress, jobState } from '#functions/finalizing/job-state.ts';
+import { type DeathCause, deathCauses } from '#functions/finalizing/redrive.ts';
 import { readJson } from '#functions/json-object.ts';
 import { Dispatch } from '#functions/planning/dispatch-shards.ts';
 
@@ -31,10 +33,18 @@ export interface PipelineStatus {
   readonly at: string;
   readonly submittedAt: string;
   readonly planned: number;
+  /** While it is planned: images listed so far that are to be audited, or a few more. */
+  readonly listed?: number;
   readonly carried: number;
   readonly done: number;
   readonly failed: number;
+  /** Of those done, once the job is complete. */
+  readonly unreadable?: number;
   readonly reason?: string;
+  /** Of a job that is over and not complete, where that was tried: what came of it. */
+  readonly finalizing?: FinalizingAttempt | undefined;
+  /** Why messages of a job that runs died, the most frequent reason first. */
+  readonly deadLetters?: readonly DeathCause[];
   /** Of a job with a budget, at the last look. */
   readonly budget?: {
     readonly usd: number;
@@ -71,7 +81,14 @@ export async function pipelineStatus(job: string, pipeline: Pipeline): Promise<P
   };
   switch (state.kind) {
     case 'planning':
-      return { ...common, planned: 0, carried: 0, done: 0, failed: 0 };
+      return {
+        ...common,
+        planned: 0,
+        carried: 0,
+        done: 0,
+        failed: 0,
+        listed: await listedSoFar(job, pipeline),
+      };
     case 'broken':
       return { ...common, planned: 0, carried: 0, done: 0, failed: 0, reason: state.reason };
     case 'running': {
@@ -83,12 +100,14 @@ export async function pipelineStatus(job: string, pipeline: Pipeline): Promise<P
         carried,
         done: done + carried,
         failed: givenUp,
+        ...(state.progress.isOver && { finalizing: await lastAttempt(job, pipeline.works) }),
+        ...(givenUp > 0 && { deadLetters: await deathCauses(job, pipeline.works) }),
         ...(await budgetOf(job, state.request.budget?.usd, pipeline)),
         ...(state.plan.following && { following: following.map(stageStatus) }),
       };
     }
     case 'complete': {
-      const { planned, carried, failed, stages } = state.completion;
+      const { planned, carried, unreadable, failed, stages } = state.completion;
       const following = stages?.slice(1).map((of) => ({
         stage: of.stage,
         planned: of.planned,
@@ -101,10 +120,22 @@ export async function pipelineStatus(job: string, pipeline: Pipeline): Promise<P
         carried,
         done: planned - failed,
         failed,
+        unreadable,
         ...(following && { following }),
       };
     }
   }
+}
+
+async function listedSoFar(job: string, { works, config }: Pipeline): Promise<number> {
+  let shards = 0;
+  let cursor: string | undefined;
+  do {
+    const page = await works.list({ prefix: shardPrefix(job), ...(cursor !== undefined && { cursor }) });
+    shards += page.objects.filter(({ key }) => key.endsWith('.json')).length;
+    cursor = page.next;
+  } while (cursor !== undefined);
+  return shards * config.shardSize;
 }
 
 async function budgetOf(

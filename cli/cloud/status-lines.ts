@@ -1,21 +1,44 @@
+import { MAX_DEATHS } from '#functions/finalizing/finalizing-attempt.ts';
 import { formatUsd } from '#report/money.ts';
 import type { PipelineStatus, QueueDepth } from './pipeline-status.ts';
 
 const BAR_WIDTH = 30;
+const MAX_CAUSES = 3;
 
-/** What `sluice status` shows. The rate is that since the look before. */
-export function statusLines(now: PipelineStatus, before: PipelineStatus | undefined): string[] {
+/** What `sluice status` shows. The rate is that since an earlier look. */
+export function statusLines(now: PipelineStatus, before?: PipelineStatus): string[] {
   const lines = [`job         ${now.job}: ${now.state}`, `source      ${now.source}`];
   if (now.reason !== undefined) lines.push(`reason      ${now.reason}`);
   if (now.state === 'broken') return lines;
-  if (now.state === 'planning') lines.push('images      being listed');
+  if (now.state === 'planning')
+    lines.push(`images      being listed, about ${count(now.listed ?? 0)} so far`);
   else lines.push(...imageLines(now, before));
+  lines.push(...finalizingLines(now));
   if (now.budget !== undefined) lines.push(...budgetLines(now.job, now.budget));
   lines.push(
     `queues      shards ${depth(now.queues.shards)} · bulk packs ${depth(now.queues.bulk)} · live packs ${depth(now.queues.live)}`,
   );
   if (now.state !== 'complete') lines.push(...workerLines(now));
   return lines;
+}
+
+/** Why a job that is over does not become complete. */
+function finalizingLines({ job, finalizing, deadLetters = [] }: PipelineStatus): string[] {
+  const died = deadLetters.slice(0, MAX_CAUSES).map(({ queue, reason, letters }) => {
+    return `died        ${count(letters)} of ${queue}: ${reason}`;
+  });
+  if (finalizing === undefined) return died;
+  const { deaths, reason } = finalizing;
+  if (deaths >= MAX_DEATHS) {
+    return [
+      ...died,
+      `completing  is too much for its function: run sluice finalize ${job} on a larger machine`,
+    ];
+  }
+  return [
+    ...died,
+    ...(reason === undefined ? [] : [`completing  failed, and is tried again each minute: ${reason}`]),
+  ];
 }
 
 function budgetLines(job: string, budget: NonNullable<PipelineStatus['budget']>): string[] {
@@ -28,20 +51,29 @@ function budgetLines(job: string, budget: NonNullable<PipelineStatus['budget']>)
 }
 
 function imageLines(now: PipelineStatus, before: PipelineStatus | undefined): string[] {
-  const { planned, done, failed, carried } = now;
-  const share = planned === 0 ? 1 : (done + failed) / planned;
-  const filled = Math.round(share * BAR_WIDTH);
-  const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}`;
-  const line = `images      ${bar} ${Math.floor(share * 100)} %  ${count(done)} of ${count(planned)}`;
+  const { planned, failed, carried, unreadable = 0 } = now;
+  const line = `images      ${bar(now)}`;
   const notes = [
     ...(carried > 0 ? [`${count(carried)} unchanged since the last job`] : []),
+    ...(unreadable > 0
+      ? [
+          `${unreadable === planned ? 'none could be read' : `${count(unreadable)} could not be read`} (sluice report ${now.job} says why)`,
+        ]
+      : []),
     ...(failed > 0 ? [`${count(failed)} failed (sluice redrive ${now.job} tries them again)`] : []),
   ];
   const stages = (now.following ?? []).map(
     (of) =>
-      `stage ${of.stage}: ${count(of.done)} of ${count(of.planned)}${of.failed > 0 ? `, ${count(of.failed)} failed` : ''}`,
+      `${of.stage.slice(0, 11).padEnd(11)} ${bar(of)}${of.failed > 0 ? `, ${count(of.failed)} failed` : ''}`,
   );
-  return [`${line}${pace(now, before)}`, ...[...notes, ...stages].map((note) => `            ${note}`)];
+  return [`${line}${pace(now, before)}`, ...notes.map((note) => `            ${note}`), ...stages];
+}
+
+/** How far the images are, or the pieces that a following stage sees. */
+function bar({ planned, done, failed }: Pick<PipelineStatus, 'planned' | 'done' | 'failed'>): string {
+  const share = planned === 0 ? 1 : (done + failed) / planned;
+  const filled = Math.round(share * BAR_WIDTH);
+  return `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)} ${Math.floor(share * 100)} %  ${count(done)} of ${count(planned)}`;
 }
 
 function pace(now: PipelineStatus, before: PipelineStatus | undefined): string {

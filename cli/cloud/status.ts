@@ -12,6 +12,8 @@ export interface StatusFlags {
 }
 
 const WATCH_EVERY_MS = 2_000;
+/** Parts come by batches and packs: the pace of two seconds says little about the next hour. */
+const PACE_OVER_MS = 120_000;
 /** Looking must stay a small share of the time: a big job's parts take seconds to list. */
 const REST_PER_LOOK = 5;
 const CLEAR = '\u001B[2K';
@@ -23,7 +25,7 @@ export async function status(
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<number> {
   const pipeline = await openPipeline(flags.pipeline, env);
-  let before: PipelineStatus | undefined;
+  const looks: PipelineStatus[] = [];
   let shownLines = 0;
   for (;;) {
     const startedMs = performance.now();
@@ -31,7 +33,7 @@ export async function status(
     if (flags.json === true) {
       process.stdout.write(`${JSON.stringify(now)}\n`);
     } else {
-      const lines = statusLines(now, before);
+      const lines = statusLines(now, looks[0]);
       // On a terminal the lines stay where they are; elsewhere each look adds its own.
       if (process.stdout.isTTY && shownLines > 0) process.stdout.write(`\u001B[${shownLines}A`);
       process.stdout.write(lines.map((line) => `${process.stdout.isTTY ? CLEAR : ''}${line}\n`).join(''));
@@ -42,7 +44,9 @@ export async function status(
     if (flags.watch !== true) return EXIT.ok;
     // Nothing comes any more until somebody gives it another budget.
     if (now.budget?.isHeld === true) return EXIT.error;
-    before = now;
+    looks.push(now);
+    while (Date.parse(now.at) - Date.parse(looks[0]?.at ?? now.at) > PACE_OVER_MS && looks.length > 1)
+      looks.shift();
     await sleep(Math.max(WATCH_EVERY_MS, (performance.now() - startedMs) * REST_PER_LOOK));
   }
 }

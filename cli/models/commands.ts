@@ -50,7 +50,7 @@ function addImport(models: Command): void {
     .addOption(
       new Option(
         '--resize <how>',
-        'squash, center-crop, center-crop:<shorter side px>, letterbox, letterbox:<gray>, letterbox-start:<gray>',
+        'squash, squash-crop:<px|WxH>, center-crop, center-crop:<shorter side px>, letterbox, letterbox:<gray>, letterbox-start:<gray>',
       ).helpGroup('Preprocessing'),
     )
     .addOption(
@@ -126,18 +126,28 @@ Examples:
 }
 
 function addVerify(models: Command): void {
-  const { maxPixelMean, maxPixelP99, maxScoreDifference, minTop1 } = DEFAULT_TOLERANCES;
+  const { maxPixelMean, maxPixelP99, maxScoreDifference, minBoxOverlap, minTop1 } = DEFAULT_TOLERANCES;
   models
     .command('verify')
     .description('check that a model sees and scores pictures as in training; exits with 1 where it does not')
     .argument('<name|folder>', 'the model')
     .option('--images <path...>', 'reference images or folders (default: the golden ones beside the model)')
     .option('--tensor <file.npy>', 'what training code fed the model with for them, saved by numpy.save')
-    .option('--expected <file>', 'the right scores: JSON {"image.jpg": {"score": 0.9}}, or .npy [N, scores]')
-    .option('--original <model.onnx>', 'the model as it was before import')
+    .option(
+      '--expected <file>',
+      'the right scores: JSON {"image.jpg": {"score": 0.9}}, or .npy [N, scores]; of a detector {"image.jpg": {"objects": [{"label", "score", "box": [left, top, right, bottom]}]}}',
+    )
+    .option(
+      '--original <model.onnx>',
+      'the model as it was before import; by itself it does not check the preprocessing',
+    )
     .option('--max-pixel-mean <levels>', `largest mean difference of an image's pixels (${maxPixelMean})`)
     .option('--max-pixel-p99 <levels>', `the same at the 99th percentile (${maxPixelP99})`)
     .option('--max-score-difference <x>', `largest difference of a score (${maxScoreDifference})`)
+    .option(
+      '--min-box-overlap <x>',
+      `smallest intersection over union of an object's boxes (${minBoxOverlap})`,
+    )
     .option('--min-top1 <share>', `smallest share of images with the same best label (${minTop1})`)
     .option('--no-store', 'do not store golden results beside the model when all is well')
     .option('--json', 'print the report as one line of JSON')

@@ -4,7 +4,7 @@ import { type ImportedModel, importModel } from '#models/import/import-model.ts'
 import { describeValue } from '#models/import/inspect-graph.ts';
 import { EXIT } from '../exit-codes.ts';
 import { terminalAsk } from './ask.ts';
-import { numberOf, rulesOfFlags, wishesOfFlags } from './import-flags.ts';
+import { numberOf, POSITIVE, rulesOfFlags, wishesOfFlags } from './import-flags.ts';
 
 /** `sluice models import`. @returns the exit code. */
 export async function importCommand(path: string, flags: Readonly<Record<string, unknown>>): Promise<number> {
@@ -15,7 +15,7 @@ export async function importCommand(path: string, flags: Readonly<Record<string,
     policy: rulesOfFlags(flags),
     modelsFolder: resolve(flags['out'] as string),
     force: flags['force'] === true,
-    maxSecondsPerRun: numberOf('--max-seconds-per-run', flags['maxSecondsPerRun'] as string) ?? 60,
+    maxSecondsPerRun: numberOf('--max-seconds-per-run', flags['maxSecondsPerRun'] as string, POSITIVE) ?? 60,
     ask: terminalAsk(process.env),
   });
   process.stdout.write(description(imported));

@@ -6,7 +6,7 @@ import { TARGETS, type Target } from '#models/precision/calibration/quantization
 import { type DeriveReport, type DeriveRequest, deriveModel } from '#models/precision/derive/derive-model.ts';
 import { LEAST_IMAGES } from '#models/precision/derive/sample-images.ts';
 import { EXIT } from '../exit-codes.ts';
-import { numberOf } from './import-flags.ts';
+import { numberOf, SHARE } from './import-flags.ts';
 import { precisionReport } from './precision-report.ts';
 
 /** Of the images, so many have to keep their best label. */
@@ -59,8 +59,8 @@ async function derive(
   const report = await deriveModel({
     model,
     imagesFolder: resolve(flags.images),
-    maxImages: maxImagesOf(flags.maxImages),
-    minTop1: shareOf(flags.minTop1, DEFAULT_MIN_TOP1[precision.kind]),
+    maxImages: numberOf('--max-images', flags.maxImages, { isWhole: true, from: LEAST_IMAGES }) as number,
+    minTop1: numberOf('--min-top1', flags.minTop1, SHARE) ?? DEFAULT_MIN_TOP1[precision.kind],
     force: flags.force === true,
     destination: {
       modelsFolder: flags.out === undefined ? dirname(dirname(model.modelPath)) : resolve(flags.out),
@@ -94,18 +94,6 @@ function floatLayersOf(words: readonly string[]): readonly string[] | 'auto' {
   const [first] = words;
   if (words.length === 1 && first === 'auto') return 'auto';
   return words.length === 1 && first === 'none' ? [] : words;
-}
-
-function maxImagesOf(text: string): number {
-  const count = numberOf('--max-images', text) as number;
-  if (Number.isInteger(count) && count >= LEAST_IMAGES) return count;
-  throw invalid(`--max-images expects a whole number from ${LEAST_IMAGES} on, got "${text}"`);
-}
-
-function shareOf(text: string | undefined, otherwise: number): number {
-  const share = numberOf('--min-top1', text) ?? otherwise;
-  if (share >= 0 && share <= 1) return share;
-  throw invalid(`--min-top1 expects a share from 0 to 1, got "${text}"`);
 }
 
 function invalid(message: string): SluiceError {

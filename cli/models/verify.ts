@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { loadModel } from '#adapters/model-folder.ts';
 import { DEFAULT_TOLERANCES, type VerifyReport, verifyModel } from '#models/verify/verify-model.ts';
 import { EXIT } from '../exit-codes.ts';
-import { numberOf } from './import-flags.ts';
+import { AT_LEAST_0, type NumberRange, numberOf, SHARE } from './import-flags.ts';
 
 /** `sluice models verify`. @returns the exit code: 1 where anything is beyond the tolerances. */
 export async function verifyCommand(
@@ -14,8 +14,8 @@ export async function verifyCommand(
     const given = text(name);
     return given === undefined ? undefined : resolve(given);
   };
-  const tolerance = (flag: string, name: keyof typeof DEFAULT_TOLERANCES): number =>
-    numberOf(flag, text(name)) ?? DEFAULT_TOLERANCES[name];
+  const tolerance = (flag: string, name: keyof typeof DEFAULT_TOLERANCES, range: NumberRange): number =>
+    numberOf(flag, text(name), range) ?? DEFAULT_TOLERANCES[name];
   const report = await verifyModel({
     model: await loadModel(nameOrFolder),
     images: ((flags['images'] as string[] | undefined) ?? []).map((image) => resolve(image)),
@@ -23,10 +23,11 @@ export async function verifyCommand(
     expected: path('expected'),
     original: path('original'),
     tolerances: {
-      maxPixelMean: tolerance('--max-pixel-mean', 'maxPixelMean'),
-      maxPixelP99: tolerance('--max-pixel-p99', 'maxPixelP99'),
-      maxScoreDifference: tolerance('--max-score-difference', 'maxScoreDifference'),
-      minTop1: tolerance('--min-top1', 'minTop1'),
+      maxPixelMean: tolerance('--max-pixel-mean', 'maxPixelMean', AT_LEAST_0),
+      maxPixelP99: tolerance('--max-pixel-p99', 'maxPixelP99', AT_LEAST_0),
+      maxScoreDifference: tolerance('--max-score-difference', 'maxScoreDifference', AT_LEAST_0),
+      minBoxOverlap: tolerance('--min-box-overlap', 'minBoxOverlap', SHARE),
+      minTop1: tolerance('--min-top1', 'minTop1', SHARE),
     },
     store: flags['store'] !== false,
   });
@@ -36,7 +37,8 @@ export async function verifyCommand(
   return report.failures.length === 0 ? EXIT.ok : EXIT.error;
 }
 
-function description({ images, pixels, scores, failures, stored }: VerifyReport): string {
+function description(report: VerifyReport): string {
+  const { images, pixels, scores, preprocessingChecked, failures, stored } = report;
   const row = (name: string, value: string): string => `  ${name.padEnd(10)} ${value}\n`;
   return [
     `${images} reference images\n`,
@@ -46,13 +48,31 @@ function description({ images, pixels, scores, failures, stored }: VerifyReport)
           'pixels',
           `differ by ${pixels.mean.toFixed(3)} levels in the mean, ${pixels.p99.toFixed(2)} at the 99th percentile, ${pixels.max.toFixed(1)} at most (worst: ${pixels.worst})`,
         ),
-    ...scores.map(({ against, max, top1 }) =>
+    ...scores.map(({ against, max, top1, objects }) =>
       row(
         'scores',
-        `differ from ${against} by ${max.toPrecision(3)} at most; best label agrees for ${(100 * top1).toFixed(1)} %`,
+        [
+          `differ from ${against} by ${max.toPrecision(3)} at most`,
+          ...(top1 === undefined ? [] : [`best label agrees for ${(100 * top1).toFixed(1)} %`]),
+          ...(objects === undefined
+            ? []
+            : [
+                `${objects.objects - objects.unmatched} of ${objects.objects} objects are the same, their boxes overlap by ${objects.minOverlap.toFixed(3)} at least`,
+              ]),
+        ].join('; '),
       ),
     ),
+    preprocessingChecked
+      ? ''
+      : row(
+          'pixels',
+          'NOT checked: the original model sees what is seen here, right or wrong. --tensor or --expected checks preprocessing; no golden results are stored without',
+        ),
     stored === undefined ? '' : row('stored', `golden results in ${stored}`),
-    failures.length === 0 ? 'within the tolerances\n' : 'NOT within the tolerances\n',
+    failures.length > 0
+      ? 'NOT within the tolerances\n'
+      : preprocessingChecked
+        ? 'within the tolerances\n'
+        : 'scores within the tolerances; preprocessing was not checked\n',
   ].join('');
 }

@@ -57,7 +57,11 @@ export function quoteTable(quote: Quote): string {
     ),
   ];
   if (quote.sourceProblems > 0)
-    lines.splice(1, 0, `${formatCount(quote.sourceProblems)} lines of the manifest name no image`);
+    lines.splice(
+      1,
+      0,
+      `${formatCount(quote.sourceProblems)} lines of the manifest name no image, or parts of the folder cannot be read`,
+    );
   return `${lines.join('\n')}\n`;
 }
 

@@ -1,3 +1,5 @@
+import { sumRows } from '#core/image/row-sums.ts';
+
 /** Side of the picture that is transformed, and of the block of low frequencies that is kept. */
 const SIDE = 32;
 const KEPT = 8;
@@ -47,48 +49,59 @@ export function hammingDistance(a: string, b: string): number {
 }
 
 /**
- * Luma averaged over 32×32 equal cells, whatever the size of the picture: a cell's mean is the difference of the
- * running sums at its borders, which lie between pixels where they must.
+ * Luma averaged over 32×32 equal cells, whatever the size of the picture: cells whose borders lie between pixels have
+ * their share of those pixels. Whole rows of a band of cells are added up first, which is all that takes time here.
  */
 function averagedLuma(pixels: Uint8Array, widthPx: number, heightPx: number): Float64Array {
-  const rows = new Float64Array((heightPx + 1) * SIDE);
   const columns = borders(widthPx);
-  for (let y = 0; y < heightPx; y++) {
-    const row = 3 * y * widthPx;
-    let at = row;
-    let red = 0;
-    let green = 0;
-    let blue = 0;
-    let before = 0;
-    for (let i = 0; i < SIDE; i++) {
-      const border = columns[i + 1] as number;
-      const end = row + 3 * Math.floor(border);
-      // The channels are weighed once a cell and not once a pixel: this loop is all that costs time here.
-      for (; at < end; at += 3) {
-        red += pixels[at] as number;
-        green += pixels[at + 1] as number;
-        blue += pixels[at + 2] as number;
-      }
-      const part = border - Math.floor(border);
-      let until = luma(red, green, blue);
-      if (part > 0)
-        until += part * luma(pixels[end] as number, pixels[end + 1] as number, pixels[end + 2] as number);
-      rows[(y + 1) * SIDE + i] = (rows[y * SIDE + i] as number) + until - before;
-      before = until;
+  const lines = borders(heightPx);
+  const sums = new Float64Array(SIDE * SIDE);
+  for (let band = 0; band < SIDE; band++) {
+    const cells = sums.subarray(band * SIDE, (band + 1) * SIDE);
+    const [from, to] = [lines[band] as number, lines[band + 1] as number];
+    const [first, last] = [Math.ceil(from), Math.floor(to)];
+    const addRow = (row: number, part: number): void => {
+      if (part > 0) addCells(pixels.subarray(3 * row * widthPx), columns, part, cells);
+    };
+    if (first > last) {
+      // The band lies within one row.
+      addRow(last, to - from);
+      continue;
     }
+    addRow(first - 1, first - from);
+    sumRows(pixels, 3 * widthPx, first, last, (rows) => addCells(rows, columns, 1, cells));
+    addRow(last, to - last);
   }
   const scale = (SIDE * SIDE) / (widthPx * heightPx * 256);
-  const lines = borders(heightPx);
-  const means = new Float64Array(SIDE * SIDE);
+  return sums.map((sum) => sum * scale);
+}
+
+/** Adds the luma of a row of RGB, in 256ths of a level and times `weight`, to the cells between the borders. */
+function addCells(
+  row: Uint8Array | Uint16Array,
+  columns: Float64Array,
+  weight: number,
+  cells: Float64Array,
+): void {
+  let at = 0;
+  let red = 0;
+  let green = 0;
+  let blue = 0;
+  let before = 0;
   for (let i = 0; i < SIDE; i++) {
-    let before = 0;
-    for (let j = 0; j < SIDE; j++) {
-      const until = sumAt(rows, lines[j + 1] as number, i);
-      means[j * SIDE + i] = (until - before) * scale;
-      before = until;
+    const border = columns[i + 1] as number;
+    const end = 3 * Math.floor(border);
+    for (; at < end; at += 3) {
+      red += row[at] as number;
+      green += row[at + 1] as number;
+      blue += row[at + 2] as number;
     }
+    const part = border - Math.floor(border);
+    let until = luma(red, green, blue);
+    if (part > 0) until += part * luma(row[end] as number, row[end + 1] as number, row[end + 2] as number);
+    cells[i] = (cells[i] as number) + weight * (until - before);
+    before = until;
   }
-  return means;
 }
 
 /** ITU-R BT.601 luma, in 256ths of a level. */
@@ -99,14 +112,6 @@ function luma(red: number, green: number, blue: number): number {
 /** Where the 33 borders of 32 equal cells lie on a side. */
 function borders(sidePx: number): Float64Array {
   return Float64Array.from({ length: SIDE + 1 }, (_, i) => (i * sidePx) / SIDE);
-}
-
-/** The running sum of one column between two of its rows, by linear interpolation. */
-function sumAt(rows: Float64Array, position: number, column: number): number {
-  const below = Math.floor(position);
-  const from = rows[below * SIDE + column] as number;
-  if (below === position) return from;
-  return from + (position - below) * ((rows[(below + 1) * SIDE + column] as number) - from);
 }
 
 /** The 8×8 lowest frequencies of the DCT-II of a 32×32 picture, row by row. */

@@ -4,19 +4,26 @@ import type { Measures, Policy } from '#core/policy.ts';
 import { DisjointSets } from './disjoint-sets.ts';
 import { groupNearDuplicates } from './near-duplicates.ts';
 import { isOddSize, ordinarySizes, type SizeRange, sizePx } from './odd-size.ts';
+import { type Comparable, pixelCandidates } from './pixel-candidates.ts';
 
 /** The few facts of each audited image that the whole-job checks compare. */
-interface Entry {
+interface Entry extends Comparable {
   readonly key: string;
-  readonly pixels: number;
+  readonly etag: string;
   readonly bytes: number;
-  readonly contentHash: string | null;
-  readonly perceptualHash: string | null;
+  /** Where an earlier job has compared it. */
+  readonly pixelHash: string | null;
+}
+
+/** An image that may have the same pixels as another one of the job. */
+export interface PixelCandidate extends Pick<Entry, 'key' | 'etag' | 'pixelHash'> {
+  /** Among the job's audited records. */
+  readonly position: number;
 }
 
 /**
  * The checks that only the whole job can decide: odd size, exact duplicates, near duplicates.
- * Add every audited record in plan order, then ask for each in the same order.
+ * Add every audited record in plan order, compare the candidates, then ask for each record in the same order.
  *
  * Unreadable images take no part, so files that cannot be decoded are never duplicates of each other.
  */
@@ -33,22 +40,43 @@ export class JobFindingsBuilder {
     if (record.state !== 'audited' || record.widthPx === null || record.heightPx === null) return;
     this.#entries.push({
       key: record.key,
-      pixels: record.widthPx * record.heightPx,
+      etag: record.etag,
       bytes: record.bytes,
+      widthPx: record.widthPx,
+      heightPx: record.heightPx,
+      format: record.format,
+      pixelHash: record.pixelHash,
       contentHash: record.contentHash,
       perceptualHash: record.perceptualHash,
     });
     this.#sizes.push(sizePx(record.widthPx, record.heightPx));
   }
 
-  finish(): JobFindingsIndex {
+  /** The images that are exact duplicates of others, if any are: what is known of all says so much. */
+  candidates(): PixelCandidate[] {
+    return pixelCandidates(this.#entries).map((position) => {
+      const { key, etag, pixelHash } = this.#entries[position] as Entry;
+      return { position, key, etag, pixelHash };
+    });
+  }
+
+  /**
+   * @param pixelHashes of candidates' whole pictures, by position. A candidate without one is nobody's exact duplicate: it is not
+   *   known to be.
+   */
+  finish(pixelHashes: ReadonlyMap<number, string> = new Map()): JobFindingsIndex {
     const entries = this.#entries;
-    const exact = DisjointSets.ofEqual(entries.map((entry) => entry.contentHash));
+    const pixelHashOf = (position: number): string | null =>
+      pixelHashes.get(position) ?? (entries[position] as Entry).pixelHash;
+    const exact = DisjointSets.ofEqual(entries.map((_, position) => pixelHashOf(position)));
     const near = groupNearDuplicates(
       entries.map((entry) => entry.perceptualHash),
       this.#policy.nearDuplicateMaxBits,
     );
-    const findings: JobFindings[] = entries.map(() => NO_FINDINGS);
+    const findings: JobFindings[] = entries.map((_, position) => {
+      const pixelHash = pixelHashOf(position);
+      return pixelHash === null ? NO_FINDINGS : { ...NO_FINDINGS, pixelHash };
+    });
     const all = new DisjointSets(entries.length);
     for (const sets of [exact, near]) {
       for (const [leader, members] of sets.groups()) for (const member of members) all.join(leader, member);
@@ -61,6 +89,7 @@ export class JobFindingsBuilder {
         const exactMembers = exactGroups.get(exact.leaderOf(member));
         const nearMembers = nearGroups.get(near.leaderOf(member));
         findings[member] = {
+          pixelHash: pixelHashOf(member),
           exactGroup: groupName(exactMembers, entries),
           // A near group that is nothing but one exact group says nothing new.
           nearGroup: nearMembers?.length === exactMembers?.length ? null : groupName(nearMembers, entries),
@@ -106,8 +135,13 @@ function copyToKeep(members: readonly number[], entries: readonly Entry[]): numb
   return members.reduce((best, member) => {
     const a = entries[best] as Entry;
     const b = entries[member] as Entry;
-    return b.pixels > a.pixels || (b.pixels === a.pixels && b.bytes > a.bytes) ? member : best;
+    const more = pixelsOf(b) - pixelsOf(a);
+    return more > 0 || (more === 0 && b.bytes > a.bytes) ? member : best;
   });
+}
+
+function pixelsOf({ widthPx, heightPx }: Entry): number {
+  return widthPx * heightPx;
 }
 
 function groupName(members: readonly number[] | undefined, entries: readonly Entry[]): string | null {

@@ -16,6 +16,8 @@ export class ShadowTally {
   readonly #flipped: ShadowTotals['flipped'] = [];
   #compared = 0;
   #agreed = 0;
+  #failed = 0;
+  #failure: string | null = null;
 
   /** @param policy what would decide if the shadow were the stage's model. */
   constructor(stage: string, shadow: NonNullable<PlannedStage['shadow']>, policy: Policy) {
@@ -31,7 +33,12 @@ export class ShadowTally {
    */
   judged(record: AuditRecord, verdict: string, measures: Measures): AuditRecord {
     if (record.shadow === undefined) return record;
-    const { scores } = record.shadow;
+    const { scores, error } = record.shadow;
+    if (error !== null) {
+      this.#failed++;
+      this.#failure ??= error;
+      return record;
+    }
     const other = decide(this.#policy, { ...measures, ...scores }).verdict;
     this.#compared++;
     if (other === verdict) this.#agreed++;
@@ -41,7 +48,7 @@ export class ShadowTally {
       if (this.#flipped.length < MAX_FLIPPED_LISTED)
         this.#flipped.push({ row: rowName(record), verdict, shadow: other });
     }
-    return { ...record, shadow: { scores, verdict: other } };
+    return { ...record, shadow: { ...record.shadow, verdict: other } };
   }
 
   totals(): ShadowTotals {
@@ -53,6 +60,8 @@ export class ShadowTally {
       policyHash: policyHash(this.#policy),
       compared: this.#compared,
       agreed: this.#agreed,
+      failed: this.#failed,
+      failure: this.#failure,
       flips: Object.fromEntries([...this.#flips].sort(([, a], [, b]) => b - a)),
       flipped: this.#flipped,
     };

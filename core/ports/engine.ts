@@ -18,7 +18,10 @@ export interface TensorInfo {
  * One loaded model that runs batches. `run` takes ownership of the inputs' buffers: they may be moved to
  * another thread and must not be read afterwards.
  *
- * Errors are {@link SluiceError}s: `engine-failed` when a run fails, `engine-unavailable` when the engine died.
+ * Errors are {@link SluiceError}s. `engine-failed`: the model fails on this batch. `engine-lost`: the run did not end in
+ * time, or took the process of the model down; where there is a next one, it takes the next run. `engine-given-up`: that
+ * came about too often in a row, and no run is tried any more. `engine-unavailable`: the engine died, and this process can
+ * have no other.
  */
 export interface Engine extends AsyncDisposable {
   /** The execution provider that runs the model: `cpu`, `cuda` or `tensorrt`. */

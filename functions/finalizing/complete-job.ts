@@ -24,6 +24,7 @@ export interface CompleteJobPorts {
   /** Why a pack has no part. */
   reasonOf(expected: ExpectedPack): string;
   thumbnail: FinalizePorts['thumbnail'];
+  readonly pixels?: FinalizePorts['pixels'];
   /** What was consumed and is in no part. */
   readonly lostUsage?: readonly UsageRecord[];
   records?: FinalizePorts['records'];
@@ -74,6 +75,7 @@ async function complete(
       results: works,
       reasonOf: ports.reasonOf,
       thumbnail: ports.thumbnail,
+      pixels: ports.pixels,
       ...(ports.records && { records: ports.records }),
     },
   );
@@ -89,6 +91,7 @@ async function complete(
     completedAt: finishedAt.toISOString(),
     modelSha256: plan.stage.modelSha256,
     preprocessHash: plan.stage.preprocessHash,
+    decodeHash: plan.stage.decodeHash,
     policyHash: rulesHash(options),
     scores: plan.stage.scores,
     planned: plannedImages(plan),

@@ -7,6 +7,8 @@ import type { MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { UsageRecord } from '#core/usage.ts';
 import { readJson, writeJson } from '../json-object.ts';
+import { liveImages } from '../live/live-images.ts';
+import { liveJob } from '../live/live-job.ts';
 
 export const LETTER_QUEUES = ['jobs', 'shards', 'events', 'live', 'bulk'] as const;
 export type LetterQueue = (typeof LETTER_QUEUES)[number];
@@ -78,12 +80,21 @@ export async function* deadLetters(
   } while (cursor !== undefined);
 }
 
+/** A letter is believed over a pack that lies in the store once it is as old as packs may get there. */
+const PACKS_KEPT_MS = 24 * 3600 * 1000;
+
+/** Why something was given up, and when that was seen. */
+interface Death {
+  readonly reason: string;
+  readonly atMs: number;
+}
+
 /** Which packs of a job were given up, and why: dead ones, all of a dead shard, and all that was to follow on a dead one. */
 export class GivenUp {
   /** By shard (at one stage, or at all that see it), or by what follows on which pack; and by range of those. */
-  readonly #wholes = new Map<string, string>();
-  readonly #ranges = new Map<string, string>();
-  readonly #packs = new Map<string, string>();
+  readonly #wholes = new Map<string, Death>();
+  readonly #ranges = new Map<string, Death>();
+  readonly #packs = new Map<string, Death>();
   /** What was consumed for packs that were given up: for nothing, as it turned out. */
   readonly usage: UsageRecord[] = [];
 
@@ -94,30 +105,45 @@ export class GivenUp {
   }
 
   /** Why the pack will have no part; `undefined` where it is still on its way. */
-  reasonOf({ pack, parent, shard, range }: ExpectedPack): string | undefined {
+  reasonOf(expected: ExpectedPack): string | undefined {
+    return (this.#packs.get(packIdText(expected.pack)) ?? this.#deathBefore(expected))?.reason;
+  }
+
+  /**
+   * Whether what died is the message that was to make the pack, and not long ago: it may have been made and announced all
+   * the same, before its shard died of another range. Then it lies in the store until its part is written.
+   */
+  isInDoubt(expected: ExpectedPack, nowMs = Date.now()): boolean {
+    if (this.#packs.has(packIdText(expected.pack))) return false;
+    const death = this.#deathBefore(expected);
+    return death !== undefined && nowMs - death.atMs < PACKS_KEPT_MS;
+  }
+
+  /** The death of what was to make the pack. */
+  #deathBefore({ pack, parent, shard, range }: ExpectedPack): Death | undefined {
     const wholes =
       parent === undefined ? [shardId(shard), shardId(shard, pack.stage)] : [followUpsId(pack.stage, parent)];
-    const reasons = wholes.map((whole) => this.#ranges.get(`${whole} ${range}`) ?? this.#wholes.get(whole));
+    const deaths = wholes.map((whole) => this.#ranges.get(`${whole} ${range}`) ?? this.#wholes.get(whole));
     return (
-      this.#packs.get(packIdText(pack)) ??
-      reasons.find((reason) => reason !== undefined) ??
+      deaths.find((death) => death !== undefined) ??
       // Its part was written, and then it died: nobody may have asked for what follows.
       (parent && this.#packs.get(packIdText(parent)))
     );
   }
 
-  #add({ body, reason }: DeadLetter): void {
+  #add({ body, reason, at }: DeadLetter): void {
+    const death: Death = { reason, atMs: Date.parse(at) };
     const shards = ShardsMessage.safeParse(parse(body));
     if (shards.success) {
       const { data } = shards;
       const whole =
         data.type === 'shard' ? shardId(data.shard, data.stage) : followUpsId(data.stage, data.parent);
-      if (data.ranges === undefined) this.#wholes.set(whole, reason);
-      for (const range of data.ranges ?? []) this.#ranges.set(`${whole} ${range}`, reason);
+      if (data.ranges === undefined) this.#wholes.set(whole, death);
+      for (const range of data.ranges ?? []) this.#ranges.set(`${whole} ${range}`, death);
     }
     const pack = PackMessage.safeParse(parse(body));
     if (!pack.success) return;
-    this.#packs.set(packIdText(pack.data), reason);
+    this.#packs.set(packIdText(pack.data), death);
     for (const record of pack.data.usage ?? []) this.usage.push({ ...record, waste: true });
   }
 }
@@ -139,7 +165,9 @@ function letterKey({ queue, job, body }: DeadLetter): string {
 
 function jobOf(body: string): string {
   const parsed = AnyJobMessage.safeParse(parse(body));
-  return parsed.success ? parsed.data.job : NO_JOB;
+  if (parsed.success) return parsed.data.job;
+  const [image] = liveImages(body) ?? [];
+  return image === undefined ? NO_JOB : liveJob(image.at);
 }
 
 function parse(body: string): unknown {

@@ -13,6 +13,7 @@ import { JobTally, StageTally, type StageTotals, Summary, stageTotals } from '#c
 import { type UsageRecord, UsageSum } from '#core/usage.ts';
 import { renderReport } from '#report/render-report.ts';
 import { type ResultLayout, type TextFormat, writeAudit } from './audit-outputs.ts';
+import { comparePixels, type PixelPorts } from './compare-pixels.ts';
 import { expectedPacks } from './follow-up-packs.ts';
 import { followingRecords, jobRecords, type OnPart } from './job-records.ts';
 import { ReportCollector } from './report-collector.ts';
@@ -42,6 +43,8 @@ export interface FinalizePorts {
   reasonOf(expected: ExpectedPack): string;
   /** The records of the job's first stage; left out, what its plan and parts come to. */
   records?(onPart: OnPart): AsyncGenerator<AuditRecord>;
+  /** Left out, no pictures are compared: exact duplicates are those that an earlier job has found. */
+  readonly pixels?: PixelPorts | undefined;
   /** A small JPEG of an image; `undefined` where there is none to be had. */
   thumbnail(key: string, maxSidePx: number): Promise<Uint8Array | undefined>;
 }
@@ -54,7 +57,8 @@ export interface FinalizePorts {
  * Of a cascade, the rows of the images come first, each with the verdict that all stages come to, then those of the other
  * stages in turn.
  *
- * @throws SluiceError `accounting-broken` unless planned = audited + unreadable + failed at every stage, image by image.
+ * @throws SluiceError `accounting-broken` unless planned = audited + unreadable + failed at every stage, image by image; `aborted`
+ *   where pictures are still to be compared and time has run out.
  */
 export async function finalizeJob(
   plan: Plan,
@@ -86,7 +90,9 @@ export async function finalizeJob(
   const records = (onPart?: OnPart): AsyncGenerator<AuditRecord> =>
     ports.records?.(onPart ?? (() => undefined)) ?? jobRecords(plan, ports.works, failed, onPart);
   for await (const record of records()) findings.add(record);
-  const index = findings.finish();
+  const candidates = findings.candidates();
+  const pixelHashes = ports.pixels && (await comparePixels(plan.job, candidates, ports.works, ports.pixels));
+  const index = findings.finish(pixelHashes);
   const verdicts = new StageVerdicts(options, [plan.stage.name, ...following.map(({ name }) => name)]);
   const plannedAt = new Map<string, number>();
   for (const stage of following) {
@@ -106,6 +112,7 @@ export async function finalizeJob(
   const usage = new UsageSum();
   const formats = [...new Set(options.formats)];
   const scores = [...new Set([plan.stage, ...following].flatMap((stage) => stage.scores))];
+  const trials = [plan.stage, ...following].flatMap(({ shadow }) => (shadow === undefined ? [] : [shadow]));
   const stages: StageTotals[] = [];
   const produce = async (write: (record: AuditRecord) => Promise<void>): Promise<void> => {
     let position = 0;
@@ -144,7 +151,7 @@ export async function finalizeJob(
   };
   const tables = await writeAudit(formats, layout, ports.results, scores, produce, {
     following: following.length > 0,
-    shadowScores: [...new Set([plan.stage, ...following].flatMap(({ shadow }) => shadow?.scores ?? []))],
+    ...(trials.length > 0 && { shadowScores: [...new Set(trials.flatMap((shadow) => shadow.scores))] }),
   });
   const totals = tally.totals();
 
@@ -154,7 +161,9 @@ export async function finalizeJob(
     source: plan.source,
     model: plan.stage.model,
     modelSha256: plan.stage.modelSha256,
+    originalSha256: plan.stage.originalSha256,
     preprocessHash: plan.stage.preprocessHash,
+    decodeHash: plan.stage.decodeHash,
     policyHash: hash,
     policy: options.policy,
     softwareVersion: options.softwareVersion,
@@ -173,6 +182,7 @@ export async function finalizeJob(
     failedKeys: tally.failedKeys,
     sourceProblems: plan.problems,
     sourceProblemCount: plan.problemCount,
+    compared: { candidates: candidates.length, images: pixelHashes?.size ?? 0 },
     ordinarySizesPx: totals.audited > 0 ? [index.sizes.lowPx, index.sizes.highPx] : null,
     startedAt: options.startedAt.toISOString(),
     finishedAt: options.finishedAt.toISOString(),

@@ -49,7 +49,7 @@ async function* rootPacks(
 ): AsyncGenerator<{ expected: ExpectedPack; refs: ImageRef[] }> {
   let shard: Shard | undefined;
   for (const expected of expectedRanges(plan, stage)) {
-    if (shard?.shard !== expected.shard) shard = await readShard(plan.job, expected.shard, works);
+    if (shard?.shard !== expected.shard) shard = await readShard(plan, expected.shard, works);
     yield { expected, refs: refsOfRange(shard.refs, expected.range, plan.packSize) };
   }
 }

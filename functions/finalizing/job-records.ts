@@ -2,7 +2,7 @@ import { decodePart } from '#adapters/parquet-audit.ts';
 import type { AuditRecord, Receipt } from '#core/audit-record.ts';
 import { SluiceError } from '#core/error.ts';
 import { type ImageRef, rowName } from '#core/image-ref.ts';
-import { packIdText, partKey, refsOfRange } from '#core/job-layout.ts';
+import { type PackId, packIdText, partKey, refsOfRange } from '#core/job-layout.ts';
 import { failedRecord } from '#core/pack-records.ts';
 import {
   type ExpectedPack,
@@ -49,7 +49,7 @@ export async function* jobRecords(
   const parts = ahead(expectedRanges(plan), PARTS_AHEAD, (range) => partOf(partKey(range.pack), works));
   for await (const { item: range, result: part } of parts) {
     onPart(partKey(range.pack), part);
-    if (shard?.shard !== range.shard) shard = await readShard(plan.job, range.shard, works);
+    if (shard?.shard !== range.shard) shard = await readShard(plan, range.shard, works);
     const refs = refsOfRange(shard.refs, range.range, plan.packSize);
     yield* packRecords(plan.stage, range, refs, part, failed);
   }
@@ -83,7 +83,7 @@ async function* packRecords(
   failed: FailedRanges,
 ): AsyncGenerator<AuditRecord> {
   if (part === undefined) {
-    const receipt = failedReceipt(stage, expected, failed);
+    const receipt = failedReceipt(stage, expected.pack, failed);
     for (const ref of refs) yield failedRecord(ref, failed.reasonOf(expected), receipt);
     return;
   }
@@ -121,14 +121,21 @@ async function partOf(key: string, works: ObjectStore): Promise<Buffer | undefin
   }
 }
 
-function failedReceipt(stage: PlannedStage, { pack }: ExpectedPack, failed: FailedRanges): Receipt {
+/** The receipt of an image that nobody has judged. */
+export function failedReceipt(
+  stage: PlannedStage,
+  pack: PackId,
+  failed: Pick<FailedRanges, 'policyHash' | 'softwareVersion'>,
+): Receipt {
   return {
     job: pack.job,
     stage: stage.name,
     pack: packIdText(pack),
     model: stage.model,
     modelSha256: stage.modelSha256,
+    originalSha256: stage.originalSha256,
     preprocessHash: stage.preprocessHash,
+    decodeHash: stage.decodeHash,
     policyHash: failed.policyHash,
     softwareVersion: failed.softwareVersion,
     decoderVersion: '',

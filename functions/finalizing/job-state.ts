@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { Completion } from '#core/completion.ts';
-import { brokenKey, completionKey, partKey, planKey, requestKey } from '#core/job-layout.ts';
+import { brokenKey, completionKey, packKey, partKey, planKey, requestKey } from '#core/job-layout.ts';
 import { JobRequest } from '#core/job-request.ts';
-import { type ExpectedPack, expectedRanges, Plan } from '#core/plan.ts';
+import { type ExpectedPack, expectedRanges, Plan, storedPackOf } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { UsageRecord } from '#core/usage.ts';
+import { ahead } from '../ahead.ts';
 import { readJson } from '../json-object.ts';
 import { GivenUp } from './dead-letters.ts';
 import { expectedPacks } from './follow-up-packs.ts';
@@ -54,22 +55,35 @@ export async function jobState(job: string, works: ObjectStore): Promise<JobStat
   return { kind: 'running', request, plan, progress: await jobProgress(plan, works) };
 }
 
+/** Looks at packs that are under way at the same time. */
+const LOOKS_AHEAD = 16;
+
 /** Compares the parts that are there with those that the plan expects. */
 async function jobProgress(plan: Plan, works: ObjectStore): Promise<JobProgress> {
   const givenUp = await GivenUp.of(plan.job, works);
-  const first = await stageProgress(plan, plan.stage.name, expectedRanges(plan), givenUp, works);
+  const inDoubt: ExpectedPack[] = [];
+  const progressOf = async (
+    stage: string,
+    packs: Iterable<ExpectedPack> | AsyncIterable<ExpectedPack>,
+  ): Promise<StageProgress> => {
+    const { counts, doubts } = await stageProgress(plan, stage, packs, givenUp, works);
+    inDoubt.push(...doubts);
+    return counts;
+  };
+  const first = await progressOf(plan.stage.name, expectedRanges(plan));
   const following: (StageProgress & { stage: string })[] = [];
   let left = first.left;
   for (const { name, from } of plan.following ?? []) {
     if (left > 0 && from !== undefined) continue;
-    const progress = await stageProgress(plan, name, expectedPacks(plan, name, works), givenUp, works);
+    const progress = await progressOf(name, expectedPacks(plan, name, works));
     following.push({ stage: name, ...progress });
     left += progress.left;
   }
   return {
     ...first,
     following,
-    isOver: left === 0,
+    // Asked last of all, since it takes a request for each of them.
+    isOver: left === 0 && !(await anyIsStored(plan, inDoubt, works)),
     lostUsage: givenUp.usage,
     reasonOf: (expected) => givenUp.reasonOf(expected) ?? 'it has no part',
   };
@@ -81,13 +95,24 @@ async function stageProgress(
   packs: Iterable<ExpectedPack> | AsyncIterable<ExpectedPack>,
   givenUp: GivenUp,
   works: ObjectStore,
-): Promise<StageProgress> {
+): Promise<{ counts: StageProgress; doubts: ExpectedPack[] }> {
   const parts = await partKeys(plan.job, stage, works);
+  const doubts: ExpectedPack[] = [];
   const counts = { done: 0, givenUp: 0, left: 0 };
   for await (const expected of packs) {
     if (parts.has(partKey(expected.pack))) counts.done += expected.refs;
-    else if (givenUp.reasonOf(expected) !== undefined) counts.givenUp += expected.refs;
-    else counts.left += expected.refs;
+    else if (givenUp.reasonOf(expected) !== undefined) {
+      counts.givenUp += expected.refs;
+      if (givenUp.isInDoubt(expected)) doubts.push(expected);
+    } else counts.left += expected.refs;
   }
-  return counts;
+  return { counts, doubts };
+}
+
+/** Listed, and not looked at: who finalizes need not be allowed to read packs. */
+async function anyIsStored(plan: Plan, packs: readonly ExpectedPack[], works: ObjectStore): Promise<boolean> {
+  const look = async (expected: ExpectedPack): Promise<boolean> =>
+    (await works.list({ prefix: packKey(storedPackOf(plan, expected)) })).objects.length > 0;
+  for await (const { result: isStored } of ahead(packs, LOOKS_AHEAD, look)) if (isStored) return true;
+  return false;
 }

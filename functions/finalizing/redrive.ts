@@ -1,4 +1,5 @@
 import { completionKey, openKey } from '#core/job-layout.ts';
+import { PackMessage, parseMessage } from '#core/messages.ts';
 import type { MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { deadLetters, type LetterQueue } from './dead-letters.ts';
@@ -28,7 +29,7 @@ export async function redriveJob(
 ): Promise<DeathCause[]> {
   const causes = new DeathCauses();
   for await (const { key, letter } of deadLetters(job, ports.works)) {
-    await (await ports.queue(letter.queue)).send([letter.body], { group: job });
+    await (await ports.queue(letter.queue)).send([redrivenBody(letter.body)], { group: job });
     await ports.works.delete([key]);
     causes.add(letter);
   }
@@ -38,6 +39,15 @@ export async function redriveJob(
     await ports.works.put(openKey(job), Buffer.from(''));
   }
   return causes.sorted;
+}
+
+/** A pack's message says that it comes again: its part may be written, and what was to be done about it not. */
+function redrivenBody(body: string): string {
+  try {
+    return JSON.stringify({ ...parseMessage(PackMessage, body), redriven: true });
+  } catch {
+    return body;
+  }
 }
 
 class DeathCauses {

@@ -79,6 +79,7 @@ export class ReportCollector {
         model: summary.model,
         modelSha256: summary.modelSha256,
         preprocessHash: summary.preprocessHash,
+        decodeHash: summary.decodeHash,
         policyHash: summary.policyHash,
         softwareVersion: summary.softwareVersion,
         ...run,

@@ -4,9 +4,10 @@ import { type Completion, PartsDigest } from '#core/completion.ts';
 import { SluiceError } from '#core/error.ts';
 import { parseRegion, rowName } from '#core/image-ref.ts';
 import { partKey } from '#core/job-layout.ts';
-import { type ExpectedPack, type Plan, plannedImages } from '#core/plan.ts';
+import { type Plan, plannedImages } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { ahead } from '../ahead.ts';
+import { isLiveJob } from '../live/live-job.ts';
 import { readPlan, readShard } from '../planning/read-plan.ts';
 import { completionOf } from './complete-job.ts';
 import { expectedPacks, followingPacks } from './follow-up-packs.ts';
@@ -161,7 +162,7 @@ async function checkRows(
   const keys = new Set(rows.slice(0, carried).map((row) => row.key));
   let at = carried;
   for (const { shard } of plan.shards) {
-    const refs = await readShard(plan.job, shard, works).then(
+    const refs = await readShard(plan, shard, works).then(
       (read) => read.refs,
       (error: unknown) => {
         if (error instanceof SluiceError && error.code === 'object-missing') return undefined;
@@ -194,14 +195,14 @@ async function checkParts(
   problems: string[],
   unchecked: string[],
 ): Promise<void> {
-  if (plan.shards.length === 0) return;
+  if (plan.shards.length === 0 && !isLiveJob(plan.job)) return;
   const digest = new PartsDigest();
   let found = 0;
-  const parts = ahead(allPacks(plan, works), PARTS_AHEAD, (range) => bodyOf(partKey(range.pack), works));
+  const parts = ahead(allParts(plan, works), PARTS_AHEAD, (key) => bodyOf(key, works));
   try {
-    for await (const { item: range, result } of parts) {
+    for await (const { item: key, result } of parts) {
       if (result !== undefined) found++;
-      digest.add(partKey(range.pack), result);
+      digest.add(key, result);
     }
   } catch (error) {
     if (!(error instanceof SluiceError) || error.code !== 'object-missing') throw error;
@@ -215,8 +216,15 @@ async function checkParts(
   }
 }
 
-async function* allPacks(plan: Plan, works: ObjectStore): AsyncGenerator<ExpectedPack> {
-  for (const { name } of [plan.stage, ...(plan.following ?? [])]) yield* expectedPacks(plan, name, works);
+/** The keys of the parts that are expected; of a day of the live lane, of those that came. */
+async function* allParts(plan: Plan, works: ObjectStore): AsyncGenerator<string> {
+  if (isLiveJob(plan.job)) {
+    yield* await partKeys(plan.job, plan.stage.name, works);
+    return;
+  }
+  for (const { name } of [plan.stage, ...(plan.following ?? [])]) {
+    for await (const { pack } of expectedPacks(plan, name, works)) yield partKey(pack);
+  }
 }
 
 async function bodyOf(key: string, works: ObjectStore): Promise<Buffer | undefined> {

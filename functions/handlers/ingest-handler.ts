@@ -2,10 +2,11 @@ import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
 import type { JsonLog } from '#adapters/json-log.ts';
 import { overhead } from '#adapters/meter.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
-import { ImageMessage, parseMessage } from '#core/messages.ts';
-import { parseS3Event } from '#core/s3-event.ts';
+import type { ImageMessage } from '#core/messages.ts';
 import { plannedStages } from '#core/stages.ts';
 import { ingestImage } from '../live/ingest-image.ts';
+import { imagesOf } from '../live/live-images.ts';
+import { wantedImage } from '../live/wanted-image.ts';
 import { inlinePackBytes } from '../preprocessing/pack-announcer.ts';
 import type { PackProcesses } from '../preprocessing/pack-processes.ts';
 import { wakeFleet } from '../wake-fleet.ts';
@@ -27,13 +28,14 @@ export async function ingestHandler(
   );
   const { stage } = plannedStages(await pipeline.stages());
   const inlineUpToBytes = inlinePackBytes(config.inlineMessageBytes);
+  const isWanted = wantedImage(config);
   return sqsHandler<ImageMessage>({
     stage: 'ingest',
     queue,
     log,
     concurrency: processes.concurrency * IMAGES_PER_PROCESS,
     minTimeLeftMs: MIN_TIME_LEFT_MS,
-    parse: imagesOf,
+    parse: (body) => imagesOf(body).filter(isWanted),
     handle: async (image) => {
       const [outcome] = await Promise.all([
         ingestImage(
@@ -46,25 +48,4 @@ export async function ingestHandler(
       log.info('image', { bucket: image.bucket, key: image.ref.key, outcome });
     },
   });
-}
-
-/** The images that a message is about: an S3 event's new objects, or the one that is asked for again. */
-function imagesOf(body: string): ImageMessage[] {
-  if (isImageMessage(body)) return [parseMessage(ImageMessage, body)];
-  return parseS3Event(body).map(({ bucket, key, etag, bytes, eventTime }) => ({
-    v: 1,
-    type: 'image',
-    bucket,
-    ref: { key, etag, bytes },
-    at: new Date(eventTime).toISOString(),
-    remakes: 0,
-  }));
-}
-
-function isImageMessage(body: string): boolean {
-  try {
-    return (JSON.parse(body) as { type?: unknown } | null)?.type === 'image';
-  } catch {
-    return false;
-  }
 }

@@ -6,6 +6,7 @@ import { messageOf, SluiceError } from '#core/error.ts';
 import { brokenKey, completionKey, openKey, requestKey } from '#core/job-layout.ts';
 import { JobRequest } from '#core/job-request.ts';
 import { PlanMessage, parseMessage } from '#core/messages.ts';
+import { ownPlaces } from '#core/own-places.ts';
 import { plannedStages } from '#core/stages.ts';
 import { readJson, writeJson } from '../json-object.ts';
 import { dispatchShards } from '../planning/dispatch-shards.ts';
@@ -48,7 +49,7 @@ export async function planHandler(
     const { shardSize, packSize } = config;
     const plan = await planRequest(
       request,
-      { ...stages, shardSize, packSize, timeLeftMs },
+      { ...stages, shardSize, packSize, ownPlaces: ownPlaces(config), timeLeftMs },
       { works, openBucket: pipeline.bucket },
     );
     // An instance takes minutes to start, about as long as the first packs take.

@@ -6,7 +6,7 @@ import { SluiceError } from '#core/error.ts';
 import { parseMessage, ShardsMessage } from '#core/messages.ts';
 import type { Plan } from '#core/plan.ts';
 import { readPlan } from '../planning/read-plan.ts';
-import { Backlog } from '../preprocessing/backlog.ts';
+import { Backlog, delayWhileStoppedMs } from '../preprocessing/backlog.ts';
 import type { PackProcesses } from '../preprocessing/pack-processes.ts';
 import { preprocessShard } from '../preprocessing/preprocess-shard.ts';
 import { sqsHandler, type TimedContext } from './sqs-handler.ts';
@@ -44,6 +44,20 @@ export async function preprocessHandler(
     return plan;
   };
 
+  const handBack = async (message: ShardsMessage, ranges?: readonly number[]): Promise<void> => {
+    const { handedBack = 0, ...work } = message;
+    const first = options.handedBackDelayMs ?? HANDED_BACK_DELAY_MS;
+    const isStopped = backlog.wasFull && backlog.isStopped;
+    const delayMs = isStopped ? delayWhileStoppedMs(handedBack, first) : backlog.wasFull ? first : 0;
+    // A fresh message, so that being handed back never counts as a failed delivery.
+    const rest: ShardsMessage = {
+      ...work,
+      ...(ranges && { ranges: [...ranges] }),
+      ...(isStopped && { handedBack: handedBack + 1 }),
+    };
+    await queue.send([JSON.stringify(rest)], { delayMs, group: message.job });
+  };
+
   return sqsHandler<ShardsMessage>({
     stage: 'preprocess',
     queue,
@@ -52,6 +66,12 @@ export async function preprocessHandler(
     minTimeLeftMs: MIN_TIME_LEFT_MS,
     parse: (body) => [parseMessage(ShardsMessage, body)],
     handle: async (message, timeLeftMs) => {
+      // Before anything is read: a shard that comes for nothing must cost no more than its message.
+      if (!(await backlog.hasRoom())) {
+        await handBack(message);
+        log.info('shard', { job: message.job, shard: message.shard, handedBack: message.handedBack ?? 0 });
+        return;
+      }
       const plan = await planOf(message.job);
       if (plan.bucket === null) throw new SluiceError('message-malformed', `job "${plan.job}" is not on S3`);
       const startedMs = performance.now();
@@ -75,11 +95,7 @@ export async function preprocessHandler(
       const { shard } = message;
       const of = message.type === 'shard' ? {} : { stage: message.stage, parent: message.parent.name };
       log.info('shard', { job: plan.job, shard, ...of, left: left.length, images, seconds });
-      if (left.length === 0) return;
-      // A fresh message, so that being handed back never counts as a failed delivery.
-      const delayMs = backlog.wasFull ? (options.handedBackDelayMs ?? HANDED_BACK_DELAY_MS) : 0;
-      const rest: ShardsMessage = { ...message, ranges: [...left] };
-      await queue.send([JSON.stringify(rest)], { delayMs, group: plan.job });
+      if (left.length > 0) await handBack(message, left);
     },
   });
 }

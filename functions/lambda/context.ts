@@ -14,6 +14,7 @@ export function lambdaDecoders({ config, workLocation }: Pipeline): PackProcesse
   return new PackProcesses(preprocess.processes ?? availableParallelism(), {
     works: workLocation,
     limits,
+    maxDecodedBytes: preprocess.maxDecodedBytes,
     options: {
       maxImageBytes: limits.maxImageBytes,
       imagesInFlight: preprocess.imagesInFlight,

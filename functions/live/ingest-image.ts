@@ -7,6 +7,7 @@ import type { MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { BuiltPack, PackRequest } from '../preprocessing/build-pack.ts';
 import { announcePack, storedPack } from '../preprocessing/pack-announcer.ts';
+import { liveJob } from './live-job.ts';
 
 export interface IngestPorts {
   readonly works: ObjectStore;
@@ -18,11 +19,6 @@ export interface IngestPorts {
 export interface IngestOptions {
   readonly stage: PlannedStage;
   readonly inlineUpToBytes: number;
-}
-
-/** The job that the live lane's images of a day (UTC) belong to. */
-export function liveJob(at: string): string {
-  return `live-${at.slice(0, 10)}`;
 }
 
 /**

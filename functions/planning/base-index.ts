@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { tableRows } from '#adapters/parquet-audit.ts';
 import type { Completion } from '#core/completion.ts';
+import type { PlannedStage } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
+import { PASSING_REFUSALS } from '#core/refusal.ts';
 
 /**
  * The rows of a completed job by the key and etag of their images, in 12 bytes a row: an open-addressing table of
@@ -22,14 +24,18 @@ export class BaseIndex {
     this.#mask = slots - 1;
   }
 
-  /** Reads a completed job's table. Images that failed are not in it: they are to be tried again. */
-  static async read(base: Pick<Completion, 'tables'>, works: ObjectStore): Promise<BaseIndex> {
+  /**
+   * Reads a completed job's table. What would not come out the same today is not in it: images that failed or were refused
+   * for a reason that passes, and rows whose receipts name another model, preprocess spec or way of reading outputs than the stage's, as those of a
+   * job have during which the model was changed.
+   */
+  static async read(base: Pick<Completion, 'tables'>, stage: MadeBy, works: ObjectStore): Promise<BaseIndex> {
     const index = new BaseIndex(base.tables.reduce((sum, table) => sum + table.rows, 0));
     let place = 0;
     for (const { key } of base.tables) {
       const { body } = await works.get(key);
-      for (const row of await tableRows(body, ['key', 'etag', 'state'])) {
-        if (row['state'] !== 'failed') index.#add(String(row['key']), String(row['etag']), place);
+      for (const row of await tableRows(body, COLUMNS)) {
+        if (holdsFor(row, stage)) index.#add(String(row['key']), String(row['etag']), place);
         place++;
       }
     }
@@ -54,6 +60,23 @@ export class BaseIndex {
     this.#hashes[slot] = hash;
     this.#places[slot] = place;
   }
+}
+
+/** What rows must have been made by. */
+type MadeBy = Pick<PlannedStage, 'modelSha256' | 'preprocessHash' | 'decodeHash'>;
+
+const COLUMNS = ['key', 'etag', 'state', 'error_code', 'model_sha256', 'preprocess_hash', 'decode_hash'];
+
+function holdsFor(
+  row: Readonly<Record<string, unknown>>,
+  { modelSha256, preprocessHash, decodeHash }: MadeBy,
+): boolean {
+  if (row['state'] === 'failed' || PASSING_REFUSALS.has(String(row['error_code']))) return false;
+  return (
+    row['model_sha256'] === modelSha256 &&
+    row['preprocess_hash'] === preprocessHash &&
+    row['decode_hash'] === decodeHash
+  );
 }
 
 /** Never 0, which stands for an empty slot. */

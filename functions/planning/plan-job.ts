@@ -24,7 +24,8 @@ export interface JobDescription {
 
 /**
  * Enumerates the source and writes the job's shards, then its plan. The plan is written last: a job without a
- * plan has not begun, and planning it again overwrites its shards.
+ * plan has not begun, and planning it again overwrites its shards. A plan without images is not written: there may be some
+ * the next time.
  */
 export async function planJob(
   description: JobDescription,
@@ -74,6 +75,6 @@ export async function planJob(
     problems,
     problemCount,
   };
-  await writeJson(works, planKey(job), plan);
+  if (images > 0) await writeJson(works, planKey(job), plan);
   return plan;
 }

@@ -1,5 +1,5 @@
-import { followUpsKey, planKey, shardKey } from '#core/job-layout.ts';
-import { FollowUps, Plan, Shard } from '#core/plan.ts';
+import { followUpsKey, planKey } from '#core/job-layout.ts';
+import { FollowUps, Plan, plannedShardKey, Shard } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { readJson } from '#functions/json-object.ts';
 
@@ -9,8 +9,12 @@ export function readPlan(job: string, works: ObjectStore): Promise<Plan | undefi
 }
 
 /** @throws SluiceError `object-missing` where the job has no such shard (any more). */
-export async function readShard(job: string, shard: number, works: ObjectStore): Promise<Shard> {
-  return Shard.parse(JSON.parse((await works.get(shardKey(job, shard))).body.toString('utf8')));
+export async function readShard(
+  plan: Pick<Plan, 'job' | 'writers'>,
+  shard: number,
+  works: ObjectStore,
+): Promise<Shard> {
+  return Shard.parse(JSON.parse((await works.get(plannedShardKey(plan, shard))).body.toString('utf8')));
 }
 
 /**

@@ -4,7 +4,8 @@ import type { SourceFilter } from '#core/job-request.ts';
 /** What a listing says of one object. */
 export interface ListedObject {
   readonly key: string;
-  readonly bytes: number;
+  /** Left out where the listing does not tell. */
+  readonly bytes?: number | undefined;
   readonly modifiedAt?: Date | undefined;
 }
 
@@ -19,8 +20,9 @@ export function sourceFilter(filter: SourceFilter): (object: ListedObject) => bo
   return ({ key, bytes, modifiedAt }) => {
     // Empty objects that consoles make to show a folder.
     if (key.endsWith('/')) return false;
-    if (filter.minBytes !== undefined && bytes < filter.minBytes) return false;
-    if (filter.maxBytes !== undefined && bytes > filter.maxBytes) return false;
+    if (bytes !== undefined && (bytes < (filter.minBytes ?? 0) || bytes > (filter.maxBytes ?? Infinity))) {
+      return false;
+    }
     const at = modifiedAt?.getTime();
     if (at !== undefined && ((after !== undefined && at < after) || (before !== undefined && at >= before))) {
       return false;

@@ -1,11 +1,17 @@
 import { z } from 'zod';
-import { inventoryFileEntries, readInventoryManifest } from '#adapters/s3-inventory.ts';
+import { latestInventory } from '#adapters/latest-inventory.ts';
+import {
+  type InventoryManifest,
+  inventoryFileEntries,
+  readInventoryManifest,
+} from '#adapters/s3-inventory.ts';
 import { SluiceError } from '#core/error.ts';
 import type { ImageRef } from '#core/image-ref.ts';
 import type { S3Source } from '#core/job-request.ts';
 import { parseManifestLine } from '#core/manifest-line.ts';
 import type { SourceProblem } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
+import { FIRST_CHARACTERS } from './split-listing.ts';
 
 /** A piece of a source that is listed by itself. All pieces together are the source, each image in one of them. */
 export const SourceSegment = z.discriminatedUnion('kind', [
@@ -22,6 +28,8 @@ export type SourceSegment = z.infer<typeof SourceSegment>;
 export interface SegmentEntry {
   readonly cursor: string;
   readonly ref?: ImageRef;
+  /** Its `bytes` are 0 because nobody has said how many there are. */
+  readonly isSizeUnknown?: boolean | undefined;
   readonly modifiedAt?: Date | undefined;
   readonly problem?: SourceProblem;
 }
@@ -30,10 +38,21 @@ export interface SegmentEntry {
 const WANTED_SEGMENTS = 64;
 /** A listing of so many pages (of 1,000 keys on S3) is done in a second or two. */
 const PAGES_OF_ONE_SEGMENT = 10;
-/** What keys often go on with where there are no folders. The boundaries need not exist as keys. */
-const FIRST_CHARACTERS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 /** A list of keys is read whole; a longer one is an inventory's matter. */
 const MAX_LIST_BYTES = 256 * 1024 * 1024;
+
+/** The source itself, or where it names a folder of inventory reports, the last of them. */
+export async function currentSource(
+  source: S3Source,
+  openBucket: (bucket: string) => ObjectStore,
+  signal?: AbortSignal,
+): Promise<S3Source> {
+  if (source.kind !== 'inventory' || !source.manifest.endsWith('/')) return source;
+  return {
+    ...source,
+    manifest: await latestInventory(openBucket(source.reports), source.manifest, { signal }),
+  };
+}
 
 /** Splits a source into segments that can be listed at the same time, in the order of their images. */
 export async function sourceSegments(
@@ -62,27 +81,33 @@ export async function sourceSegments(
   }
 }
 
-/** The images of one segment, from after `cursor` on. */
-export function segmentEntries(
+/**
+ * What yields the images of a segment, from after a cursor on. The manifest of an inventory is read once for all of them. A segment
+ * of keys may get another `to` meanwhile, ahead of what it has yielded.
+ */
+export function segmentReader(
   source: S3Source,
-  segment: SourceSegment,
-  cursor: string | undefined,
   openBucket: (bucket: string) => ObjectStore,
   signal?: AbortSignal,
-): AsyncGenerator<SegmentEntry> {
-  if (source.kind === 'prefix' && segment.kind === 'keys') {
-    return keyEntries(source.prefix, segment, cursor, openBucket(source.bucket), signal);
-  }
-  if (source.kind === 'inventory' && segment.kind === 'inventory-file') {
-    return inventoryEntries(source, segment.file, cursor, openBucket(source.reports), signal);
-  }
-  if (source.kind === 'keys' && segment.kind === 'list') {
-    return listEntries(source.manifest, cursor, openBucket(source.lists));
-  }
-  throw new SluiceError(
-    'internal',
-    `a segment of kind "${segment.kind}" of a source of kind "${source.kind}"`,
-  );
+): (segment: SourceSegment, cursor: string | undefined) => AsyncGenerator<SegmentEntry> {
+  let manifest: Promise<InventoryManifest> | undefined;
+  return (segment, cursor) => {
+    if (source.kind === 'prefix' && segment.kind === 'keys') {
+      return keyEntries(source.prefix, segment, cursor, openBucket(source.bucket), signal);
+    }
+    if (source.kind === 'inventory' && segment.kind === 'inventory-file') {
+      const reports = openBucket(source.reports);
+      manifest ??= readInventoryManifest(reports, source.manifest, signal);
+      return inventoryEntries(reports, manifest, segment.file, cursor, signal);
+    }
+    if (source.kind === 'keys' && segment.kind === 'list') {
+      return listEntries(source.manifest, cursor, openBucket(source.lists));
+    }
+    throw new SluiceError(
+      'internal',
+      `a segment of kind "${segment.kind}" of a source of kind "${source.kind}"`,
+    );
+  };
 }
 
 /** Ranges of keys between the folders below the prefix, and between first characters where folders are few. */
@@ -133,13 +158,12 @@ async function isSmall(prefix: string, store: ObjectStore, signal?: AbortSignal)
 
 async function* keyEntries(
   prefix: string,
-  { after, to }: SourceSegment & { kind: 'keys' },
+  segment: SourceSegment & { kind: 'keys' },
   cursor: string | undefined,
   store: ObjectStore,
   signal?: AbortSignal,
 ): AsyncGenerator<SegmentEntry> {
-  const last = to === undefined ? undefined : Buffer.from(to);
-  let from = cursor ?? after;
+  let from = cursor ?? segment.after;
   do {
     const page = await store.list({
       prefix,
@@ -147,7 +171,8 @@ async function* keyEntries(
       ...(signal && { signal }),
     });
     for (const { key, etag, bytes, modifiedAt } of page.objects) {
-      if (last !== undefined && Buffer.compare(Buffer.from(key), last) > 0) return;
+      // It may have given away what lies behind, since the page was listed.
+      if (segment.to !== undefined && Buffer.compare(Buffer.from(key), Buffer.from(segment.to)) > 0) return;
       yield { cursor: key, ref: { key, etag, bytes }, modifiedAt };
     }
     from = page.next;
@@ -155,17 +180,17 @@ async function* keyEntries(
 }
 
 async function* inventoryEntries(
-  source: S3Source & { kind: 'inventory' },
+  reports: ObjectStore,
+  manifest: Promise<InventoryManifest>,
   file: number,
   cursor: string | undefined,
-  reports: ObjectStore,
   signal?: AbortSignal,
 ): AsyncGenerator<SegmentEntry> {
-  const manifest = await readInventoryManifest(reports, source.manifest);
   const done = Number(cursor ?? 0);
   let row = 0;
-  for await (const entry of inventoryFileEntries(reports, manifest, file, signal)) {
-    if (++row > done) yield { cursor: String(row), ref: entry.ref, modifiedAt: entry.lastModified };
+  for await (const entry of inventoryFileEntries(reports, await manifest, file, signal)) {
+    const { ref, isSizeUnknown, lastModified } = entry;
+    if (++row > done) yield { cursor: String(row), ref, isSizeUnknown, modifiedAt: lastModified };
   }
 }
 
@@ -192,7 +217,7 @@ async function* listEntries(
       const problem = 'problem' in entry ? entry.problem : 'the same image as in an earlier line';
       yield { cursor: String(line), problem: { line, problem } };
     } else {
-      yield { cursor: String(line), ref: { key: entry.key, etag: '', bytes: 0 } };
+      yield { cursor: String(line), ref: { key: entry.key, etag: '', bytes: 0 }, isSizeUnknown: true };
     }
   }
 }

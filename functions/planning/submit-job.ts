@@ -4,6 +4,7 @@ import { JobRequest } from '#core/job-request.ts';
 import type { PlanMessage } from '#core/messages.ts';
 import type { MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
+import { isLiveJob } from '../live/live-job.ts';
 
 /**
  * Puts a job into the pipeline. Its request is written before its message is sent, and only once.
@@ -14,6 +15,12 @@ export async function submitJob(
   request: JobRequest,
   ports: { works: ObjectStore; jobs: MessageQueue },
 ): Promise<void> {
+  if (isLiveJob(request.job)) {
+    throw new SluiceError(
+      'config-invalid',
+      `"${request.job}" is what a day of the live lane is called: choose another --name`,
+    );
+  }
   if (!(await writeRequest(request, ports.works))) {
     throw new SluiceError(
       'job-conflict',
@@ -32,9 +39,9 @@ export async function submitScheduled(
   message: PlanMessage & { type: 'submit' },
   works: ObjectStore,
 ): Promise<string> {
-  const { name, source, filter, incremental, at } = message;
+  const { name, source, filter, incremental, budget, at } = message;
   const job = `${name}-${at.slice(0, 16).replace(/\D/g, '')}`;
-  const request = { schema: 1, job, source, filter, incremental, submittedAt: at } as const;
+  const request = { schema: 1, job, source, filter, incremental, budget, submittedAt: at } as const;
   await writeRequest(JobRequest.parse(request), works);
   return job;
 }

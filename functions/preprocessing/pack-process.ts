@@ -1,29 +1,49 @@
-import { decoderVersion, preprocessTargets, thumbnailOf } from '#adapters/image/preprocess-image.ts';
+import {
+  decoderVersion,
+  pixelHashOf,
+  preprocessTargets,
+  type TakeRoom,
+  thumbnailOf,
+} from '#adapters/image/preprocess-image.ts';
 import { Tally } from '#adapters/meter.ts';
 import { openStore } from '#adapters/open-store.ts';
 import { serveTasks } from '#adapters/task-process.ts';
+import { sha256Hex, shortHashOf } from '#core/canonical-json.ts';
 import { messageOf, SluiceError, type SluiceErrorCode } from '#core/error.ts';
 import type { ImageLimits } from '#core/limits.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
+import type { PreprocessSpec } from '#core/preprocess-spec.ts';
 import type { StoreLocation } from '#core/store-location.ts';
 import type { Usage } from '#core/usage.ts';
 import { type BuiltPack, buildPack, type PackBuilderOptions, type PackRequest } from './build-pack.ts';
+import type { RoomEvent, RoomGranted } from './decoding-room.ts';
+import { RoomSeeker } from './room-seeker.ts';
 
 /** What a decoding process needs to know before its first task. */
 export interface PackProcessSetup {
   readonly works: StoreLocation;
   readonly limits: ImageLimits;
   readonly options: PackBuilderOptions;
+  /** For pictures while they are decoded, in each process: see {@link DecodingRoom}. Left out, there is no bound. */
+  readonly maxDecodedBytes?: number;
+}
+
+/** What the process itself is told on top. */
+export interface PackProcessStart extends PackProcessSetup {
+  /** A picture that needs no more is decoded without asking for room. */
+  readonly shareBytes?: number;
 }
 
 export type PackProcessTask =
   | { kind: 'pack'; request: PackRequest; announceImages: boolean }
-  | { kind: 'thumbnail'; source: StoreLocation; key: string; maxSidePx: number };
+  | { kind: 'thumbnail'; source: StoreLocation; key: string; maxSidePx: number }
+  | { kind: 'pixels'; source: StoreLocation; key: string; etag: string; spec: PixelSpec };
 
-/** "This image is next": sent where the parent wants to know which image a process dies on. */
-export interface PackProcessEvent {
-  readonly startedImage: number;
-}
+/** What the pixels of a picture depend on, beside its file. */
+export type PixelSpec = Pick<PreprocessSpec, 'color' | 'background'>;
+
+/** "This image is next", sent where the parent wants to know which image a process dies on; or it is about room for a picture. */
+export type PackProcessEvent = { readonly startedImage: number } | RoomEvent;
 
 export type PackProcessResult =
   /**
@@ -33,6 +53,8 @@ export type PackProcessResult =
   | { kind: 'built'; pack: BuiltPack; tainted: boolean; cpuMs: number }
   | { kind: 'stuck'; images: number[]; usage: Usage; cpuMs: number }
   | { kind: 'thumbnail'; jpeg: Uint8Array | null; tainted: boolean; usage: Usage }
+  /** The hash of the whole picture; null where the file is not the one that was meant, or cannot be decoded whole. */
+  | { kind: 'pixels'; hash: string | null; tainted: boolean; usage: Usage }
   | { kind: 'failed'; code: SluiceErrorCode; message: string; retryable: boolean; usage: Usage };
 
 /** With this many decoders stuck the rest of the pack would crawl: better to start again without those images. */
@@ -79,25 +101,43 @@ function cpuMs(): number {
   return (user + system) / 1000;
 }
 
-serveTasks<PackProcessSetup, PackProcessTask, PackProcessEvent, PackProcessResult>((setup) => {
-  const opening = openStore(setup.works);
-  return async (task, emit) => {
-    const tally = new Tally((task.kind === 'pack' ? task.request.stage : 'finalize') ?? 'preprocess');
-    try {
-      const works = await opening;
-      return task.kind === 'pack'
-        ? await pack(task, setup, { source: await openStore(task.request.source), works, tally }, emit)
-        : await thumbnail(task, setup, { source: await openStore(task.source), tally });
-    } catch (error) {
-      const known =
-        error instanceof SluiceError
-          ? error
-          : new SluiceError('internal', messageOf(error), { cause: error });
-      const { code, message, retryable } = known;
-      return { kind: 'failed', code, message, retryable, usage: tally.take() };
-    }
-  };
-});
+let rooms = new RoomSeeker(Number.POSITIVE_INFINITY);
+
+serveTasks<PackProcessStart, PackProcessTask, PackProcessEvent, PackProcessResult>(
+  (setup) => {
+    const opening = openStore(setup.works);
+    rooms = new RoomSeeker(setup.shareBytes ?? Number.POSITIVE_INFINITY);
+    return async (task, emit) => {
+      const tally = new Tally((task.kind === 'pack' ? task.request.stage : 'finalize') ?? 'preprocess');
+      try {
+        const works = await opening;
+        if (task.kind === 'pack')
+          return await pack(
+            task,
+            setup,
+            { source: await openStore(task.request.source), works, tally },
+            emit,
+          );
+        const ports = { source: await openStore(task.source), tally, takeRoom: roomsOf(emit) };
+        return task.kind === 'pixels'
+          ? await pixels(task, setup, ports)
+          : await thumbnail(task, setup, ports);
+      } catch (error) {
+        const known =
+          error instanceof SluiceError
+            ? error
+            : new SluiceError('internal', messageOf(error), { cause: error });
+        const { code, message, retryable } = known;
+        return { kind: 'failed', code, message, retryable, usage: tally.take() };
+      }
+    };
+  },
+  (granted) => rooms.onGranted(granted as RoomGranted),
+);
+
+function roomsOf(emit: (event: PackProcessEvent) => void): TakeRoom {
+  return (bytes) => rooms.take(bytes, emit);
+}
 
 async function pack(
   task: PackProcessTask & { kind: 'pack' },
@@ -117,7 +157,8 @@ async function pack(
       {
         ...ports,
         decoderVersion: decoderVersion(),
-        preprocess: (bytes, targets, region) => preprocessTargets(bytes, targets, setup.limits, region),
+        preprocess: (bytes, targets, region) =>
+          preprocessTargets(bytes, targets, setup.limits, region, roomsOf(emit)),
       },
       {
         onImageStarted: (index) => {
@@ -146,11 +187,32 @@ async function pack(
 async function thumbnail(
   task: PackProcessTask & { kind: 'thumbnail' },
   setup: PackProcessSetup,
-  { source, tally }: { source: ObjectStore; tally: Tally },
+  { source, tally, takeRoom }: { source: ObjectStore; tally: Tally; takeRoom: TakeRoom },
 ): Promise<PackProcessResult> {
   const { body } = await tally.run(() => source.get(task.key, { maxBytes: setup.limits.maxImageBytes }));
-  const outcome = await thumbnailOf(body, setup.limits, task.maxSidePx);
+  const outcome = await thumbnailOf(body, setup.limits, task.maxSidePx, takeRoom);
   const usage = tally.take();
   if (outcome.ok) return { kind: 'thumbnail', jpeg: outcome.jpeg, tainted: false, usage };
   return { kind: 'thumbnail', jpeg: null, tainted: outcome.refusal.code === 'timed-out', usage };
+}
+
+/** Copies of one file come one after the other: equal files have equal pixels, and are decoded once. */
+let lastPixels: { file: string; hash: string } | undefined;
+
+async function pixels(
+  task: PackProcessTask & { kind: 'pixels' },
+  setup: PackProcessSetup,
+  { source, tally, takeRoom }: { source: ObjectStore; tally: Tally; takeRoom: TakeRoom },
+): Promise<PackProcessResult> {
+  const { key, etag, spec } = task;
+  const { maxImageBytes } = setup.limits;
+  const stored = await tally.run(() => source.get(key, { maxBytes: maxImageBytes }));
+  const usage = tally.take();
+  if (stored.etag !== etag) return { kind: 'pixels', hash: null, tainted: false, usage };
+  const file = `${sha256Hex(stored.body)} ${shortHashOf(spec)}`;
+  if (lastPixels?.file === file) return { kind: 'pixels', hash: lastPixels.hash, tainted: false, usage };
+  const outcome = await pixelHashOf(stored.body, spec, setup.limits, takeRoom);
+  if (!outcome.ok) return { kind: 'pixels', hash: null, tainted: outcome.decoderStuck === true, usage };
+  lastPixels = { file, hash: outcome.hash };
+  return { kind: 'pixels', hash: outcome.hash, tainted: false, usage };
 }

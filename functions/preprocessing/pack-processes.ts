@@ -2,19 +2,22 @@ import PQueue from 'p-queue';
 import { countUsage, inCallersTally, oweWaste } from '#adapters/meter.ts';
 import { entryFile } from '#adapters/runtime.ts';
 import { TaskProcess } from '#adapters/task-process.ts';
-import { SluiceError } from '#core/error.ts';
+import { SluiceError, type SluiceErrorCode } from '#core/error.ts';
 import { type Refusal, refusal } from '#core/refusal.ts';
 import type { StoreLocation } from '#core/store-location.ts';
 import type { BuiltPack, PackRequest } from './build-pack.ts';
+import { DecodingRoom } from './decoding-room.ts';
 import type {
   PackProcessEvent,
   PackProcessResult,
   PackProcessSetup,
+  PackProcessStart,
   PackProcessTask,
+  PixelSpec,
 } from './pack-process.ts';
 import type { PackTarget } from './pack-tensor.ts';
 
-type Process = TaskProcess<PackProcessSetup, PackProcessTask, PackProcessEvent, PackProcessResult>;
+type Process = TaskProcess<PackProcessStart, PackProcessTask, PackProcessEvent, PackProcessResult>;
 
 /**
  * A fixed number of decoding processes that build packs. An image that holds a decoder beyond its time, or
@@ -27,7 +30,8 @@ type Process = TaskProcess<PackProcessSetup, PackProcessTask, PackProcessEvent, 
 export class PackProcesses implements AsyncDisposable {
   /** How many packs are built at the same time. */
   readonly concurrency: number;
-  readonly #setup: PackProcessSetup;
+  readonly #setup: PackProcessStart;
+  readonly #room: DecodingRoom;
   readonly #entry: URL;
   readonly #queue: PQueue;
   readonly #idle: Process[] = [];
@@ -42,7 +46,9 @@ export class PackProcesses implements AsyncDisposable {
     setup: PackProcessSetup,
     entry = entryFile('./pack-process.ts', import.meta.url),
   ) {
-    this.#setup = setup;
+    const { maxDecodedBytes = Number.POSITIVE_INFINITY, options } = setup;
+    this.#room = new DecodingRoom(processes * maxDecodedBytes, processes * options.imagesInFlight);
+    this.#setup = { ...setup, shareBytes: this.#room.shareBytes };
     this.#entry = entry;
     this.concurrency = processes;
     this.#queue = new PQueue({ concurrency: processes });
@@ -82,6 +88,33 @@ export class PackProcesses implements AsyncDisposable {
     );
   }
 
+  /**
+   * The hash of an image's whole picture as it was audited; null where the image is gone, has changed, or cannot be decoded whole.
+   *
+   * @throws SluiceError when the store fails; never because of the image.
+   */
+  async pixelHash(
+    source: StoreLocation,
+    { key, etag }: { readonly key: string; readonly etag: string },
+    { color, background }: PixelSpec,
+  ): Promise<string | null> {
+    return this.#queue.add(
+      inCallersTally(async () => {
+        const task: PackProcessTask = { kind: 'pixels', source, key, etag, spec: { color, background } };
+        const result = await this.#run(task).catch((error: unknown) => {
+          // A process that died on it: the image is one that cannot be decoded whole.
+          if (this.#disposed) throw error;
+        });
+        if (result === undefined) return null;
+        if (result.kind === 'pixels' || result.kind === 'failed') countUsage(result.usage);
+        if (result.kind === 'pixels') return result.hash;
+        const failure = failureOf(result);
+        if (IMAGE_FAULTS.has(failure.code)) return null;
+        throw failure;
+      }),
+    );
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true;
     this.#queue.clear();
@@ -113,7 +146,7 @@ export class PackProcesses implements AsyncDisposable {
       let started: number | undefined;
       const task: PackProcessTask = { kind: 'pack', request: { ...request, refused }, announceImages };
       const onEvent = (event: PackProcessEvent): void => {
-        started = event.startedImage;
+        if ('startedImage' in event) started = event.startedImage;
       };
       const result = await this.#run(task, onEvent).catch((error: unknown) => {
         if (this.#disposed || (announceImages && started === undefined)) throw error;
@@ -150,9 +183,16 @@ export class PackProcesses implements AsyncDisposable {
 
   async #run(task: PackProcessTask, onEvent?: (event: PackProcessEvent) => void): Promise<PackProcessResult> {
     const process = this.#idle.pop() ?? this.#start();
-    const result = await process.run(task, onEvent).finally(() => {
-      if (process.isDead) this.#all.delete(process);
-    });
+    // What a process holds when it dies, or is given up, is free again.
+    using room = this.#room.tenant((granted) => process.answer(granted));
+    const result = await process
+      .run(task, (event) => {
+        if ('startedImage' in event) onEvent?.(event);
+        else room.onEvent(event);
+      })
+      .finally(() => {
+        if (process.isDead) this.#all.delete(process);
+      });
     if (result.kind === 'stuck' || ('tainted' in result && result.tainted)) {
       process.kill();
       this.#all.delete(process);
@@ -168,6 +208,13 @@ export class PackProcesses implements AsyncDisposable {
     return process;
   }
 }
+
+/** What a store says of one object, and not of itself. */
+const IMAGE_FAULTS: ReadonlySet<SluiceErrorCode> = new Set([
+  'object-missing',
+  'object-forbidden',
+  'object-too-large',
+]);
 
 function timedOut(seconds: number): Refusal {
   return refusal('timed-out', `decoding took longer than ${seconds} s`);

@@ -17,7 +17,8 @@ export async function readImage(
       case 'object-missing':
         return refusal('missing', 'there is no such object (any more)');
       case 'object-forbidden':
-        return refusal('forbidden', 'the store does not allow reading it');
+        // In the store's own words: they name the permission that is missing.
+        return refusal('forbidden', error.message);
       case 'object-too-large':
         return refusal('too-many-bytes', `more than ${maxBytes} bytes`);
       default:

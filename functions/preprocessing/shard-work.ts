@@ -2,11 +2,16 @@ import { SluiceError } from '#core/error.ts';
 import type { ImageRef } from '#core/image-ref.ts';
 import { followUpName, type PackId, partKey } from '#core/job-layout.ts';
 import type { ShardsMessage } from '#core/messages.ts';
-import { type Plan, type PlannedStage, packOfRange, rootStages, stageOf } from '#core/plan.ts';
+import {
+  alikeRoots,
+  type Plan,
+  type PlannedStage,
+  packOfRange,
+  type SomeStages,
+  stageOf,
+} from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { readFollowUps, readShard } from '../planning/read-plan.ts';
-
-type SomeStages = readonly [PlannedStage, ...PlannedStage[]];
 
 /** A pack that is to be made of a range. */
 export interface ShardPack {
@@ -30,8 +35,8 @@ export async function shardWork(message: ShardsMessage, plan: Plan, works: Objec
   if (message.stage !== undefined && only === undefined)
     throw new SluiceError('message-malformed', `job "${job}" has no stage "${message.stage}"`);
   if (message.type === 'shard') {
-    const { refs } = await readShard(job, shard, works);
-    const groups = alike(rootStages(plan)).filter((stages) => only === undefined || stages.includes(only));
+    const { refs } = await readShard(plan, shard, works);
+    const groups = alikeRoots(plan).filter((stages) => only === undefined || stages.includes(only));
     return {
       refs,
       packsOf: (range) =>
@@ -63,15 +68,4 @@ export async function wantedPacks(
     }),
   );
   return looked.filter(({ without }) => without.length > 0);
-}
-
-/** Stages that take pictures in the same way, together, in the order of the first of them. */
-function alike(stages: readonly PlannedStage[]): SomeStages[] {
-  const groups = new Map<string, [PlannedStage, ...PlannedStage[]]>();
-  for (const stage of stages) {
-    const group = groups.get(stage.preprocessHash);
-    if (group === undefined) groups.set(stage.preprocessHash, [stage]);
-    else group.push(stage);
-  }
-  return [...groups.values()];
 }

@@ -1,7 +1,8 @@
-import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build, type Plugin } from 'esbuild';
+import { packagedModel } from './package-models.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -17,7 +18,7 @@ const ENTRIES = [
 
 /**
  * Packages that are not bundled: sharp has a binary for each platform, libheif-js a WebAssembly file. A function finds
- * them in a layer, or in `node_modules` beside the package.
+ * them in a layer, by NODE_PATH.
  */
 export const LAYER_PACKAGES = ['sharp', 'libheif-js'] as const;
 
@@ -25,17 +26,21 @@ export const LAYER_PACKAGES = ['sharp', 'libheif-js'] as const;
 const LEFT_OUT = ['onnxruntime-node'];
 
 /**
- * The folder of a pipeline's model. It lies in `models/`, where the workers' image takes it from too.
- *
- * @throws Error for a model that lies elsewhere.
+ * `import` does not look where NODE_PATH leads, and Lambda's own remedy is not that of the processes which a function
+ * starts; `require` does.
  */
-export function packagedModel(nameOrFolder = 'quality'): string {
-  const [, name] = /^(?:\.\/)?(?:models\/)?([^/\\.][^/\\]*)\/?$/.exec(nameOrFolder) ?? [];
-  if (name !== undefined) return join(ROOT, 'models', name);
-  throw new Error(
-    `model "${nameOrFolder}" cannot be deployed: expected a folder in models/, from which functions and the workers' image are made; got another place`,
-  );
-}
+const REQUIRED_FROM_LAYER: Plugin = {
+  name: 'required-from-layer',
+  setup({ onResolve, onLoad }) {
+    const filter = new RegExp(`^(${LAYER_PACKAGES.join('|')})(/|$)`);
+    onResolve({ filter }, ({ path, kind }) =>
+      kind === 'require-call' ? { path, external: true } : { path, namespace: 'layer' },
+    );
+    onLoad({ filter: /.*/, namespace: 'layer' }, ({ path }) => ({
+      contents: `module.exports = require(${JSON.stringify(path)});`,
+    }));
+  },
+};
 
 /**
  * Writes the package that all functions share: `functions/<name>.mjs` with `handler`, the manifests of the models, and
@@ -47,6 +52,8 @@ export async function bundleFunctions(
   outFolder: string,
   models: readonly string[] = [packagedModel()],
 ): Promise<void> {
+  // What an earlier bundle left would be uploaded too, and change the package's hash.
+  await rm(outFolder, { recursive: true, force: true });
   await build({
     absWorkingDir: ROOT,
     entryPoints: Object.fromEntries(ENTRIES.map((entry) => [basename(entry, '.ts'), entry])),
@@ -59,7 +66,8 @@ export async function bundleFunctions(
     platform: 'node',
     format: 'esm',
     target: 'node20',
-    external: [...LAYER_PACKAGES, ...LEFT_OUT],
+    external: LEFT_OUT,
+    plugins: [REQUIRED_FROM_LAYER],
     // What was written for require() finds one.
     banner: {
       js: "import { createRequire as createRequire_ } from 'node:module';const require = createRequire_(import.meta.url);",

@@ -4,21 +4,11 @@ import { readOutputs } from '#core/decode/read-outputs.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
 import { type DetectorHead, ModelManifest, scoreNames } from '#core/model-manifest.ts';
 import { measuresOf, type Policy } from '#core/policy.ts';
+import { knownMeasures } from '#core/stages.ts';
 import { type ChosenOutputs, reducible } from './choose-outputs.ts';
 import type { SettledInput } from './settle-input.ts';
 import type { FreedModel } from './trial.ts';
 import type { Outputs } from './try-model.ts';
-
-/** What a rule can speak of beside scores: see Measures in core/policy.ts. */
-const MEASURES = [
-  'width',
-  'height',
-  'bytes',
-  'aspect_ratio',
-  'odd_size',
-  'exact_duplicate',
-  'near_duplicate',
-];
 
 /** What a manifest is made of. */
 export interface ManifestParts {
@@ -66,7 +56,7 @@ export function buildManifest({
 
 /** A rule on a score that does not exist would never flag, and nobody would know. */
 function withKnownMeasures(manifest: ModelManifest): ModelManifest {
-  const known = [...scoreNames(manifest), ...MEASURES];
+  const known = knownMeasures(scoreNames(manifest));
   const unknown = measuresOf(manifest.policy).filter((measure) => !known.includes(measure));
   if (unknown.length === 0) return manifest;
   throw new SluiceError(

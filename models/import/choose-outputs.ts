@@ -16,6 +16,8 @@ export interface TriedOutput {
   /** The shape after the batch dimension. */
   readonly shape: readonly number[];
   readonly activation: 'softmax' | 'sigmoid' | 'none';
+  /** What it gave for one picture. */
+  readonly values?: Float32Array | undefined;
 }
 
 /** What a manifest says of a model's outputs, and what was assumed on the way. */
@@ -145,8 +147,34 @@ function headOf(outputs: readonly TriedOutput[], wishes: Wishes, input: Size): D
   const kind = told ?? yoloKind(first.shape as readonly [number, number], input);
   if (kind === 'yolo-v5' || kind === 'yolo-v8' || kind === 'nms-rows') return { kind, output: first.name };
   if (kind !== 'yolox') return undefined;
-  const stridesPx = [YOLO_STRIDES_PX, P6_STRIDES_PX].find((px) => cells(input, px) === first.shape[0]);
-  return { kind, output: first.name, stridesPx: [...(stridesPx ?? YOLO_STRIDES_PX)] };
+  const found = [YOLO_STRIDES_PX, P6_STRIDES_PX].find((px) => cells(input, px) === first.shape[0]);
+  const stridesPx = [...(found ?? YOLO_STRIDES_PX)];
+  if (!areInPixels(first, input, stridesPx)) return { kind, output: first.name, stridesPx };
+  if (told === undefined) return { kind: 'yolo-v5', output: first.name };
+  throw invalid(
+    `the boxes of "${first.name}" are in pixels already, as with --decode_in_inference of YOLOX: pass --output-decode yolo-v5, which reads such boxes`,
+  );
+}
+
+/**
+ * Whether a head with the anchors of YOLOX gives boxes in input pixels (YOLOX's export with `--decode_in_inference`): the
+ * centres of such boxes lie near their cells, those of a raw head near 0.
+ */
+function areInPixels({ shape, values }: TriedOutput, input: Size, stridesPx: readonly number[]): boolean {
+  const columns = shape[1] as number;
+  if (values === undefined || cells(input, stridesPx) !== shape[0]) return false;
+  let [fromCell, fromZero, at] = [0, 0, 0];
+  for (const stridePx of stridesPx) {
+    const across = Math.floor(input.widthPx / stridePx);
+    const count = across * Math.floor(input.heightPx / stridePx);
+    for (let cell = 0; cell < count; cell++, at += columns) {
+      const [x, y] = [values[at] as number, values[at + 1] as number];
+      fromCell +=
+        Math.abs(x / stridePx - (cell % across)) + Math.abs(y / stridePx - Math.floor(cell / across));
+      fromZero += Math.abs(x) + Math.abs(y);
+    }
+  }
+  return fromCell < fromZero;
 }
 
 /** By the number of anchors: YOLOv5 has three in each cell, YOLOX and YOLOv8 one; YOLOv8 lists them across. */

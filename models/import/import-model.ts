@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { loadModel } from '#adapters/model-folder.ts';
+import { loadModel, refuseBuiltInName } from '#adapters/model-folder.ts';
 import { SluiceError } from '#core/error.ts';
 import type { ModelManifest } from '#core/model-manifest.ts';
 import type { Policy } from '#core/policy.ts';
@@ -52,7 +52,9 @@ export async function importModel(request: ImportRequest): Promise<ImportedModel
   const isFolder = (
     await stat(path).catch(() => invalid(`there is no file or folder "${path}"`))
   ).isDirectory();
-  const found = isFolder ? await readModelFolder(path, request.wishes) : { modelPath: path, wishes: {} };
+  const found = isFolder
+    ? await readModelFolder(path, { kernel: request.wishes.kernel, preset: request.preset })
+    : { modelPath: path, wishes: {} };
   const { model, bytes } = await readOnnx(found.modelPath);
   const facts = inspectGraph(model);
   const input = imageInput(facts);
@@ -60,6 +62,7 @@ export async function importModel(request: ImportRequest): Promise<ImportedModel
     invalid(
       `the model has opset ${facts.opset}: expected 7 or newer; convert it with onnx.version_converter`,
     );
+  refuseScaling(input.dtype, request.wishes);
   const told = mergeWishes(
     request.wishes,
     request.preset === undefined ? {} : presetOf(request.preset),
@@ -68,6 +71,7 @@ export async function importModel(request: ImportRequest): Promise<ImportedModel
   );
   const settled = await settleInput(input, told, request.ask);
   const name = told.name === undefined ? nameOf(found.modelPath) : nameOf(told.name);
+  refuseBuiltInName(name);
   const folder = join(request.modelsFolder, name);
   if (!request.force && (await stat(join(folder, 'model.json')).catch(() => undefined)) !== undefined)
     throw new SluiceError(
@@ -90,6 +94,16 @@ export async function importModel(request: ImportRequest): Promise<ImportedModel
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
+}
+
+/** A preset or a folder tells of the float model; what a person tells has to have an effect. */
+function refuseScaling(dtype: string, wishes: Wishes): void {
+  const [flag] = (['scale', 'mean', 'std'] as const).filter((name) => wishes[name] !== undefined);
+  if (dtype === 'uint8' && flag !== undefined)
+    throw new SluiceError(
+      'config-invalid',
+      `the model takes bytes (uint8) and scales them itself: leave --${flag} out`,
+    );
 }
 
 async function writeModel(folder: string, manifest: ModelManifest, onnx: Uint8Array): Promise<void> {

@@ -78,7 +78,7 @@ export async function settleInput(input: ImageInput, told: Wishes, ask?: Ask): P
 function side(which: string, ofGraph: number | undefined, told: number | undefined): number {
   if (ofGraph !== undefined && told !== undefined && ofGraph !== told)
     throw invalid(
-      `the model's input is ${ofGraph} px ${which}, but ${told} px were asked for: leave --input-size out`,
+      `the model's input is ${ofGraph} px ${which}, but ${told} px were asked for, by --input-size or the files beside it: leave the flag out, or export it for that size`,
     );
   const px = ofGraph ?? told;
   if (px !== undefined) return px;
@@ -89,9 +89,15 @@ function resizeOf(wish: ResizeWish, widthPx: number, heightPx: number): unknown 
   if (wish.mode === 'squash') return { mode: 'squash' };
   if (wish.mode === 'letterbox')
     return { mode: 'letterbox', pad: [wish.pad, wish.pad, wish.pad], align: wish.align, enlarge: true };
+  const cropOffset = wish.cropOffset === undefined ? {} : { cropOffset: wish.cropOffset };
+  if (wish.mode === 'squash-crop') {
+    const { scaledWidthPx, scaledHeightPx } = wish;
+    return { mode: 'squash+center-crop', scaledWidthPx, scaledHeightPx, ...cropOffset };
+  }
   // timm's `scale_size = int(math.floor(img_size / crop_pct))`.
   const fromFraction = Math.floor(Math.min(widthPx, heightPx) / (wish.cropFraction ?? 0.875));
-  return { mode: 'shorter-side+center-crop', shorterSidePx: wish.shorterSidePx ?? fromFraction };
+  const shorterSidePx = wish.shorterSidePx ?? fromFraction;
+  return { mode: 'shorter-side+center-crop', shorterSidePx, ...cropOffset };
 }
 
 async function answer(

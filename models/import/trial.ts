@@ -64,8 +64,9 @@ export async function chooseByTrial(
   const [run] = await runTrials(await trial.options(prepared), [Array.from({ length: images }, (_, i) => i)]);
   const tried = prepared.outputs.map((name, i) => {
     const { activation, name: original } = outputs[i]!;
-    const shape = run?.[name]?.shape ?? [];
-    return { name: original, activation, shape: shape[0] === images ? shape.slice(1) : undefined };
+    const { shape = [], data } = run?.[name] ?? {};
+    const values = data instanceof Float32Array ? data.subarray(0, data.length / images) : undefined;
+    return { name: original, activation, values, shape: shape[0] === images ? shape.slice(1) : undefined };
   });
   const batched = tried.flatMap(({ shape, ...output }) =>
     shape === undefined ? [] : [{ ...output, shape }],

@@ -1,10 +1,22 @@
-import type { PreprocessSpec } from '#core/preprocess-spec.ts';
+import type { CropOffset, PreprocessSpec } from '#core/preprocess-spec.ts';
 
 /** How a picture gets into the input, before the input's size is known. */
 export type ResizeWish =
   | { readonly mode: 'squash' }
   /** The shorter side is scaled to `shorterSidePx`, or else to the input's side / `cropFraction`. */
-  | { readonly mode: 'center-crop'; readonly shorterSidePx?: number; readonly cropFraction?: number }
+  | {
+      readonly mode: 'center-crop';
+      readonly shorterSidePx?: number;
+      readonly cropFraction?: number;
+      readonly cropOffset?: CropOffset;
+    }
+  /** Both sides are scaled to these, whatever the aspect ratio, and the centre is cut out. */
+  | {
+      readonly mode: 'squash-crop';
+      readonly scaledWidthPx: number;
+      readonly scaledHeightPx: number;
+      readonly cropOffset?: CropOffset;
+    }
   | { readonly mode: 'letterbox'; readonly pad: number; readonly align: 'center' | 'start' };
 
 type Triple = readonly [number, number, number];

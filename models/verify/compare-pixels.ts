@@ -1,4 +1,4 @@
-import type { Size } from '#core/geometry.ts';
+import { TURNS, type Turn } from '#adapters/image/turned-picture.ts';
 
 /** A mean difference that scaling and rounding leave. */
 const FITTED_LEVELS = 2;
@@ -32,15 +32,27 @@ export function pixelDifference(reference: Float32Array, at: (i: number) => numb
 /**
  * What a large difference of one image looks like, for a person: swapped channels, another mean or std, a picture
  * that lies on its side. `undefined` where it looks like none of them.
+ *
+ * @param turned the image as it looks here if it lies otherwise; `undefined` where that cannot be had.
  */
-export function diagnosis(levels: Uint8Array, reference: Float32Array, size: Size): string | undefined {
+export async function diagnosis(
+  levels: Uint8Array,
+  reference: Float32Array,
+  turned: (turn: Turn) => Promise<Uint8Array | undefined>,
+): Promise<string | undefined> {
   const plain = pixelDifference(reference, (i) => levels[i] as number).mean;
   const explains = (at: (i: number) => number): boolean => pixelDifference(reference, at).mean < plain / 3;
   if (explains((i) => levels[i - (i % 3) + 2 - (i % 3)] as number))
     return 'the channels are swapped: the other --channel-order fits';
-  const turned = turnOf(levels, size, explains);
-  if (turned !== undefined)
-    return `the reference is turned by ${turned}°: its EXIF orientation was not applied in training, or is not here`;
+  for (const turn of TURNS) {
+    const pixels = await turned(turn);
+    if (pixels === undefined || !explains((i) => pixels[i] as number)) continue;
+    const how = [
+      ...(turn.degrees === 0 ? [] : [`turned by ${turn.degrees}°`]),
+      ...(turn.isMirrored ? ['mirrored'] : []),
+    ];
+    return `the reference is ${how.join(' and ')}: its EXIF orientation was not applied in training, or is not here`;
+  }
   const fits = [0, 1, 2].map((channel) => linearFit(levels, reference, channel));
   const fitted = (i: number): number => (levels[i] as number) * fits[i % 3]!.factor + fits[i % 3]!.shift;
   // A line explains a part of any difference: it has to explain nearly all.
@@ -52,26 +64,6 @@ export function diagnosis(levels: Uint8Array, reference: Float32Array, size: Siz
     return `mean, std or scale differ: the reference is ${shown.join(', ')} (red, green, blue)`;
   }
   return 'the geometry or the kernel differs: compare --resize, the crop and --kernel with the training code';
-}
-
-function turnOf(
-  levels: Uint8Array,
-  { widthPx, heightPx }: Size,
-  explains: (at: (i: number) => number) => boolean,
-): number | undefined {
-  const place = (i: number): [x: number, y: number, band: number] => {
-    const pixel = Math.floor(i / 3);
-    return [pixel % widthPx, Math.floor(pixel / widthPx), i % 3];
-  };
-  const at = (x: number, y: number, band: number): number => levels[(y * widthPx + x) * 3 + band] as number;
-  const turns: [number, (i: number) => number][] = [
-    [180, (i) => ((x, y, band) => at(widthPx - 1 - x, heightPx - 1 - y, band))(...place(i))],
-  ];
-  if (widthPx === heightPx) {
-    turns.push([90, (i) => ((x, y, band) => at(y, heightPx - 1 - x, band))(...place(i))]);
-    turns.push([270, (i) => ((x, y, band) => at(widthPx - 1 - y, x, band))(...place(i))]);
-  }
-  return turns.find(([, turned]) => explains(turned))?.[0];
 }
 
 /** Least squares: reference ≈ factor · level + shift, for one channel. */

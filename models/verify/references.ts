@@ -1,13 +1,10 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
-import { z } from 'zod';
+import { join } from 'node:path';
 import { preprocessImage } from '#adapters/image/preprocess-image.ts';
-import type { Scores } from '#core/decode/classification.ts';
-import { messageOf, SluiceError } from '#core/error.ts';
+import { type Turn, turnedPicture } from '#adapters/image/turned-picture.ts';
+import { SluiceError } from '#core/error.ts';
 import type { Size } from '#core/geometry.ts';
 import { ImageLimits } from '#core/limits.ts';
-import { type ModelManifest, scoreNames } from '#core/model-manifest.ts';
-import { parseNpy } from '#core/npy.ts';
 import type { PreprocessSpec } from '#core/preprocess-spec.ts';
 
 /** A reference image as this software preprocesses it. */
@@ -52,52 +49,17 @@ export async function preprocessAll(
   return images;
 }
 
-const ExpectedScores = z.union([
-  z.record(z.string(), z.record(z.string(), z.number())),
-  z.array(z.record(z.string(), z.number())),
-]);
-
-/**
- * Expected scores from a file: JSON, as an object from image name to scores by name or as a list of those, or .npy,
- * `[N, scores]` in the order of the model's scores.
- */
-export async function readExpected(
+/** The pixels of a reference image as if it lay otherwise; `undefined` where that cannot be had. */
+export async function turnedPixels(
   path: string,
-  manifest: ModelManifest,
-  images: readonly string[],
-): Promise<Scores[]> {
-  const bytes = await readFile(path).catch((cause) => {
-    throw invalid(`"${path}" cannot be read: ${messageOf(cause)}`);
-  });
-  const names = scoreNames(manifest);
-  if (path.endsWith('.npy')) {
-    const { shape, data } = parseNpy(bytes, path);
-    if (data.length !== images.length * names.length)
-      throw invalid(
-        `expected scores [${images.length}, ${names.length}] in "${path}", got [${shape.join(', ')}]`,
-      );
-    return images.map((_, i) =>
-      Object.fromEntries(names.map((name, j) => [name, Number(data[i * names.length + j])])),
-    );
-  }
-  let value: z.infer<typeof ExpectedScores>;
-  try {
-    value = ExpectedScores.parse(JSON.parse(bytes.toString('utf8')));
-  } catch (cause) {
-    throw invalid(`"${path}" is not as expected: {"image.jpg": {"score": 0.9}}. ${messageOf(cause)}`);
-  }
-  const scores = images.map((image, i) => (Array.isArray(value) ? value[i] : value[basename(image)]));
-  const lacking = images.filter((_, i) => scores[i] === undefined);
-  if (lacking.length > 0)
-    throw invalid(`"${path}" says nothing of ${lacking.map((one) => basename(one)).join(', ')}`);
-  const unknown = [...new Set(scores.flatMap((of) => Object.keys(of ?? {})))].filter(
-    (name) => !names.includes(name),
-  );
-  if (unknown.length > 0)
-    throw invalid(
-      `"${path}" names the scores ${unknown.slice(0, 5).join(', ')}, which the model does not give: it gives ${names.slice(0, 8).join(', ')} …`,
-    );
-  return scores as Scores[];
+  spec: PreprocessSpec,
+  turn: Turn,
+): Promise<Uint8Array | undefined> {
+  const limits = ImageLimits.parse({});
+  const turned = await turnedPicture(await readFile(path), turn, limits.maxBufferedPixels);
+  if (turned === undefined) return undefined;
+  const pixels = new Uint8Array(spec.widthPx * spec.heightPx * 3);
+  return (await preprocessImage(turned, spec, limits, pixels)).ok ? pixels : undefined;
 }
 
 function invalid(message: string): SluiceError {

@@ -5,12 +5,13 @@ import { IsolatedEngine } from '#adapters/isolated-engine.ts';
 import type { LoadedModel } from '#adapters/model-folder.ts';
 import { sha256Hex } from '#core/canonical-json.ts';
 import type { Scores } from '#core/decode/classification.ts';
-import { readOutputs } from '#core/decode/read-outputs.ts';
+import { type ImageResult, readOutputs } from '#core/decode/read-outputs.ts';
 import { SluiceError } from '#core/error.ts';
 import { placementOf, type Size } from '#core/geometry.ts';
 import type { ModelManifest } from '#core/model-manifest.ts';
 import type { EngineBatch, Tensor } from '#core/ports/engine.ts';
 import { readOnnx } from '#models/import/read-onnx.ts';
+import { forComparison } from './compare-results.ts';
 import { toInput } from './input-tensor.ts';
 import { originalGraph } from './original-graph.ts';
 import type { ReferenceImage } from './references.ts';
@@ -21,16 +22,25 @@ const IMAGES_AT_ONCE = 64;
 
 /** The scores of images as the pipeline gives them; all of them, also where only the highest are kept otherwise. */
 export async function scoresOfPrepared(
-  { manifest, modelPath }: LoadedModel,
+  model: LoadedModel,
   images: readonly ReferenceImage[],
 ): Promise<Scores[]> {
+  return (await resultsOfPrepared(model, images, 0)).map(({ scores }) => scores);
+}
+
+/** The results of images, read {@link forComparison} within `slack`. */
+export async function resultsOfPrepared(
+  { manifest, modelPath }: LoadedModel,
+  images: readonly ReferenceImage[],
+  slack: number,
+): Promise<ImageResult[]> {
   await using engine = await engineOf(modelPath, manifest.maxBatch ?? 8);
-  const scores: Scores[] = [];
+  const results: ImageResult[] = [];
   for (let from = 0; from < images.length; from += IMAGES_AT_ONCE) {
     const some = images.slice(from, from + IMAGES_AT_ONCE);
-    scores.push(...scoresIn(await engine.run(batchOf(manifest, some)), manifest, some));
+    results.push(...resultsIn(await engine.run(batchOf(manifest, some)), manifest, some, slack));
   }
-  return scores;
+  return results;
 }
 
 /** What a model is fed with for these images. */
@@ -56,17 +66,17 @@ export function batchOf(manifest: ModelManifest, images: readonly ReferenceImage
 }
 
 /**
- * The scores of the model as it was before import, each image by itself.
+ * The results of the model as it was before import, each image by itself.
  *
  * @param inputs the model's own input for each image, where training code saved it; else it is computed.
  * @throws SluiceError `config-invalid` where it is not the model that was imported.
  */
-export async function scoresOfOriginal(
+export async function resultsOfOriginal(
   path: string,
   manifest: ModelManifest,
   images: readonly ReferenceImage[],
   inputs: Float32Array<ArrayBuffer>[] | undefined,
-): Promise<Scores[]> {
+): Promise<ImageResult[]> {
   const { prepared, preprocess } = manifest;
   const { model, bytes } = await readOnnx(path);
   if (prepared === undefined || sha256Hex(bytes) !== prepared.originalSha256) {
@@ -83,13 +93,13 @@ export async function scoresOfOriginal(
     await using engine = await engineOf(modelPath, 1);
     const { widthPx, heightPx } = preprocess;
     const shape = prepared.layout === 'nchw' ? [1, 3, heightPx, widthPx] : [1, heightPx, widthPx, 3];
-    const scores: Scores[] = [];
+    const results: ImageResult[] = [];
     for (const [i, image] of images.entries()) {
       const data = inputs?.[i] ?? toInput(image.pixels, prepared, preprocess);
       const outputs = await engine.run({ [original.input]: { dtype: 'float32', shape, data } });
-      scores.push(...scoresIn(outputs, manifest, [image]));
+      results.push(...resultsIn(outputs, manifest, [image], 0));
     }
-    return scores;
+    return results;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -105,20 +115,15 @@ function engineOf(modelPath: string, maxBatch: number): Promise<IsolatedEngine> 
   });
 }
 
-function scoresIn(
+function resultsIn(
   outputs: Readonly<Record<string, Tensor>>,
   manifest: ModelManifest,
   images: readonly { readonly source: Size }[],
-): Scores[] {
-  const all = manifest.outputs.map((output) => {
-    if (output.decode === 'detector') return output;
-    const { topK: _, ...every } = output;
-    return every;
-  });
-  const results = readOutputs(
+  slack: number,
+): ImageResult[] {
+  return readOutputs(
     outputs,
-    { ...manifest, outputs: all },
+    forComparison(manifest, slack),
     images.map(({ source }) => source),
   );
-  return results.map(({ scores }) => scores);
 }

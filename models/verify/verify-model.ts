@@ -3,16 +3,25 @@ import { basename, dirname, join } from 'node:path';
 import { decoderVersion } from '#adapters/image/preprocess-image.ts';
 import type { LoadedModel } from '#adapters/model-folder.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
-import type { Scores } from '#core/decode/classification.ts';
+import type { ImageResult } from '#core/decode/read-outputs.ts';
 import { SluiceError } from '#core/error.ts';
 import { parseNpy } from '#core/npy.ts';
 import { preprocessHash } from '#core/preprocess-spec.ts';
 import { diagnosis, type PixelDifference, pixelDifference } from './compare-pixels.ts';
-import { type ScoreDifference, scoreDifference } from './compare-scores.ts';
+import {
+  atThreshold,
+  boxFailures,
+  compareResults,
+  type ExpectedResult,
+  type ResultDifference,
+  resultFailures,
+  withoutWeaker,
+} from './compare-results.ts';
+import { readExpected } from './expected-results.ts';
 import { goldenPaths, readGolden, writeGolden } from './golden.ts';
 import { toInput, toLevels } from './input-tensor.ts';
-import { listImages, preprocessAll, type ReferenceImage, readExpected } from './references.ts';
-import { scoresOfOriginal, scoresOfPrepared } from './run-model.ts';
+import { listImages, preprocessAll, type ReferenceImage, turnedPixels } from './references.ts';
+import { resultsOfOriginal, resultsOfPrepared } from './run-model.ts';
 
 /** Beyond these a model is not what it was in training. */
 export interface Tolerances {
@@ -21,6 +30,8 @@ export interface Tolerances {
   /** 99th percentile of the same. */
   readonly maxPixelP99: number;
   readonly maxScoreDifference: number;
+  /** Intersection over union of the boxes of an object, 0–1. */
+  readonly minBoxOverlap: number;
   /** Share of images whose best label is the same, 0–1. */
   readonly minTop1: number;
 }
@@ -29,6 +40,7 @@ export const DEFAULT_TOLERANCES: Tolerances = {
   maxPixelMean: 0.8,
   maxPixelP99: 5,
   maxScoreDifference: 0.02,
+  minBoxOverlap: 0.75,
   minTop1: 1,
 };
 
@@ -38,7 +50,7 @@ export interface VerifyRequest {
   readonly images: readonly string[];
   /** .npy: what training code fed the model with, or the picture before it scaled the levels. */
   readonly tensor?: string | undefined;
-  /** .json or .npy: the scores that are right. */
+  /** .json or .npy: the scores that are right; .json may name objects. */
   readonly expected?: string | undefined;
   /** The model as it was before import. */
   readonly original?: string | undefined;
@@ -53,10 +65,12 @@ export interface VerifyReport {
     | (PixelDifference & { readonly worst: string; readonly diagnosis: string | undefined })
     | undefined;
   /** By what the scores were compared with. */
-  readonly scores: readonly (ScoreDifference & { readonly against: string })[];
+  readonly scores: readonly (ResultDifference & { readonly against: string })[];
+  /** Whether anything here tells that pictures are preprocessed as in training; the original model does not. */
+  readonly preprocessingChecked: boolean;
   /** What is beyond the tolerances; empty where all is well. */
   readonly failures: readonly string[];
-  /** Where golden results were stored. */
+  /** Where golden results were stored: only of a model whose preprocessing was checked. */
   readonly stored: string | undefined;
 }
 
@@ -68,35 +82,43 @@ export interface VerifyReport {
 export async function verifyModel(request: VerifyRequest): Promise<VerifyReport> {
   const { model, tolerances } = request;
   const { manifest } = model;
-  const { paths, tensor, expected } = await referencesOf(request);
+  const { paths, tensor, expected, minScore } = await referencesOf(request);
   const images = await preprocessAll(paths, manifest.preprocess);
   const names = paths.map((path) => basename(path));
 
   const levels = tensor === undefined ? undefined : await referenceLevels(tensor, request, images.length);
-  const pixels = levels === undefined ? undefined : comparePixels(images, names, levels, request);
-  const own = await scoresOfPrepared(model, images);
+  const pixels = levels === undefined ? undefined : await comparePixels(images, names, levels, request);
+  const own = await resultsOfPrepared(model, images, tolerances.maxScoreDifference);
+  const compared = (against: string, results: readonly ExpectedResult[]) => ({
+    against,
+    ...compareResults(names, results, own, withoutWeaker(manifest, minScore), tolerances),
+  });
   const scores = [];
-  if (expected !== undefined)
-    scores.push({ against: expected.what, ...scoreDifference(names, own, expected.scores) });
+  if (expected !== undefined) scores.push(compared(expected.what, expected.results));
   if (request.original !== undefined) {
     const inputs = tensor === undefined ? undefined : await referenceInputs(tensor, request, images);
-    const original = await scoresOfOriginal(request.original, manifest, images, inputs);
-    scores.push({ against: 'the original model', ...scoreDifference(names, own, original) });
+    const original = await resultsOfOriginal(request.original, manifest, images, inputs);
+    const results = original.map(({ scores: of, detections }) => ({ scores: of, objects: detections }));
+    scores.push(compared('the original model', results));
   }
   const failures = [
     ...(pixels === undefined ? [] : pixelFailures(pixels, tolerances)),
-    ...scores.flatMap((difference) => scoreFailures(difference, tolerances)),
+    ...boxFailures(own),
+    ...scores.flatMap((difference) => resultFailures(difference, difference.against, tolerances)),
   ];
+  const preprocessingChecked = tensor !== undefined || expected !== undefined;
   // Golden results are never replaced by what was only found close to them: small steps would add up.
-  const isNew = request.store && request.images.length > 0 && failures.length === 0;
+  const isNew = request.store && request.images.length > 0 && failures.length === 0 && preprocessingChecked;
   const stored = isNew ? await storeGolden(model, images, own) : undefined;
-  return { images: images.length, pixels, scores, failures, stored };
+  return { images: images.length, pixels, scores, preprocessingChecked, failures, stored };
 }
 
 interface References {
   readonly paths: readonly string[];
   readonly tensor: string | undefined;
-  readonly expected: { readonly what: string; readonly scores: readonly Scores[] } | undefined;
+  readonly expected: { readonly what: string; readonly results: readonly ExpectedResult[] } | undefined;
+  /** The threshold under which the expected objects were found, where it is known. */
+  readonly minScore?: number | undefined;
 }
 
 async function referencesOf(request: VerifyRequest): Promise<References> {
@@ -110,8 +132,8 @@ async function referencesOf(request: VerifyRequest): Promise<References> {
         'there is nothing to compare with: pass --tensor (what training code fed the model with, saved by numpy.save), --expected (scores), or --original (the model before import)',
       );
     }
-    const scores = expected === undefined ? undefined : await readExpected(expected, model.manifest, paths);
-    return { paths, tensor, expected: scores && { what: basename(expected as string), scores } };
+    const results = expected === undefined ? undefined : await readExpected(expected, model.manifest, paths);
+    return { paths, tensor, expected: results && { what: basename(expected as string), results } };
   }
   const golden = await readGolden(folder);
   if (golden === undefined)
@@ -124,7 +146,8 @@ async function referencesOf(request: VerifyRequest): Promise<References> {
   return {
     paths: golden.images.map(({ file }) => join(stored.folder, file)),
     tensor: stored.pixels,
-    expected: { what: 'the golden results', scores: golden.images.map(({ scores }) => scores) },
+    expected: { what: 'the golden results', results: golden.images },
+    minScore: golden.minScore,
   };
 }
 
@@ -159,12 +182,12 @@ async function readNpy(path: string): Promise<ReturnType<typeof parseNpy>> {
   return parseNpy(bytes, path);
 }
 
-function comparePixels(
+async function comparePixels(
   images: readonly ReferenceImage[],
   names: readonly string[],
   reference: Float32Array,
-  { model: { manifest } }: VerifyRequest,
-): NonNullable<VerifyReport['pixels']> {
+  { model: { manifest }, tolerances }: VerifyRequest,
+): Promise<NonNullable<VerifyReport['pixels']>> {
   const perImage = reference.length / images.length;
   const parts = images.map((_, i) => reference.subarray(i * perImage, (i + 1) * perImage));
   const differences = images.map(({ pixels }, i) =>
@@ -177,45 +200,34 @@ function comparePixels(
     p99: Math.max(...differences.map(({ p99 }) => p99)),
     max: Math.max(...differences.map(({ max }) => max)),
   };
-  const { pixels } = images[worst] as ReferenceImage;
+  if (isWithin(overall, tolerances))
+    return { ...overall, worst: names[worst] as string, diagnosis: undefined };
+  const { path, pixels } = images[worst] as ReferenceImage;
   return {
     ...overall,
     worst: names[worst] as string,
-    diagnosis: diagnosis(pixels, parts[worst] as Float32Array, manifest.preprocess),
+    diagnosis: await diagnosis(pixels, parts[worst] as Float32Array, (turn) =>
+      turnedPixels(path, manifest.preprocess, turn),
+    ),
   };
+}
+
+/** Written so that NaN is not. */
+function isWithin({ mean, p99 }: PixelDifference, { maxPixelMean, maxPixelP99 }: Tolerances): boolean {
+  return mean <= maxPixelMean && p99 <= maxPixelP99;
 }
 
 function pixelFailures(pixels: NonNullable<VerifyReport['pixels']>, tolerances: Tolerances): string[] {
   const { mean, p99, worst } = pixels;
-  // Written so that NaN fails too.
-  const within = mean <= tolerances.maxPixelMean && p99 <= tolerances.maxPixelP99;
-  if (within) return [];
+  if (isWithin(pixels, tolerances)) return [];
   const what = `pixels of "${worst}" differ by ${mean.toFixed(2)} levels in the mean and ${p99.toFixed(1)} at the 99th percentile (at most ${tolerances.maxPixelMean} and ${tolerances.maxPixelP99})`;
   return [pixels.diagnosis === undefined ? what : `${what}: ${pixels.diagnosis}`];
-}
-
-function scoreFailures(
-  { against, max, where, top1 }: ScoreDifference & { against: string },
-  tolerances: Tolerances,
-): string[] {
-  return [
-    ...(max <= tolerances.maxScoreDifference
-      ? []
-      : [
-          `scores differ from ${against} by ${max.toPrecision(3)} (at most ${tolerances.maxScoreDifference}): ${where}`,
-        ]),
-    ...(top1 >= tolerances.minTop1
-      ? []
-      : [
-          `only ${(100 * top1).toFixed(1)} % of the images have the same best label as ${against} (at least ${100 * tolerances.minTop1} %)`,
-        ]),
-  ];
 }
 
 async function storeGolden(
   { manifest, modelPath }: LoadedModel,
   images: readonly ReferenceImage[],
-  scores: readonly Scores[],
+  results: readonly ImageResult[],
 ): Promise<string> {
   const folder = dirname(modelPath);
   const { widthPx, heightPx } = manifest.preprocess;
@@ -226,8 +238,12 @@ async function storeGolden(
       preprocessHash: preprocessHash(manifest.preprocess),
       softwareVersion: softwareVersion(),
       decoderVersion: decoderVersion(),
+      ...(manifest.detector !== undefined && { minScore: manifest.detector.minScore }),
     },
-    images.map(({ path }, i) => ({ path, scores: scores[i] ?? {} })),
+    images.map(({ path, source }, i) => {
+      const { scores, detections } = atThreshold(results[i] as ImageResult, manifest);
+      return { path, ...source, scores, objects: detections };
+    }),
     {
       shape: [images.length, heightPx, widthPx, 3],
       data: Buffer.concat(images.map(({ pixels }) => pixels)),

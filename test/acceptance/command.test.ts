@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { writePhotos } from '#test/support/photo-folder.ts';
@@ -18,6 +18,9 @@ describe('the sluice command', () => {
     [['run', '.'], /required option '-o, --out/],
     [['run', '.', '--out', 'x', '--no-such-flag'], /unknown option/],
     [['run', '.', '--out', 'x', '--batch-size', 'many', '--pack-size', '0'], /2 bad value/],
+    [['explain', '/nowhere.jpg'], /expected an image file, found nothing/],
+    [['explain', '.'], /"\." is none: "sluice run" audits folders/],
+    [['run', 'docs', '--out', 'README.md'], /--out: expected a folder/],
     [
       ['run', '.', '--out', '/tmp/sluice-never-made', '--model', 'no-such-model'],
       /model "no-such-model" cannot be read/,
@@ -39,7 +42,7 @@ describe('the sluice command', () => {
     expect(again.exitCode).toBe(4);
     expect(lastLine(again).verdicts['review']).toBeGreaterThan(0);
     expect(again.stderr).not.toMatch(/--force/);
-  }, 60_000);
+  });
 
   it('says when the source of a finished job has changed, and audits it anew with --force', async () => {
     await using folder = await temporaryFolder();
@@ -55,7 +58,32 @@ describe('the sluice command', () => {
     const forced = await sluice('run', photos, '--out', out, '--json', '--force').result;
     // The results lie in the source's own folder, and are not audited.
     expect(lastLine(forced)).toMatchObject({ planned: 11, unreadable: 3 });
-  }, 60_000);
+  });
+
+  it('audits what has come into a source that was empty the first time', async () => {
+    await using folder = await temporaryFolder();
+    const photos = join(folder.path, 'photos');
+    await mkdir(photos);
+    const run = ['run', photos, '--out', join(folder.path, 'out'), '--json'];
+    expect(await sluice(...run).result).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringMatching(/nothing to audit/),
+    });
+    await writePhotos(photos, 2);
+    expect(lastLine(await sluice(...run).result)).toMatchObject({ planned: 2, audited: 2 });
+  });
+
+  it('refuses other limits on results that were made under these, instead of passing those off for new ones', async () => {
+    await using folder = await temporaryFolder();
+    const photos = join(folder.path, 'photos');
+    const run = (...flags: string[]) =>
+      sluice('run', photos, '--out', join(folder.path, 'out'), '--json', ...flags).result;
+    await writePhotos(photos, 3);
+    expect(lastLine(await run())).toMatchObject({ audited: 3 });
+    const strict = await run('--max-pixels', '1000');
+    expect([strict.exitCode, strict.stderr]).toEqual([2, expect.stringMatching(/limits.*--force/)]);
+    expect(lastLine(await run('--max-pixels', '1000', '--force'))).toMatchObject({ unreadable: 3 });
+  });
 
   it('decides anew under another policy without decoding anything', async () => {
     await using folder = await temporaryFolder();
@@ -68,7 +96,21 @@ describe('the sluice command', () => {
     await writeFile(policy, JSON.stringify({ rules: [rule] }));
     const result = await sluice('run', photos, '--out', out, '--policy', policy, '--json').result;
     expect(lastLine(result)).toMatchObject({ verdicts: { reject: 18, unreadable: 2 }, imagesPerSecond: 0 });
-  }, 60_000);
+  });
+
+  it('refuses a policy that speaks of a measure which is not there, and says which are', async () => {
+    await using folder = await temporaryFolder();
+    const photos = join(folder.path, 'photos');
+    await writePhotos(photos, 1);
+    const policy = join(folder.path, 'policy.json');
+    const rule = { check: 'dark', when: { measure: 'drak', below: 0.9 }, verdict: 'reject' };
+    await writeFile(policy, JSON.stringify({ rules: [rule] }));
+    const run = ['run', photos, '--out', join(folder.path, 'out')];
+    for (const args of [run, ['explain', join(photos, '0000.jpg')]]) {
+      const { exitCode, stderr } = await sluice(...args, '--policy', policy).result;
+      expect([exitCode, stderr]).toEqual([2, expect.stringMatching(/"drak".*"quality".*dark, bright/)]);
+    }
+  });
 
   it('writes CSV and JSON Lines on request, and a report and a summary always', async () => {
     await using folder = await temporaryFolder();
@@ -81,7 +123,7 @@ describe('the sluice command', () => {
     expect([await lines('audit.csv'), await lines('audit.jsonl')]).toEqual([11, 10]);
     expect(await readFile(join(out, 'report.html'), 'utf8')).toContain('</html>');
     expect(JSON.parse(await readFile(join(out, 'summary.json'), 'utf8'))).toMatchObject({ planned: 10 });
-  }, 60_000);
+  });
 
   it('explains one image: its scores beside the thresholds, and the receipt', async () => {
     await using folder = await temporaryFolder();
@@ -91,5 +133,5 @@ describe('the sluice command', () => {
       expect(stdout).toContain(part);
     const refused = await sluice('explain', join(folder.path, '0009.jpg'), '--json').result;
     expect(JSON.parse(refused.stdout)).toMatchObject({ state: 'unreadable', error_code: 'not-an-image' });
-  }, 60_000);
+  });
 });

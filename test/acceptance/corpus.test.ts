@@ -39,7 +39,7 @@ describe.skipIf(good === undefined)(
           expect(formats).toContain(format);
       }));
 
-    it('gives all eight EXIF orientations of one picture one upright size and one perceptual hash', () =>
+    it('gives all eight EXIF orientations of one picture one upright size, and hashes that make them near duplicates', () =>
       audit(good as string, (_run, rows) => {
         const landscapes = rows.filter((row) => String(row['key']).startsWith('sharp_Landscape_'));
         expect(landscapes).toHaveLength(8);
@@ -49,6 +49,10 @@ describe.skipIf(good === undefined)(
         expect(new Set(landscapes.map((row) => row['near_group']))).toEqual(
           new Set(['sharp_Landscape_1.jpg']),
         );
+        // Eight JPEGs, each compressed by itself: their pixels differ. Any two are within the radius all the same.
+        const hashes = landscapes.map((row) => BigInt(`0x${row['perceptual_hash']}`));
+        const apart = hashes.flatMap((a) => hashes.map((b) => bitsOf(a ^ b)));
+        expect(Math.max(...apart)).toBeLessThanOrEqual(4);
       }));
   },
 );
@@ -100,3 +104,7 @@ describe('a source', () => {
     expect(summary.sourceProblemCount).toBe(3);
   });
 });
+
+function bitsOf(word: bigint): number {
+  return word.toString(2).replaceAll('0', '').length;
+}

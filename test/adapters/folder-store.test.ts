@@ -51,6 +51,26 @@ describe('FolderStore', () => {
     expect(await readdir(folder.path)).toEqual(['.DS_Store', 'a']);
   });
 
+  it.skipIf(process.platform !== 'linux')(
+    'tells of names that are no text, which no key can stand for, and lists the others',
+    async () => {
+      await using folder = await temporaryFolder();
+      for (const byte of [0xfe, 0xff]) {
+        const name = Buffer.concat([Buffer.from(`${folder.path}/bad`), Buffer.of(byte), Buffer.from('.jpg')]);
+        await writeFile(name, 'x');
+      }
+      await writeFile(join(folder.path, 'replaced \uFFFD.jpg'), 'x');
+      const told = new Set<string>();
+      const store = new FolderStore(folder.path, { onUnlisted: (problem) => told.add(problem) });
+      expect((await store.list()).objects.map(({ key }) => key)).toEqual(['replaced \uFFFD.jpg']);
+      expect([...told]).toEqual([
+        expect.stringContaining('"bad\\xfe.jpg" is not UTF-8'),
+        expect.stringContaining('"bad\\xff.jpg" is not UTF-8'),
+      ]);
+      await expect(new FolderStore(folder.path).list()).rejects.toThrow(/not UTF-8/);
+    },
+  );
+
   it('names the key, never the path of the folder, in its errors', async () => {
     await using folder = await temporaryFolder();
     const error = await new FolderStore(folder.path).get('none.jpg').catch((e: Error) => e.message);

@@ -1,8 +1,13 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { IsolatedEngine } from '#adapters/isolated-engine.ts';
 import { loadModel } from '#adapters/model-folder.ts';
 import { OnnxEngine } from '#adapters/onnx-engine.ts';
+import { NODE_ARGUMENTS } from '#adapters/runtime.ts';
 import type { Engine, EngineBatch } from '#core/ports/engine.ts';
+import { temporaryFolder } from '#test/support/temporary-folder.ts';
+import { endlessModel, putModel } from '#test/support/tiny-models.ts';
 
 const model = await loadModel('models/quality');
 const options = { modelPath: model.modelPath, provider: 'cpu', threads: 1, maxBatch: 4 } as const;
@@ -32,6 +37,24 @@ describe('an engine whose batches are padded', () => {
       expect(got[name]?.shape).toEqual(shape);
       expect([...(got[name]!.data as Float32Array)]).toEqual([...(data as Float32Array)]);
     }
+  });
+});
+
+describe('an engine in a thread that hangs', () => {
+  it('fails its runs after its time limit, and lets the process end', async () => {
+    await using folder = await temporaryFolder();
+    const path = await putModel(folder.path, endlessModel({ prepared: true }));
+    const child = spawn(process.execPath, [...NODE_ARGUMENTS, 'test/support/hung-thread.ts', path], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let said = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+    });
+    const [, signal] = await once(child, 'close');
+    const stopped = 'the model did not end within 1 s on a batch of 2, and was stopped: .*\n';
+    expect(said).toMatch(new RegExp(`^${stopped}${stopped}ending\n$`));
+    expect(signal).toBe('SIGKILL');
   });
 });
 

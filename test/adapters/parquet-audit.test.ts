@@ -24,11 +24,24 @@ const records = [
   auditRecord({ key: 'c', bytes: 5_000_000_000, perceptualHash: 'f'.repeat(16) }),
 ];
 
+const FAILED = { verdict: null, scores: {}, error: 'it did not end' };
+
 describe('a part', () => {
   it('gives back the records it was made from', async () => {
     expect(
       await decodePart(Buffer.from(encodePart(records, ['dark', 'bright'])), ['dark', 'bright']),
     ).toEqual(records);
+  });
+
+  it('says what a shadow made of each image, or why it made nothing', async () => {
+    const seen = records.map((record, i) => ({
+      ...record,
+      shadow: i === 0 ? { verdict: null, scores: { nude: 0.5 }, error: null } : FAILED,
+    }));
+    const all = Buffer.from(encodePart(seen, ['dark'], [], ['nude']));
+    expect(await decodePart(all, ['dark'], ['nude'])).toEqual(seen);
+    const none = seen.slice(1);
+    expect(await decodePart(Buffer.from(encodePart(none, [], [], ['nude'])), [], ['nude'])).toEqual(none);
   });
 
   it('may be empty of rows and of scores', async () => {

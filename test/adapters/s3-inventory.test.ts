@@ -82,7 +82,7 @@ describe('an inventory in CSV', () => {
       ],
     });
     expect(await all(inventoryImages(store, MANIFEST_KEY))).toEqual([
-      { ref: { key: 'a.jpg', etag: '', bytes: 0 } },
+      { ref: { key: 'a.jpg', etag: '', bytes: 0 }, isSizeUnknown: true },
     ]);
   });
 

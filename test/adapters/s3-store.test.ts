@@ -1,20 +1,24 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { S3ObjectStore } from '#adapters/s3-store.ts';
-import { type Fault, type LocalAws, startLocalAws } from '#local-aws/server.ts';
+import { type Fault, type FaultRequest, type LocalAws, startLocalAws } from '#local-aws/server.ts';
 import { describeObjectStore } from '#test/contracts/object-store.ts';
 
 let aws: LocalAws;
 let fault: Fault;
+let faultOf: ((request: FaultRequest) => Fault) | undefined;
 let buckets = 0;
 beforeAll(async () => {
-  aws = await startLocalAws({ fault: () => fault });
+  aws = await startLocalAws({ fault: (request) => faultOf?.(request) ?? fault });
 });
 afterAll(() => aws[Symbol.asyncDispose]());
 
-function client(): S3Client {
+function client(endpoint = aws.endpoint): S3Client {
   return new S3Client({
-    endpoint: aws.endpoint,
+    endpoint,
     region: 'us-east-1',
     credentials: { accessKeyId: 'x', secretAccessKey: 'x' },
     forcePathStyle: true,
@@ -44,6 +48,43 @@ describe('S3ObjectStore', () => {
     const { body } = await store.get('large');
     expect(body.length).toBe(25 * 1024 * 1024);
     expect([body[0], body.at(-1)]).toEqual([0, 4]);
+  });
+
+  it('knows its own conditional put when the answer to it was lost', async () => {
+    const store = open();
+    let first = true;
+    faultOf = ({ method }) => {
+      const isLost = method === 'PUT' && first;
+      if (isLost) first = false;
+      return isLost ? 'answer-lost' : undefined;
+    };
+    try {
+      expect(await store.put('k', Buffer.from('mine'), { ifAbsent: true })).toBe('written');
+      expect(first).toBe(false);
+      first = true;
+      expect(await store.put('k', Buffer.from('yours'), { ifAbsent: true })).toBe('exists');
+    } finally {
+      faultOf = undefined;
+    }
+    expect((await store.get('k')).body.toString()).toBe('mine');
+  });
+
+  it('takes a bare 400 to HEAD, which has no body to say more, for expired credentials', async () => {
+    let heads = 0;
+    const server = createServer((_request, response) => {
+      heads++;
+      response.writeHead(400).end();
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const { port } = server.address() as AddressInfo;
+    const store = new S3ObjectStore({ bucket: 'photos', client: client(`http://127.0.0.1:${port}`) });
+    await expect(store.head('a.jpg')).rejects.toMatchObject({
+      code: 'credentials-invalid',
+      retryable: false,
+      message: expect.stringMatching(/s3:\/\/photos\/a\.jpg.*expired/),
+    });
+    expect(heads).toBe(1);
+    server.close();
   });
 
   it('tags an object and keeps its other tags, and copies it', async () => {

@@ -20,6 +20,12 @@ describe('the flags of import', () => {
       resize: { mode: 'letterbox', pad: 0, align: 'start' },
       labels: ['cat', 'hot dog'],
     });
+    expect(await wishesOfFlags({ resize: 'squash-crop:256' })).toMatchObject({
+      resize: { mode: 'squash-crop', scaledWidthPx: 256, scaledHeightPx: 256 },
+    });
+    expect(await wishesOfFlags({ resize: 'squash-crop:320x256' })).toMatchObject({
+      resize: { mode: 'squash-crop', scaledWidthPx: 320, scaledHeightPx: 256 },
+    });
     expect(await wishesOfFlags({ resize: 'center-crop:256', inputSize: '224' })).toMatchObject({
       resize: { mode: 'center-crop', shorterSidePx: 256 },
       widthPx: 224,
@@ -28,10 +34,23 @@ describe('the flags of import', () => {
   });
 
   it.each([
-    [{ scale: 'half' }, /--scale expects a number, got "half"/],
+    [{ scale: 'half' }, /--scale expects a number above 0, got "half"/],
     [{ mean: '1,2' }, /--mean expects one number or three/],
     [{ inputSize: '224px' }, /--input-size expects 224 or 320x240/],
     [{ resize: 'stretch' }, /--resize expects squash/],
+    [{ scale: '0' }, /--scale expects a number above 0, got "0"/],
+    [{ std: '0.2,0,0.2' }, /--std expects a number above 0, got "0"/],
+    [{ topK: '0' }, /--top-k expects a whole number from 1 on, got "0"/],
+    [{ topK: '2.5' }, /--top-k expects a whole number from 1 on, got "2\.5"/],
+    [{ minScore: '1.5' }, /--min-score expects a number above 0 and up to 1, got "1\.5"/],
+    [{ maxDetections: '0' }, /--max-detections expects a whole number from 1 to 1000, got "0"/],
+    [{ inputSize: '9999' }, /--input-size expects a whole number from 1 to 4096, got "9999"/],
+    [
+      { resize: 'center-crop:9999' },
+      /--resize center-crop expects a whole number from 1 to 4096, got "9999"/,
+    ],
+    [{ resize: 'letterbox:300' }, /--resize letterbox expects a whole number from 0 to 255, got "300"/],
+    [{ resize: 'center-crop:256x256' }, /--resize expects squash/],
     [{ labels: 'no-such-file.txt' }, /there is no file "no-such-file.txt"/],
   ])('are refused with a reason: %j', async (flags, reason) => {
     await expect(wishesOfFlags(flags)).rejects.toThrow(reason);

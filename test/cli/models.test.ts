@@ -1,10 +1,9 @@
-import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writePhotos } from '#test/support/photo-folder.ts';
 import { query } from '#test/support/query.ts';
-import { lastLine, sluice } from '#test/support/sluice-command.ts';
+import { lastLine, type RunLine, sluice } from '#test/support/sluice-command.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 import { endlessModel, meansModel, putModel } from '#test/support/tiny-models.ts';
 
@@ -50,12 +49,38 @@ describe("a model of one's own, from the command line", () => {
       unreadable: 1,
       verdicts: { review: 11, unreadable: 1 },
     });
+    const original = await sha256(await readFile(join(folder.path, 'colour.onnx')));
+    expect(await query(`SELECT DISTINCT original_sha256 FROM '${line.outputs.audit}'`)).toEqual([
+      { original_sha256: original },
+    ]);
     const rows = await query(
       `SELECT score_red, score_green, score_blue FROM '${line.outputs.audit}' WHERE state = 'audited'`,
     );
     for (const row of rows)
       for (const score of Object.values(row))
         expect(Number(score)).toSatisfy((x: number) => x > 0.2 && x < 0.8);
+  });
+
+  it('gives no row of an earlier run once its outputs are read in another way', async () => {
+    await imported();
+    const out = join(folder.path, 'read anew');
+    const run = (...flags: string[]) =>
+      sluice('run', photos, '--model', join(models, 'colour'), '--out', out, '--json', '--quiet', ...flags)
+        .result;
+    const receipt = ({ outputs }: RunLine) =>
+      query(`SELECT DISTINCT model_sha256, preprocess_hash, decode_hash FROM '${outputs.audit}'`);
+    const [before] = await receipt(lastLine(await run()));
+
+    const path = join(models, 'colour', 'model.json');
+    const manifest = JSON.parse(await readFile(path, 'utf8')) as { outputs: { decode: string }[] };
+    const outputs = manifest.outputs.map((output) => ({ ...output, decode: 'softmax' }));
+    await writeFile(path, JSON.stringify({ ...manifest, outputs }));
+    expect(await run()).toMatchObject({ exitCode: 2, stderr: expect.stringMatching(/holds another job/) });
+    const [after] = await receipt(lastLine(await run('--force')));
+    expect(after).toEqual({
+      ...before,
+      decode_hash: expect.not.stringMatching(`^${before?.['decode_hash']}$`),
+    });
   });
 
   it('is verified, and fails with exit code 1 once its preprocessing is another', async () => {
@@ -90,7 +115,7 @@ describe("a model of one's own, from the command line", () => {
     expect(stderr).toMatch(/--preset/);
   });
 
-  it('that never ends is stopped, and ends the run with a clear error and no verdict', async () => {
+  it('that never ends is stopped, and its images are failed rows', async () => {
     await imported('--name', 'endless');
     // What import would have refused: the graph is exchanged behind its back.
     const path = join(models, 'endless');
@@ -98,17 +123,26 @@ describe("a model of one's own, from the command line", () => {
     await mkdir(path, { recursive: true });
     await writeFile(join(path, 'endless.onnx'), bytes);
     const manifest = JSON.parse(await readFile(join(path, 'model.json'), 'utf8')) as Record<string, unknown>;
-    manifest['sha256'] = await sha256(bytes);
-    manifest['inputs'] = [{ name: 'x', from: 'pixels' }];
-    await writeFile(join(path, 'model.json'), JSON.stringify(manifest));
+    const inputs = [{ name: 'x', from: 'pixels' }];
+    const exchanged = { ...manifest, sha256: await sha256(bytes), inputs };
+    await writeFile(join(path, 'model.json'), JSON.stringify(exchanged));
 
     const out = join(folder.path, 'endless-audit');
-    const { exitCode, stderr } = await sluice(
+    const result = await sluice(
       ...['run', photos, '--model', path, '--out', out, '--max-seconds-per-run', '1', '--json'],
     ).result;
-    expect(exitCode, stderr).toBe(1);
-    expect(stderr).toMatch(/the model did not end within \d+ s .* and was stopped/);
-    expect(existsSync(join(out, 'audit.parquet'))).toBe(false);
+    expect(result.exitCode, result.stderr).toBe(3);
+    expect(result.stderr).toMatch(/stage "endless" fails: the model is given up/);
+    const { outputs, ...counts } = lastLine(result);
+    expect(counts).toMatchObject({ planned: 12, audited: 0, failed: 12, verdicts: { pass: 0 } });
+    const rows = await query(`SELECT DISTINCT state, verdict, error_detail FROM '${outputs.audit}'`);
+    expect(rows).toEqual([
+      {
+        state: 'failed',
+        verdict: null,
+        error_detail: expect.stringMatching(/did not end within 1 s on a batch of 1, and was stopped/),
+      },
+    ]);
   });
 });
 

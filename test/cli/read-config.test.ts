@@ -75,4 +75,23 @@ describe('the configuration', () => {
       expect(readConfig({ file, env: {}, flags: {} })).rejects.toThrow(/not a JSON object/),
     );
   });
+
+  it('takes several formats from one flag as from one variable, and globs with commas as they are', () =>
+    withFile({}, async (file) => {
+      const config = await readConfig({
+        file,
+        env: {},
+        flags: { format: ['csv,jsonl'], include: ['*.{jpg,png}'] },
+      });
+      expect(config).toMatchObject({ formats: ['csv', 'jsonl'], include: ['*.{jpg,png}'] });
+    }));
+
+  it.each(['5MB', '1e6', '-1'])('says which units there are where it gets %j', (text) =>
+    withFile({}, async (file) => {
+      const reading = readConfig({ file, env: {}, flags: { maxImageBytes: text, maxPixels: text } });
+      await expect(reading).rejects.toThrow(
+        /maxImageBytes: expected .*MiB.*got[\s\S]*maxPixels: expected a number/,
+      );
+    }),
+  );
 });

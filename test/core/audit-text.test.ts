@@ -17,6 +17,12 @@ describe('the CSV of an audit', () => {
     expect(row.startsWith('"a,""b""\nc",audited,pass,dark blurry,')).toBe(true);
     expect(row).toContain(',0.25,');
   });
+
+  it('has no formulas for a spreadsheet, and its numbers as they are', () => {
+    const row = csvRow(columns, auditRecord({ key: '=HYPERLINK(1)', scores: { dark: -0.5 } }));
+    expect(row.startsWith("'=HYPERLINK(1),audited")).toBe(true);
+    expect(row).toContain(',-0.5,');
+  });
 });
 
 describe('the JSON Lines of an audit', () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { NO_FINDINGS } from '#core/audit-record.ts';
 import { JobFindingsBuilder } from '#core/job/job-findings.ts';
 import { isOddSize, ordinarySizes, sizePx } from '#core/job/odd-size.ts';
 import { Policy } from '#core/policy.ts';
@@ -6,23 +7,48 @@ import { auditRecord } from '#test/support/audit-record.ts';
 
 const policy = Policy.parse({ rules: [], nearDuplicateMaxBits: 2 });
 
+/** Keys name their pixels: "red/1" and "red/2" have the same ones. */
+const pixelsOf = (key: string): string => key.split('/')[0] as string;
+
 function findingsOf(...records: ReturnType<typeof auditRecord>[]) {
   const builder = new JobFindingsBuilder(policy);
   for (const record of records) builder.add(record);
-  const index = builder.finish();
+  const index = builder.finish(
+    new Map(builder.candidates().map(({ position, key }) => [position, pixelsOf(key)])),
+  );
   return records.filter((record) => record.state === 'audited').map((record, i) => index.of(i, record));
 }
 
 describe('duplicates of a job', () => {
   it('keep the copy with the most pixels, then bytes, then the first, and flag the others', () => {
     const [small, large, other] = findingsOf(
-      auditRecord({ key: 'small', widthPx: 10, heightPx: 10, contentHash: 'a'.repeat(32) }),
-      auditRecord({ key: 'large', widthPx: 20, heightPx: 10, contentHash: 'a'.repeat(32) }),
-      auditRecord({ key: 'other', contentHash: 'b'.repeat(32) }),
+      auditRecord({ key: 'a/small', bytes: 10, contentHash: 'a'.repeat(32) }),
+      auditRecord({ key: 'a/large', bytes: 20, contentHash: 'a'.repeat(32) }),
+      auditRecord({ key: 'b/other', contentHash: 'b'.repeat(32) }),
     );
-    expect(small?.findings).toEqual({ exactGroup: 'small', nearGroup: null, duplicateOf: 'large' });
-    expect(large?.findings).toEqual({ exactGroup: 'small', nearGroup: null, duplicateOf: null });
+    const group = { pixelHash: 'a', exactGroup: 'a/small', nearGroup: null };
+    expect(small?.findings).toEqual({ ...group, duplicateOf: 'a/large' });
+    expect(large?.findings).toEqual({ ...group, duplicateOf: null });
+    expect(other?.findings).toEqual(NO_FINDINGS);
     expect([small, large, other].map((f) => f?.measures['exact_duplicate'])).toEqual([1, 0, 0]);
+  });
+
+  it('are exact only with equal pixels: what looks the same at the size that the model sees is near', () => {
+    const same = { contentHash: 'a'.repeat(32), perceptualHash: '00000000000000ff' };
+    const [a, b] = findingsOf(auditRecord({ key: 'a', ...same }), auditRecord({ key: 'b', ...same }));
+    expect(b?.findings).toEqual({ pixelHash: 'b', exactGroup: null, nearGroup: 'a', duplicateOf: 'a' });
+    expect([a, b].map((f) => f?.measures['exact_duplicate'])).toEqual([0, 0]);
+  });
+
+  it('are exact where an earlier job has found their pixels equal, and not where nobody has compared them', () => {
+    const builder = new JobFindingsBuilder(policy);
+    const records = ['x', 'x', null, null].map((pixelHash, i) =>
+      auditRecord({ key: `${i}`, pixelHash, contentHash: 'a'.repeat(32) }),
+    );
+    for (const record of records) builder.add(record);
+    const index = builder.finish();
+    const groups = records.map((record, i) => index.of(i, record).findings.exactGroup);
+    expect(groups).toEqual(['0', '0', null, null]);
   });
 
   it('are near when their hashes differ in few bits, and are then no exact duplicates', () => {
@@ -30,7 +56,7 @@ describe('duplicates of a job', () => {
       auditRecord({ key: 'a', perceptualHash: '00000000000000ff', contentHash: 'a'.repeat(32) }),
       auditRecord({ key: 'b', perceptualHash: '00000000000000fc', contentHash: 'b'.repeat(32) }),
     );
-    expect(b?.findings).toEqual({ exactGroup: null, nearGroup: 'a', duplicateOf: 'a' });
+    expect(b?.findings).toEqual({ ...NO_FINDINGS, nearGroup: 'a', duplicateOf: 'a' });
     expect([a, b].map((f) => f?.measures['near_duplicate'])).toEqual([0, 1]);
     expect([a, b].map((f) => f?.measures['exact_duplicate'])).toEqual([0, 0]);
   });

@@ -9,6 +9,8 @@ describe('a manifest line', () => {
     ['"quoted \\"name\\".jpg"', 'quoted "name".jpg'],
     ['{"key": "k.webp", "bytes": 12, "label": "ignored"}', 'k.webp'],
     ['ünïcode/日本.heic', 'ünïcode/日本.heic'],
+    ['Paris, France.jpg', 'Paris, France.jpg'],
+    ['a,b.jpg', 'a,b.jpg'],
   ])('%j names the key %j', (line, key) => {
     expect(parseManifestLine(line)).toEqual({ key });
   });
@@ -27,6 +29,10 @@ describe('a manifest line', () => {
     ['{"key": "a.jpg"', /not valid JSON/],
     ['broken \uFFFD text', /UTF-8/],
     ['./.', /no file/],
+    ['https://example.com/a.jpg', /URL/],
+    ['s3://photos/a.jpg', /--root/],
+    ['key,bytes', /CSV/],
+    ['"image path";"label"', /CSV/],
   ])('%j is a problem', (line, problem) => {
     expect(parseManifestLine(line)).toEqual({ problem: expect.stringMatching(problem) });
   });

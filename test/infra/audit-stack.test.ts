@@ -1,10 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { App, Validations } from 'aws-cdk-lib';
-import { Match } from 'aws-cdk-lib/assertions';
+import { App, Stack, Validations } from 'aws-cdk-lib';
+import { Match, Template } from 'aws-cdk-lib/assertions';
+import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { AwsSolutionsChecks } from 'cdk-nag';
+import { Construct } from 'constructs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { SynthesizedStack } from '#test/support/synthesized-stack.ts';
+import { PlanMessage, parseMessage } from '#core/messages.ts';
+import { ObjectEvents } from '#infra/audit-functions.ts';
+import { ImageAudit } from '#infra/image-audit.ts';
+import { type Resource, SynthesizedStack } from '#test/support/synthesized-stack.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 
 const environment = {
@@ -27,7 +32,19 @@ const environment = {
 /** Everything that can be chosen, chosen otherwise. */
 const customized = {
   ...environment,
-  sources: [{ ...environment.sources[0], events: 'notification' }],
+  sources: [
+    {
+      ...environment.sources[0],
+      events: 'notification',
+      backfills: [
+        {
+          name: 'from-inventory',
+          inventory: { bucket: 'reports-of-ours', folder: 'inventory/photos-of-ours/daily/' },
+          schedule: 'cron(0 6 * * ? *)',
+        },
+      ],
+    },
+  ],
   lanes: { live: { gatherSeconds: 5, concurrency: 9 }, bulk: { drainWithinMinutes: 60 } },
   fleet: {
     image: { uri: '123456789012.dkr.ecr.eu-west-1.amazonaws.com/workers:7' },
@@ -42,17 +59,34 @@ const customized = {
   keyArn: 'arn:aws:kms:eu-west-1:123456789012:key/1b2c3d4e-0000-4000-8000-123456789abc',
 };
 
+/** Nothing is sent, for an account that can reserve nothing. */
+const silence = {
+  name: 'Sluice',
+  region: 'us-east-1',
+  sources: [
+    {
+      bucket: 'photos-of-ours',
+      backfills: [{ name: 'nightly', schedule: 'rate(1 day)', budgetUsd: 25 }],
+    },
+  ],
+  finalizesAlone: false,
+  runbookUrl: 'https://example.com/runbook',
+};
+
 describe('the stack', () => {
   let stack: SynthesizedStack;
   let other: SynthesizedStack;
+  let silent: SynthesizedStack;
 
   beforeAll(async () => {
     stack = await SynthesizedStack.of(environment);
     other = await SynthesizedStack.of(customized);
-  });
+    silent = await SynthesizedStack.of(silence);
+  }, 180_000);
   afterAll(async () => {
     await stack[Symbol.asyncDispose]();
     await other[Symbol.asyncDispose]();
+    await silent[Symbol.asyncDispose]();
   });
 
   it('is the same when it is made again', async () => {
@@ -65,7 +99,7 @@ describe('the stack', () => {
     const queues = stack.ofType('AWS::SQS::Queue');
     expect(queues).toHaveLength(12);
     const alarms = JSON.stringify(
-      stack.ofType('AWS::CloudWatch::Alarm').map(([, { Properties }]) => Properties['Dimensions']),
+      stack.ofType('AWS::CloudWatch::Alarm').map(([, { Properties }]) => Properties['Metrics']),
     );
     const dead = new Set<string>();
     for (const [, { Properties }] of queues) {
@@ -114,18 +148,23 @@ describe('the stack', () => {
     });
   });
 
-  it('encrypts every bucket, queue, topic and disk, and refuses what is not TLS', () => {
+  it('encrypts every bucket, queue and disk, and refuses what is not TLS', () => {
     stack.template.allResourcesProperties('AWS::S3::Bucket', { BucketEncryption: Match.anyValue() });
     stack.template.allResourcesProperties('AWS::SQS::Queue', { SqsManagedSseEnabled: true });
     stack.template.allResourcesProperties('AWS::EC2::LaunchTemplate', {
       LaunchTemplateData: { BlockDeviceMappings: [{ Ebs: { Encrypted: true } }] },
     });
-    const secured = ['AWS::S3::BucketPolicy', 'AWS::SQS::QueuePolicy', 'AWS::SNS::TopicPolicy'].flatMap(
-      (type) => stack.ofType(type),
-    );
-    expect(secured).toHaveLength(14);
-    for (const [, { Properties }] of secured)
-      expect(JSON.stringify(Properties['PolicyDocument'])).toContain('"aws:SecureTransport":"false"');
+    for (const [one, count] of [
+      [stack, 14],
+      [other, 15],
+    ] as const) {
+      const secured = ['AWS::S3::BucketPolicy', 'AWS::SQS::QueuePolicy', 'AWS::SNS::TopicPolicy'].flatMap(
+        (type) => one.ofType(type),
+      );
+      expect(secured).toHaveLength(count);
+      for (const [, { Properties }] of secured)
+        expect(JSON.stringify(Properties['PolicyDocument'])).toContain('"aws:SecureTransport":"false"');
+    }
   });
 
   it('encrypts with a key of the account where there is one, which everybody who needs it may use', () => {
@@ -159,6 +198,10 @@ describe('the stack', () => {
       // Nobody can connect to a worker: the one rule that lets something in is that of the endpoints, for the workers.
       for (const [, { Properties }] of ofType('AWS::EC2::SecurityGroup'))
         expect(Properties['SecurityGroupIngress']).toBeUndefined();
+      for (const [, { Properties }] of ofType('AWS::EC2::SecurityGroupIngress')) {
+        expect(Properties['SourceSecurityGroupId']).toBeDefined();
+        expect(Properties['CidrIp'] ?? Properties['CidrIpv6']).toBeUndefined();
+      }
       expect(text).not.toMatch(/"Effect":"Allow","Principal":("\*"|\{"AWS":"\*"\})/);
     }
   });
@@ -166,7 +209,8 @@ describe('the stack', () => {
   it('keeps the results when it is deleted', () => {
     const buckets = other.ofType('AWS::S3::Bucket');
     expect(buckets).toHaveLength(2);
-    for (const [, { DeletionPolicy }] of buckets) expect(DeletionPolicy).toBe('Retain');
+    for (const [, bucket] of buckets)
+      expect(bucket).toMatchObject({ DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' });
   });
 
   it('lets packs expire after a day and shards after a week', () => {
@@ -185,11 +229,6 @@ describe('the stack', () => {
       'autoscaling:DescribeAutoScalingGroups',
       'ecr:GetAuthorizationToken',
       'ecs:DiscoverPollEndpoint',
-      // What the capacity provider gives the agent: the first two only in its own cluster.
-      'ecs:Poll',
-      'ecs:StartTelemetrySession',
-      'logs:CreateLogStream',
-      'logs:PutLogEvents',
     ];
     for (const { Action, Resource } of [...stack.statements(), ...other.statements()]) {
       for (const action of [Action].flat()) {
@@ -198,23 +237,10 @@ describe('the stack', () => {
         if ([Resource].flat().includes('*')) expect(withoutResources).toContain(action);
       }
     }
-  });
-
-  it('lets each function write where it works and nowhere else', () => {
-    const writes = (name: string): string =>
-      JSON.stringify(
-        stack
-          .statements()
-          .filter(({ policy, Action }) => policy.includes(name) && [Action].flat().includes('s3:PutObject'))
-          .map(({ Resource }) => Resource),
-      );
-    expect(writes('FunctionsPreprocess')).not.toMatch(/results|engines|dead/);
-    expect(writes('FunctionsIngest')).not.toMatch(/results|engines|dead|jobs/);
-    expect(writes('FunctionsFinalize')).not.toMatch(/packs|engines/);
-    expect(writes('FleetTaskRole')).not.toMatch(/results|jobs|shards/);
-    for (const { Action, Resource } of stack.statements())
-      if (JSON.stringify(Resource ?? '').includes('photos-of-ours'))
-        expect([Action].flat()).not.toContain('s3:PutObject');
+    // A policy of AWS's own would stand in no statement.
+    for (const one of [stack, other])
+      for (const [id, { Properties }] of one.ofType('AWS::IAM::Role'))
+        expect(Properties['ManagedPolicyArns'], id).toBeUndefined();
   });
 
   it('runs the functions on arm64, with the pipeline in their environment and their logs kept a month', () => {
@@ -227,6 +253,85 @@ describe('the stack', () => {
     expect(stack.text).toContain('\\"packSize\\":32');
   });
 
+  it('tells of dead letters that were taken away before anybody looked, and of jobs that no function fails by', async () => {
+    stack.template.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      AlarmDescription: Match.stringLikeRegexp('Messages of Shards were given up'),
+      Metrics: Match.arrayWith([
+        Match.objectLike({ Expression: 'MAX([FILL(waiting, 0), FILL(collected, 0)])' }),
+      ]),
+    });
+    const names = ['plan', 'finalize', 'sqs'].map((name) => `functions/handlers/${name}-handler.ts`);
+    const handlers = (await Promise.all(names.map((name) => readFile(name, 'utf8')))).join('');
+    const filters = stack.ofType('AWS::Logs::MetricFilter');
+    expect(filters).toHaveLength(8);
+    for (const [id, { Properties }] of filters) {
+      const [, message] = /^\{ \$\.message = "(.+)" \}$/.exec(String(Properties['FilterPattern'])) ?? [];
+      // What is counted is what is said.
+      expect(handlers, id).toContain(`'${message}'`);
+    }
+    const alarms = stack.ofType('AWS::CloudWatch::Alarm').map(([id]) => id);
+    for (const name of ['BrokenJobs', 'UnfinishedJobs', 'FailedImages', 'NoInstances'])
+      expect(alarms.filter((id) => id.includes(name))).toHaveLength(1);
+  });
+
+  it('waits for readers of verdicts only where verdicts are sent', async () => {
+    const ages = (of: SynthesizedStack): string[] =>
+      of.ofType('AWS::CloudWatch::Alarm').flatMap(([id]) => (id.includes('VerdictsOldest') ? [id] : []));
+    expect(ages(stack)).toHaveLength(1);
+    expect(ages(silent)).toEqual([]);
+  });
+
+  it('completes jobs one at a time, and lets no invocation wait for it', () => {
+    const [[, finalize] = []] = stack
+      .ofType('AWS::Lambda::Function')
+      .filter(([, { Properties }]) => Properties['Handler'] === 'functions/finalize.handler');
+    expect(finalize?.Properties['ReservedConcurrentExecutions']).toBe(1);
+    stack.template.hasResourceProperties('AWS::Lambda::EventInvokeConfig', {
+      MaximumEventAgeInSeconds: 60,
+      MaximumRetryAttempts: 0,
+    });
+    expect(silent.text).not.toContain('ReservedConcurrentExecutions');
+  });
+
+  it('says where to read on by a URL, where there is one', () => {
+    for (const [, { Properties }] of silent.ofType('AWS::CloudWatch::Alarm'))
+      expect(Properties['AlarmDescription']).toMatch(/^Scaling|Runbook: https:\/\/example\.com\/runbook#/);
+  });
+
+  it('gives each job of a schedule its budget, with the prices of the region', () => {
+    const [[, schedule]] = silent.ofType('AWS::Scheduler::Schedule') as [[string, Resource]];
+    const { Input } = schedule.Properties['Target'] as { Input: string };
+    const { budget } = parseMessage(
+      PlanMessage,
+      Input.replace('<aws.scheduler.scheduled-time>', '2026-11-20T01:00:00Z'),
+    ) as PlanMessage & { type: 'submit' };
+    expect(budget).toMatchObject({
+      usd: 25,
+      assumptions: { region: 'us-east-1' },
+      prices: { region: 'us-east-1' },
+    });
+  });
+
+  it('holds several pipelines, whose costs and metrics are told apart', () => {
+    const both = new Stack(new App(), 'Both');
+    for (const id of ['One', 'Two']) {
+      const bucket = Bucket.fromBucketName(
+        new Construct(both, `${id}s`),
+        'Photos',
+        id.toLowerCase().padEnd(3, 'x'),
+      );
+      new ImageAudit(both, id, {
+        sources: [{ bucket, events: ObjectEvents.EVENT_BRIDGE }],
+        ...silent.packages,
+      });
+    }
+    const template = JSON.stringify(Template.fromStack(both).toJSON());
+    for (const id of ['One', 'Two']) {
+      expect(template).toContain(`{"Key":"sluice:pipeline","Value":"Both/${id}"}`);
+      expect(template).toContain(`"MetricNamespace":"Sluice/Both/${id}/Functions/Watch"`);
+    }
+  });
+
   it('submits the nightly backfill as the plan function reads it', () => {
     stack.template.hasResourceProperties('AWS::Scheduler::Schedule', {
       ScheduleExpression: 'cron(0 1 * * ? *)',
@@ -236,6 +341,22 @@ describe('the stack', () => {
         Input: Match.stringLikeRegexp('"type":"submit".*<aws.scheduler.scheduled-time>'),
       }),
     });
+  });
+
+  it('audits regularly from the last report of an inventory, which planning may read', () => {
+    other.template.hasResourceProperties('AWS::Scheduler::Schedule', {
+      Target: Match.objectLike({
+        Input: Match.stringLikeRegexp(
+          '"kind":"inventory","reports":"reports-of-ours","manifest":"inventory/photos-of-ours/daily/"',
+        ),
+      }),
+    });
+    const read = other
+      .statements()
+      .filter(({ Resource }) =>
+        JSON.stringify(Resource).includes('reports-of-ours/inventory/photos-of-ours'),
+      );
+    expect(read.map(({ policy }) => policy).join()).toMatch(/Plan/);
   });
 
   it('sends new objects of a bucket to the queue of events, by EventBridge or by the bucket itself', () => {
@@ -257,7 +378,10 @@ describe('the stack', () => {
 
   it('tells of a month that costs more than it should', () => {
     stack.template.hasResourceProperties('AWS::Budgets::Budget', {
-      Budget: { BudgetLimit: { Amount: 200 }, CostFilters: { TagKeyValue: ['user:sluice:pipeline$Sluice'] } },
+      Budget: {
+        BudgetLimit: { Amount: 200 },
+        CostFilters: { TagKeyValue: ['user:sluice:pipeline$Sluice/Audit'] },
+      },
       NotificationsWithSubscribers: Match.arrayWith([
         Match.objectLike({ Notification: Match.objectLike({ NotificationType: 'FORECASTED' }) }),
       ]),

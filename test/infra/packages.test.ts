@@ -1,15 +1,18 @@
 import { spawn } from 'node:child_process';
-import { cp, mkdir, readdir, stat } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { cp, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { partPrefix } from '#core/job-layout.ts';
-import { liveJob } from '#functions/live/ingest-image.ts';
+import { liveJob } from '#functions/live/live-job.ts';
 import { submitJob } from '#functions/planning/submit-job.ts';
-import { bundleFunctions, LAYER_PACKAGES, packagedModel } from '#infra/packages/bundle-functions.ts';
+import { bundleFunctions } from '#infra/packages/bundle-functions.ts';
+import { packagedModel } from '#infra/packages/package-models.ts';
+import { DeployedNames } from '#test/support/deployed-names.ts';
+import { writeLayer } from '#test/support/layer-folder.ts';
 import { RunningPipeline } from '#test/support/running-pipeline.ts';
+import { type Resource, SynthesizedStack } from '#test/support/synthesized-stack.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 
 const LIMIT_BYTES = 100 * 1000 * 1000;
@@ -22,39 +25,78 @@ const RUNTIME = `
     process.stdout.write('ANSWER ' + JSON.stringify(answer) + '\\n');
   }`;
 
-describe('the packages of the functions', () => {
+const environment = {
+  name: 'Sluice',
+  sources: [{ bucket: 'test-images' }],
+  pipeline: { packSize: 4, shardSize: 8, worker: { providers: ['cpu'] } },
+  fleet: { image: { dockerfile: 'workers/Dockerfile' } },
+};
+
+interface FunctionProperties {
+  readonly Code: { readonly S3Key: string };
+  readonly Handler: string;
+  readonly Layers: readonly { readonly Ref: string }[];
+  readonly Environment: { readonly Variables: Readonly<Record<string, unknown>> };
+}
+
+describe('the packages of the functions, as they would be uploaded', () => {
   let running: RunningPipeline;
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let stack: SynthesizedStack;
+  /** Lambda's root: the package lies in var/task, its layers in opt. */
   let root: string;
+
+  /** A function as the template has it. */
+  function propertiesOf(name: string): FunctionProperties {
+    const found = stack
+      .ofType('AWS::Lambda::Function')
+      .find(([, { Properties }]) => Properties['Handler'] === `functions/${name}.handler`);
+    return found?.[1].Properties as unknown as FunctionProperties;
+  }
 
   beforeAll(async () => {
     folder = await temporaryFolder();
-    root = join(folder.path, 'package');
-    await bundleFunctions(root);
-    // The layer, as it is for this machine's processor.
-    for (const name of await withDependencies(LAYER_PACKAGES))
-      await copyPackage(name, join(root, 'node_modules'));
-    running = await RunningPipeline.start({ config: { packSize: 4, shardSize: 8 } });
+    const packages = { functionCode: join(folder.path, 'code'), decoderLayer: join(folder.path, 'layer') };
+    await bundleFunctions(packages.functionCode);
+    await writeLayer(packages.decoderLayer);
+    stack = await SynthesizedStack.of(environment, packages);
+    running = await RunningPipeline.start({ config: environment.pipeline });
+
+    root = join(folder.path, 'root');
+    const { Code, Layers } = propertiesOf('plan');
+    await mkdir(join(root, 'var'), { recursive: true });
+    await cp(stack.asset(Code), join(root, 'var/task'), { recursive: true });
+    for (const { Ref } of Layers) {
+      const { Properties } = stack.resources[Ref] as Resource;
+      const { Content } = Properties as { Content?: { S3Key: string } };
+      await cp(stack.asset(Content as { S3Key: string }), join(root, 'opt'), { recursive: true });
+    }
     const create = { width: 50, height: 50, channels: 3, background: '#17a' } as const;
     const bytes = await sharp({ create }).jpeg().toBuffer();
     for (let i = 0; i < 8; i++) running.aws.objects.putObject(running.images, `${i}.jpg`, bytes);
-  }, 120_000);
+  }, 240_000);
   afterAll(async () => {
     await running[Symbol.asyncDispose]();
+    await stack[Symbol.asyncDispose]();
     await folder[Symbol.asyncDispose]();
   });
 
-  /** Starts a function in its bare directory, and gives it one event. */
+  /** Starts a function in its bare directory, with the variables that it would have, and gives it one event. */
   async function invoke(name: string, event: object): Promise<unknown> {
+    const { Handler, Environment } = propertiesOf(name);
+    const names = new DeployedNames(stack, running.pipeline.config.queues.jobs.replace('test-jobs', ''));
+    const pipeline = String(names.resolve(Environment.Variables['SLUICE_PIPELINE']));
+    const task = join(root, 'var/task');
     const child = spawn(
       process.execPath,
-      ['--input-type=module', '-e', RUNTIME, join(root, 'functions', `${name}.mjs`)],
+      ['--input-type=module', '-e', RUNTIME, join(task, Handler.replace('.handler', '.mjs'))],
       {
-        cwd: root,
+        cwd: task,
         env: {
           ...running.aws.env,
           PATH: process.env['PATH'],
-          SLUICE_PIPELINE: JSON.stringify(running.pipeline.config),
+          NODE_PATH: join(root, 'opt/nodejs/node_modules'),
+          SLUICE_PIPELINE: pipeline.replaceAll('/opt/', `${root}/opt/`),
         },
         stdio: ['pipe', 'pipe', 'pipe'],
       },
@@ -88,7 +130,21 @@ describe('the packages of the functions', () => {
 
   it('are small enough, and leave the model runtime out', async () => {
     expect(await bytesOf(root)).toBeLessThan(LIMIT_BYTES);
-    expect(await readdir(join(root, 'node_modules'))).not.toContain('onnxruntime-node');
+    expect(await readdir(join(root, 'opt/nodejs/node_modules'))).not.toContain('onnxruntime-node');
+    expect(await readdir(join(root, 'var/task'))).not.toContain('node_modules');
+  });
+
+  it('hold nothing that an earlier bundle left', async () => {
+    const code = join(folder.path, 'again');
+    await mkdir(code);
+    await writeFile(join(code, 'left.mjs'), '');
+    await bundleFunctions(code);
+    expect(await readdir(code)).not.toContain('left.mjs');
+  });
+
+  it('have the settings of the pipeline in a file, however many they are', async () => {
+    const settings = await readFile(join(root, 'opt/sluice/settings.json'), 'utf8');
+    expect(JSON.parse(settings)).toMatchObject(environment.pipeline);
   });
 
   it('hold the manifest of any model in models/, and refuse one from elsewhere', () => {
@@ -119,7 +175,7 @@ describe('the packages of the functions', () => {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     expect(await invoke('finalize', {})).toMatchObject({ completed: ['packaged'], deadLetters: 0 });
-  }, 60_000);
+  }, 180_000);
 
   it('ingest a new object in a bare directory', async () => {
     running.aws.notify(running.images, running.pipeline.config.queues.events);
@@ -131,36 +187,8 @@ describe('the packages of the functions', () => {
     while ((await running.pipeline.works.list({ prefix })).objects.length < 1) {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
-  }, 60_000);
+  }, 180_000);
 });
-
-const require = createRequire(import.meta.url);
-
-/** The folder of an installed package. */
-function folderOf(name: string): string {
-  return join(process.cwd(), 'node_modules', name);
-}
-
-async function withDependencies(names: readonly string[]): Promise<Set<string>> {
-  const all = new Set<string>();
-  const add = async (name: string): Promise<void> => {
-    if (all.has(name) || (await stat(folderOf(name)).catch(() => undefined)) === undefined) return;
-    all.add(name);
-    const manifest = require(join(folderOf(name), 'package.json')) as Record<
-      string,
-      Record<string, string> | undefined
-    >;
-    const needed = { ...manifest['dependencies'], ...manifest['optionalDependencies'] };
-    for (const dependency of Object.keys(needed)) await add(dependency);
-  };
-  for (const name of names) await add(name);
-  return all;
-}
-
-async function copyPackage(name: string, into: string): Promise<void> {
-  await mkdir(dirname(join(into, name)), { recursive: true });
-  await cp(folderOf(name), join(into, name), { recursive: true });
-}
 
 async function bytesOf(path: string): Promise<number> {
   const info = await stat(path);

@@ -9,11 +9,23 @@ const environment = {
 };
 
 interface ScalingAlarm {
-  readonly Metrics?: { readonly Expression?: string; readonly MetricStat?: unknown }[];
+  readonly Metrics?: readonly {
+    readonly Id: string;
+    readonly Expression?: string;
+    readonly MetricStat?: unknown;
+    /** Left out, it does. */
+    readonly ReturnData?: boolean;
+  }[];
+  readonly Threshold: number;
   readonly AlarmActions: { readonly Ref: string }[];
   readonly AlarmDescription: string;
   readonly TreatMissingData: string;
   readonly EvaluationPeriods: number;
+}
+
+/** What the alarm looks at. */
+function expressionOf({ Metrics = [] }: ScalingAlarm): string | undefined {
+  return Metrics.find(({ ReturnData = true }) => ReturnData)?.Expression;
 }
 
 describe('the fleet of workers', () => {
@@ -29,7 +41,7 @@ describe('the fleet of workers', () => {
         subnets: 'private',
       },
     });
-  });
+  }, 180_000);
   afterAll(async () => {
     await stack[Symbol.asyncDispose]();
     await hidden[Symbol.asyncDispose]();
@@ -80,18 +92,23 @@ describe('the fleet of workers', () => {
     });
   });
 
-  it('reaches zero: five minutes after the last work, also when queues have fallen silent', () => {
+  it('reaches zero: eight minutes after the last work, also when queues have fallen silent', () => {
     const { alarm, policy } = scaling('End');
     expect(policy).toMatchObject({
       AdjustmentType: 'PercentChangeInCapacity',
       StepAdjustments: [{ ScalingAdjustment: -100, MetricIntervalUpperBound: 0 }],
     });
     expect(alarm).toMatchObject({
-      EvaluationPeriods: 5,
+      EvaluationPeriods: 8,
       Threshold: 0,
       ComparisonOperator: 'LessThanOrEqualToThreshold',
       TreatMissingData: 'breaching',
     });
+    // While there is no worker it is at rest, and not in the way of whoever wakes the fleet; and it outlasts a start.
+    expect(expressionOf(alarm)).toBe('IF(FILL(workers, 0) > 0, work, 1)');
+    expect(alarm.EvaluationPeriods * 60).toBeGreaterThan(
+      Number(scaling('Wake').policy['EstimatedInstanceWarmup']),
+    );
     // What is in hand counts as work, and so do shards whose packs do not exist yet.
     const text = JSON.stringify(alarm);
     for (const queue of ['QueuesLive', 'QueuesBulk', 'QueuesShards', 'QueuesEvents'])
@@ -107,9 +124,24 @@ describe('the fleet of workers', () => {
     const mayWake = stack
       .statements()
       .filter(({ Action }) => Action === 'autoscaling:SetDesiredCapacity')
-      .map(({ policy }) => policy.replace(/.*Functions(\w+?)Service.*/, '$1'));
+      .map(({ policy }) => policy.replace(/.*Functions(\w+?)Role.*/, '$1'));
     expect(mayWake.sort()).toEqual(['Ingest', 'Plan']);
     expect(stack.text).toContain('\\"fleet\\":{\\"autoScalingGroup\\":\\"');
+  });
+
+  it('asks for no worker twice while the first is starting, and for none where Spot has none', () => {
+    const metricOf = (alarm: ScalingAlarm, id: string): unknown =>
+      alarm.Metrics?.find((metric) => metric.Id === id)?.MetricStat;
+    const wanted = { Metric: { MetricName: 'GroupDesiredCapacity' } };
+    const { alarm: asleep } = scaling('Wake');
+    expect(expressionOf(asleep)).toBe('IF(FILL(wanted, 0) < 1, work, 0)');
+    expect(metricOf(asleep, 'wanted')).toMatchObject(wanted);
+    const { alarm: backlog } = scaling('Grow');
+    expect(expressionOf(backlog)).toMatch(/\/ MAX\(\[FILL\(wanted, 0\), 1\]\)$/);
+    expect(metricOf(backlog, 'wanted')).toMatchObject(wanted);
+    const { alarm: live, policy } = scaling('GrowForLive');
+    expect(expressionOf(live)).toBe('IF(FILL(workers, 0) >= FILL(wanted, 0), age, 0)');
+    expect(live.Threshold).toBeGreaterThan(Number(policy['EstimatedInstanceWarmup']));
   });
 
   it('grows fast and lets go slowly', () => {
@@ -138,6 +170,8 @@ describe('the fleet of workers', () => {
       AutoScalingGroupProvider: { ManagedDraining: 'ENABLED', ManagedScaling: Match.absent() },
     });
     expect(stack.text).toContain('ECS_ENABLE_SPOT_INSTANCE_DRAINING=true');
+    // Instances may write no log themselves: the role that starts the task does.
+    expect(stack.text).toContain('ECS_ENABLE_AWSLOGS_EXECUTIONROLE_OVERRIDE=true');
     stack.template.hasResourceProperties('AWS::ECS::TaskDefinition', {
       ContainerDefinitions: [Match.objectLike({ StopTimeout: 120 })],
     });
@@ -168,6 +202,13 @@ describe('the fleet of workers', () => {
       ],
     });
     stack.template.hasParameter('*', { Default: Match.stringLikeRegexp('amazon-linux-2023/gpu') });
+  });
+
+  it('is in three zones, each a market for Spot, though nobody has said where the stack goes', () => {
+    const zones = stack
+      .ofType('AWS::EC2::Subnet')
+      .map(([, { Properties }]) => Properties['AvailabilityZone']);
+    expect(new Set(zones.map((zone) => JSON.stringify(zone))).size).toBe(3);
   });
 
   it('lets nothing in, has no NAT gateway, and reaches S3 without the internet', () => {

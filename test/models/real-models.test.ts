@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { foldConstants } from '#adapters/fold-constants.ts';
 import { type LoadedModel, loadModel } from '#adapters/model-folder.ts';
 import { OnnxEngine } from '#adapters/onnx-engine.ts';
+import { boxOverlap } from '#core/decode/box-overlap.ts';
 import { type ImageResult, readOutputs } from '#core/decode/read-outputs.ts';
 import type { Tensor } from '#core/ports/engine.ts';
 import { readOnnx } from '#models/import/read-onnx.ts';
@@ -46,7 +47,7 @@ describe.skipIf(!hasAll)(`real models, imported with one command each ${hasAll ?
     const names = Object.keys(IMPORTS);
     await importModels(names, folder.path);
     for (const name of names) imported.set(name, await loadModel(join(folder.path, name)));
-  }, 120_000);
+  }, 300_000);
   afterAll(() => folder?.[Symbol.asyncDispose]());
 
   async function resultsOf(name: string, ...paths: string[]): Promise<ImageResult[]> {
@@ -128,7 +129,7 @@ describe.skipIf(!hasAll)(`real models, imported with one command each ${hasAll ?
   });
 
   it.each(Object.keys(IMPORTS))(
-    '%s gives an image the same scores alone and anywhere in a batch of 32',
+    '%s gives an image the same scores and boxes alone and anywhere in a batch of 32',
     async (name) => {
       const model = imported.get(name) as LoadedModel;
       const names = ['coral_face.jpg', 'coral_cat_720p.jpg', 'coral_hot_dog.jpg', 'ipng_kodim23.png'];
@@ -140,11 +141,17 @@ describe.skipIf(!hasAll)(`real models, imported with one command each ${hasAll ?
         model,
         Array.from({ length: 32 }, (_, i) => images[(i * 7 + (i >> 3)) % 4]!),
       );
-      for (const [i, { scores }] of batch.entries()) {
-        const expected = alone[(i * 7 + (i >> 3)) % 4]!.scores;
+      for (const [i, { scores, detections }] of batch.entries()) {
+        const { scores: expected, detections: objects } = alone[(i * 7 + (i >> 3)) % 4]!;
         expect(Object.keys(scores)).toEqual(Object.keys(expected));
         for (const [score, value] of Object.entries(expected))
           expect(Math.abs((scores[score] as number) - value), `${score} of image ${i}`).toBeLessThan(1e-4);
+        expect(detections.map(({ label }) => label)).toEqual(objects.map(({ label }) => label));
+        for (const [j, { score, box }] of detections.entries()) {
+          const object = objects[j]!;
+          expect(Math.abs(score - object.score)).toBeLessThan(1e-4);
+          expect(boxOverlap(box, object.box), `object ${j} of image ${i}`).toBeGreaterThan(0.9999);
+        }
       }
     },
   );

@@ -96,6 +96,9 @@ describe('a backfill over S3 and SQS', () => {
     expect(new Set(keys).size).toBe(IMAGES);
     expect(rows.find((row) => row['key'] === '0000.jpg')?.['job']).toBe('second');
     expect(rows.find((row) => row['key'] === '0003.jpg')?.['job']).toBe('first');
+    // Its pixels are compared with those of rows that are carried over.
+    const copies = rows.filter((row) => row['exact_group'] === '0001.jpg').map((row) => row['key']);
+    expect(copies).toEqual(['0000.jpg', '0001.jpg', 'new.jpg']);
   });
 
   it('decides anew under another policy without decoding anything', async () => {

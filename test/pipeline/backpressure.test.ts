@@ -20,6 +20,8 @@ describe('backpressure', () => {
     await running.submit('job');
     await running.reached('job', 'running');
     const bulk = await running.pipeline.queue('bulk');
+    // However long the decoders take to start: from the first pack on.
+    while ((await bulk.depth()).waiting === 0) await sleep(50);
     const depths: number[] = [];
     for (let i = 0; i < 40; i++) {
       const { waiting, leased } = await bulk.depth();
@@ -30,10 +32,11 @@ describe('backpressure', () => {
     expect(Math.max(...depths)).toBeLessThanOrEqual(LIMIT);
     expect(Math.max(...depths)).toBeGreaterThan(0);
     await running.startWorkerHere();
-    const { completion } = await running.reached('job', 'complete');
+    // By now shards wait for about as long as no worker ran, which on a busy machine is long.
+    const { completion } = await running.reached('job', 'complete', 180_000);
     expect(completion).toMatchObject({ planned: IMAGES, audited: IMAGES, failed: 0 });
     expect((await verifyJob('job', running.pipeline.works)).problems).toEqual([]);
     // To be handed back is no failure: nothing is among the dead letters.
     expect((await running.pipeline.works.list({ prefix: 'dead/' })).objects).toEqual([]);
-  });
+  }, 240_000);
 });

@@ -89,6 +89,17 @@ describe('the commands for a pipeline', () => {
     expect(await readFile(file, 'utf8')).toMatch(/^<!doctype html>/i);
   });
 
+  it('complete a job by hand, unless it is complete already, or there is none', async () => {
+    expect(await command('finalize', 'one')).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringMatching(/"one" is complete already/),
+    });
+    expect(await command('finalize', 'none')).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringMatching(/there is no job "none"/),
+    });
+  });
+
   it('replay another policy, and have no dead letters to send again', async () => {
     const policy = join(folder.path, 'policy.json');
     const rule = { check: 'small', when: { measure: 'width', below: 100 }, verdict: 'reject' };
@@ -96,6 +107,19 @@ describe('the commands for a pipeline', () => {
     const { exitCode, stdout } = await command('policy', 'replay', 'one', '--policy', policy);
     expect({ exitCode, stdout }).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/reject +20/) });
     expect((await command('redrive', 'one')).stdout).toMatch(/no dead letters/);
+  });
+
+  it('refuse a policy that speaks of a measure which is not there', async () => {
+    const policy = join(folder.path, 'misspelled.json');
+    const rule = { check: 'small', when: { measure: 'witdh', below: 100 }, verdict: 'reject' };
+    await writeFile(policy, JSON.stringify({ rules: [rule] }));
+    for (const args of [
+      ['policy', 'replay', 'one'],
+      ['backfill', 's3://photos/'],
+    ]) {
+      const { exitCode, stderr } = await command(...args, '--policy', policy);
+      expect([exitCode, stderr]).toEqual([2, expect.stringMatching(/"witdh".*width/)]);
+    }
   });
 
   it('say what to do without a pipeline', async () => {

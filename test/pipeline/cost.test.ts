@@ -9,7 +9,7 @@ import { completionKey, partPrefix, planKey } from '#core/job-layout.ts';
 import { Plan } from '#core/plan.ts';
 import type { HeldJob } from '#core/quote/held-job.ts';
 import { replayPolicy } from '#functions/finalizing/replay-policy.ts';
-import { liveJob } from '#functions/live/ingest-image.ts';
+import { liveJob } from '#functions/live/live-job.ts';
 import { forgetEarlierUsage } from '#test/support/earlier-usage.ts';
 import { RunningPipeline } from '#test/support/running-pipeline.ts';
 import { type CommandResult, sluice } from '#test/support/sluice-command.ts';

@@ -53,6 +53,18 @@ describe('a worker', () => {
     await finishesWithAnother(running);
   });
 
+  it('takes no work where its instance had the notice before it, and is well until SIGTERM', async () => {
+    await using metadata = await FakeInstanceMetadata.start();
+    metadata.answers.set('events/recommendations/rebalance', '{"noticeTime":"2026-11-20T08:22:00Z"}');
+    await using running = await loaded();
+    const worker = running.startWorker({ AWS_EC2_METADATA_SERVICE_ENDPOINT: metadata.endpoint });
+    while (!running.log.join('').includes('no work is taken')) await sleep(20);
+    worker.kill('SIGTERM');
+    expect(await once(worker, 'exit')).toEqual([0, null]);
+    expect((await running.pipeline.works.list({ prefix: 'parts/' })).objects).toEqual([]);
+    await finishesWithAnother(running);
+  });
+
   it('says how it is, on a port and in the store', async () => {
     await using running = await loaded();
     running.startWorker({}, undefined, ['--health-port', '0']);

@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { DisturbedBackfill } from '#test/support/disturbed-backfill.ts';
+import { DisturbedBackfill, IMAGES, SMALL_PACKS } from '#test/support/disturbed-backfill.ts';
+
+const TAG_ALL = { on: ['pass', 'review', 'reject'], lanes: ['bulk'], tag: true } as const;
 
 let backfill: DisturbedBackfill;
 beforeAll(async () => {
@@ -18,8 +20,8 @@ describe('a backfill', () => {
     'ack:after',
     'delete:before',
     'delete:after',
-  ])('outlives a worker that is killed at %s', async (point) => {
-    await using running = await backfill.start();
+  ])('outlives a worker that is killed at %s, and each verdict is acted on', async (point) => {
+    await using running = await backfill.start({ config: { ...SMALL_PACKS, actions: [TAG_ALL] } });
     running.startFunctions();
     await running.submit('job');
     const dying = running.startWorker({ DIE_AT: point }, 'test/support/dying-worker.ts');
@@ -27,6 +29,31 @@ describe('a backfill', () => {
     expect(signal).toBe('SIGKILL');
     await running.startWorkerHere();
     await backfill.expectWhole(running);
+    expect([...running.aws.tags.keys()].sort()).toEqual(
+      backfill.audited.map((key) => `${running.images}/${key}`),
+    );
+  });
+
+  it('loses no action when answers to puts are lost', async () => {
+    const lost = new Set<string>();
+    await using running = await backfill.start({
+      config: { ...SMALL_PACKS, actions: [TAG_ALL] },
+      aws: {
+        fault: ({ method, url }) => {
+          if (method !== 'PUT' || !url.includes('/parts/') || lost.has(url)) return undefined;
+          lost.add(url);
+          return 'answer-lost';
+        },
+      },
+    });
+    running.startFunctions();
+    await running.startWorkerHere();
+    await running.submit('job');
+    await backfill.expectWhole(running);
+    expect(lost.size).toBe(IMAGES / SMALL_PACKS.packSize);
+    expect([...running.aws.tags.keys()].sort()).toEqual(
+      backfill.audited.map((key) => `${running.images}/${key}`),
+    );
   });
 
   it('outlives a preprocess function that is killed in mid-shard', async () => {

@@ -7,7 +7,7 @@ import { decodePart } from '#adapters/parquet-audit.ts';
 import type { AuditRecord } from '#core/audit-record.ts';
 import { partPrefix } from '#core/job-layout.ts';
 import type { VerdictMessage } from '#core/messages.ts';
-import { liveJob } from '#functions/live/ingest-image.ts';
+import { liveJob } from '#functions/live/live-job.ts';
 import { RunningPipeline } from '#test/support/running-pipeline.ts';
 
 const SCORES = ['dark', 'bright', 'sharpness', 'information', 'chroma'];

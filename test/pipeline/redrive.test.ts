@@ -77,7 +77,8 @@ describe('a day of the live lane', () => {
     await put('1', 'a.jpg', 'first');
     await put('2', 'a.jpg', 'second');
     await put('3', 'a.jpg', 'second');
-    const day = (await liveDay('live-2026-11-19', stage, works))!;
+    const made = { policyHash: 'q', softwareVersion: 'test' };
+    const day = (await liveDay('live-2026-11-19', stage, works, made))!;
     const { completion } = await completeJob(
       day.plan,
       undefined,
@@ -87,6 +88,6 @@ describe('a day of the live lane', () => {
     expect(completion).toMatchObject({ planned: 2, audited: 2, failed: 0 });
     expect(completion.tables[0]?.key).toContain('dt=2026-11-19/run=live-2026-11-19/');
     expect((await verifyJob('live-2026-11-19', works)).problems).toEqual([]);
-    expect(await liveDay('live-2026-11-18', stage, works)).toBeUndefined();
+    expect(await liveDay('live-2026-11-18', stage, works, made)).toBeUndefined();
   });
 });

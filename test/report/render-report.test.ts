@@ -28,6 +28,7 @@ function reportOf(name: string): ReportData {
       model: name,
       modelSha256: name,
       preprocessHash: name,
+      decodeHash: name,
       policyHash: name,
       softwareVersion: name,
       decoderVersion: name,

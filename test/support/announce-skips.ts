@@ -3,8 +3,13 @@ import { chromium } from './browser.ts';
 import { otherS3, otherSqs } from './other-services.ts';
 import { sharedFolder } from './shared-folder.ts';
 
+/** Each project of the tests loads this file for itself, in one process. */
+const ANNOUNCED = 'SLUICE_SKIPS_ANNOUNCED';
+
 /** Says once, before the tests, which of them will be skipped on this machine and what they want. */
 export default function announceSkips(): void {
+  if (process.env[ANNOUNCED] !== undefined) return;
+  process.env[ANNOUNCED] = '1';
   const python = process.env['SLUICE_PYTHON'] ?? 'python3';
   const lacks = (modules: string): boolean =>
     spawnSync(python, ['-c', `import ${modules}`], { stdio: 'ignore' }).status !== 0;

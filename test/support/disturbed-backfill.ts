@@ -7,6 +7,8 @@ import { auditRows } from './audit-rows.ts';
 import { RunningPipeline } from './running-pipeline.ts';
 
 export const IMAGES = 24;
+export const SMALL_PACKS = { shardSize: 12, packSize: 4 };
+const NO_IMAGE = '05.jpg';
 const RECEIPT = ['job', 'pack', 'preprocess_ms'];
 
 /** A small backfill that can be disturbed again and again, each time on fresh buckets and queues. */
@@ -22,7 +24,7 @@ export class DisturbedBackfill {
   static async prepare(): Promise<DisturbedBackfill> {
     const entries = Array.from({ length: IMAGES }, async (_, i): Promise<[string, Buffer]> => {
       const key = `${String(i).padStart(2, '0')}.jpg`;
-      if (i === 5) return [key, Buffer.from('no image')];
+      if (key === NO_IMAGE) return [key, Buffer.from('no image')];
       const background = { r: i * 9, g: 99, b: 255 - i * 5 };
       return [
         key,
@@ -42,11 +44,16 @@ export class DisturbedBackfill {
     return backfill;
   }
 
+  /** The keys of the images that are images, in order. */
+  get audited(): string[] {
+    return [...this.#photos.keys()].filter((key) => key !== NO_IMAGE).sort();
+  }
+
   /** Fresh buckets and queues with the images in them; a message that nobody finishes comes again after two seconds. */
   async start(options: Parameters<typeof RunningPipeline.start>[0] = {}): Promise<RunningPipeline> {
     const running = await RunningPipeline.start({
       visibilitySeconds: 2,
-      config: { shardSize: 12, packSize: 4 },
+      config: SMALL_PACKS,
       ...options,
     });
     for (const [key, bytes] of this.#photos) running.aws.objects.putObject(running.images, key, bytes);

@@ -9,6 +9,7 @@ import { rulesOf } from '#core/stages.ts';
 import { plannedFollowing } from '#workers/follow-ups.ts';
 import { HeldModels } from '#workers/held-models.ts';
 import { InferenceWorker } from '#workers/inference-worker.ts';
+import { runActions } from '#workers/verdict-actions.ts';
 
 // A worker that kills itself at one step of its first commit (or of the first of the stage DIE_STAGE), named by DIE_AT:
 // `<step>:<before|after>`.
@@ -80,8 +81,9 @@ const worker = new InferenceWorker(
       followUps: plannedFollowing(works, { shards: dyingQueue(shards), packs: dyingQueue(bulk) }),
     }),
     policyOf: async (_job, stage) => rulesOf(stages).cascade?.stages[stage] ?? manifest.policy,
-    act: async () => {
+    act: async (message, records) => {
       at('act:before');
+      await runActions(message, records, pipeline.config.actions, { openBucket: pipeline.bucket });
       at('act:after');
     },
   },

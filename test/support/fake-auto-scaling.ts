@@ -9,7 +9,10 @@ const NAMESPACE = 'http://autoscaling.amazonaws.com/doc/2011-01-01/';
 /** EC2 Auto Scaling with one group, on 127.0.0.1, as far as it is used: the Query protocol, in XML. */
 export class FakeAutoScaling implements AsyncDisposable {
   readonly client: AutoScalingClient;
+  readonly endpoint: string;
   readonly requests: string[] = [];
+  /** Who made each of them. */
+  readonly userAgents: string[] = [];
   readonly protectedInstances = new Set<string>();
   desired = 0;
   maxSize = 4;
@@ -17,6 +20,7 @@ export class FakeAutoScaling implements AsyncDisposable {
   readonly #close: () => Promise<void>;
 
   private constructor(endpoint: string, close: () => Promise<void>) {
+    this.endpoint = endpoint;
     this.client = new AutoScalingClient({
       endpoint,
       region: 'us-east-1',
@@ -31,6 +35,7 @@ export class FakeAutoScaling implements AsyncDisposable {
       const asked = new URLSearchParams(await text(request));
       const action = asked.get('Action') ?? '';
       fake.requests.push(action);
+      fake.userAgents.push(String(request.headers['user-agent'] ?? ''));
       if (fake.fails) {
         const error = '<Error><Code>AccessDenied</Code><Message>not you</Message></Error>';
         return void response

@@ -4,33 +4,39 @@ import { type RgbImage, resizeAsPillow } from './pillow.ts';
 export interface Training {
   readonly shorterPx: number;
   readonly sidePx: number;
+  /** Instead of both: width and height that the whole picture is squashed into. */
+  readonly sidesPx?: readonly [number, number];
   readonly mean: readonly number[];
   readonly std: readonly number[];
 }
 
 /**
  * What torchvision's Resize (bicubic, on Pillow images), CenterCrop, ToTensor and Normalize make of pictures, as
- * numpy.save writes it: float32 `[N, 3, side, side]`.
+ * numpy.save writes it: float32 `[N, 3, height, width]`.
  */
 export function referenceTensor(
   images: readonly RgbImage[],
-  { shorterPx, sidePx, mean, std }: Training,
+  { shorterPx, sidePx, sidesPx, mean, std }: Training,
 ): Buffer {
-  const values = new Float32Array(images.length * 3 * sidePx * sidePx);
+  const [widthPx, heightPx] = sidesPx ?? [sidePx, sidePx];
+  const values = new Float32Array(images.length * 3 * heightPx * widthPx);
   for (const [n, image] of images.entries()) {
     const scale = shorterPx / Math.min(image.widthPx, image.heightPx);
-    const size = { widthPx: Math.trunc(image.widthPx * scale), heightPx: Math.trunc(image.heightPx * scale) };
+    const size =
+      sidesPx === undefined
+        ? { widthPx: Math.trunc(image.widthPx * scale), heightPx: Math.trunc(image.heightPx * scale) }
+        : { widthPx, heightPx };
     const { data } = resizeAsPillow(image, size);
-    const left = roundHalfToEven((size.widthPx - sidePx) / 2);
-    const top = roundHalfToEven((size.heightPx - sidePx) / 2);
+    const left = roundHalfToEven((size.widthPx - widthPx) / 2);
+    const top = roundHalfToEven((size.heightPx - heightPx) / 2);
     for (let c = 0; c < 3; c++)
-      for (let y = 0; y < sidePx; y++)
-        for (let x = 0; x < sidePx; x++) {
+      for (let y = 0; y < heightPx; y++)
+        for (let x = 0; x < widthPx; x++) {
           const level = data[((top + y) * size.widthPx + left + x) * 3 + c]!;
-          values[((n * 3 + c) * sidePx + y) * sidePx + x] = (level / 255 - mean[c]!) / std[c]!;
+          values[((n * 3 + c) * heightPx + y) * widthPx + x] = (level / 255 - mean[c]!) / std[c]!;
         }
   }
-  return floatNpy([images.length, 3, sidePx, sidePx], values);
+  return floatNpy([images.length, 3, heightPx, widthPx], values);
 }
 
 /** Python's round. */

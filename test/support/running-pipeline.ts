@@ -120,6 +120,7 @@ export class RunningPipeline implements AsyncDisposable {
       healthHost: '127.0.0.1',
       metadataEndpoint: 'http://127.0.0.1:9',
       metadataEveryMs: 60_000,
+      drainLimitMs: 60_000,
       log: jsonLog({}, (line) => void this.log.push(line)),
       emit: () => undefined,
       stop: stop.signal,

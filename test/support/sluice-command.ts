@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 const COMMAND = fileURLToPath(new URL('../../cli/sluice.mjs', import.meta.url));
@@ -12,8 +12,20 @@ export interface CommandResult {
 
 /** Runs the `sluice` command as a user does: a process of its own, knowing nothing of the test. */
 export function sluice(...args: string[]): { process: ChildProcess; result: Promise<CommandResult> } {
+  return sluiceWith({}, ...args);
+}
+
+/** The same, started with these options: in another folder, or as another user. */
+export function sluiceWith(
+  options: Pick<SpawnOptions, 'cwd' | 'uid' | 'gid'>,
+  ...args: string[]
+): { process: ChildProcess; result: Promise<CommandResult> } {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('SLUICE_')));
-  const child = spawn(process.execPath, [COMMAND, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [COMMAND, ...args], {
+    ...options,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk) => {
@@ -42,6 +54,7 @@ export interface RunLine extends Accounted {
   /** Of a cascade. */
   readonly stages?: readonly (Accounted & { readonly stage: string })[];
   readonly verdicts: Readonly<Record<string, number>>;
+  readonly sourceProblemCount: number;
   readonly seconds: number;
   readonly imagesPerSecond: number;
   readonly outputs: { readonly audit: string; readonly summary: string; readonly report: string };

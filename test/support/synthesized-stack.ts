@@ -16,7 +16,9 @@ export interface Statement {
   readonly Effect: string;
   readonly Action: string | string[];
   readonly Resource?: unknown;
-  readonly Condition?: Record<string, Record<string, string>>;
+  readonly Condition?: Record<string, Record<string, string | string[]>>;
+  /** Of a resource's policy. */
+  readonly Principal?: '*' | { readonly AWS?: string; readonly Service?: string | string[] };
 }
 
 /** An environment's stack as a template, made of packages that are folders of one file. */
@@ -36,14 +38,16 @@ export class SynthesizedStack implements AsyncDisposable {
     this.#folder = folder;
     this.environment = environment;
     this.packages = packages;
-    this.template = Template.fromStack(this.create(new App()));
+    this.template = Template.fromStack(this.create(new App({ outdir: this.#outFolder })));
     const json = this.template.toJSON() as { Resources: Record<string, Resource> };
     this.resources = json.Resources;
     this.text = JSON.stringify(json);
   }
 
-  static async of(environment: unknown): Promise<SynthesizedStack> {
+  /** @param given the packages, instead of such folders. */
+  static async of(environment: unknown, given?: AuditPackages): Promise<SynthesizedStack> {
     const folder = await temporaryFolder();
+    if (given !== undefined) return new SynthesizedStack(folder, Environment.parse(environment), given);
     const packages = { functionCode: join(folder.path, 'code'), decoderLayer: join(folder.path, 'layer') };
     for (const path of Object.values(packages)) {
       await mkdir(path);
@@ -54,6 +58,15 @@ export class SynthesizedStack implements AsyncDisposable {
 
   create(app: App): AuditStack {
     return new AuditStack(app, this.environment, this.packages);
+  }
+
+  get #outFolder(): string {
+    return join(this.#folder.path, 'cdk.out');
+  }
+
+  /** The folder that would be uploaded as this. */
+  asset({ S3Key }: { readonly S3Key: string }): string {
+    return join(this.#outFolder, `asset.${S3Key.replace(/\.zip$/, '')}`);
   }
 
   /** Logical ids and resources. */

@@ -4,7 +4,7 @@ import sharp from 'sharp';
 import { sha256Hex } from '#core/canonical-json.ts';
 import { ModelManifest } from '#core/model-manifest.ts';
 import { GraphBuilder, type Value } from '#models/onnx/graph-builder.ts';
-import { meansModel, OPSET, SIDE_PX } from './tiny-models.ts';
+import { endlessModel, meansModel, OPSET, SIDE_PX } from './tiny-models.ts';
 
 type Colour = readonly [number, number, number];
 
@@ -97,6 +97,32 @@ export async function writeTinyCascade(folder: string): Promise<{
       },
     ],
   };
+}
+
+/** Reds above this level are too much for the model of the stage `picky`. */
+export const POISON_RED = 250;
+
+interface HangingStage {
+  readonly name: string;
+  readonly model: string;
+  readonly from: object;
+}
+
+/**
+ * Writes models that hang, and returns their stages, which see what the stage `halves` finds: `stuck` hangs on everything,
+ * `picky` on the reddest pieces.
+ */
+export async function writeHangingStages(
+  folder: string,
+): Promise<[stuck: HangingStage, picky: HangingStage]> {
+  const change = { outputs: [{ name: 'y', decode: 'scores', labels: ['level_r', 'level_g', 'level_b'] }] };
+  const from = { stage: 'halves', boxes: { labels: ['red'] } };
+  const stuck = await writeModel(folder, 'stuck', endlessModel({ prepared: true }), change);
+  const picky = endlessModel({ prepared: true, above: POISON_RED });
+  return [
+    { name: 'stuck', model: stuck, from },
+    { name: 'picky', model: await writeModel(folder, 'picky', picky, change), from },
+  ];
 }
 
 /** Rows of a left and a right half, each scored with the mean of its red. */

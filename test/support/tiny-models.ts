@@ -20,7 +20,8 @@ export interface TinyOptions {
   readonly layout?: 'nchw' | 'nhwc';
   readonly dtype?: Extract<Dtype, 'float32' | 'float16' | 'uint8'>;
   readonly batch?: Dimension;
-  readonly sidePx?: number;
+  /** A name stands for sides of any length. */
+  readonly sidePx?: Dimension;
 }
 
 /**
@@ -46,6 +47,29 @@ export function meansModel({
   return g.toBytes();
 }
 
+/**
+ * A detector that finds two things in any picture: scores `[N, 2, 1]`, 0.9 and 0.26 times `factor`, and boxes `[N, 2, 4]`
+ * as left, top, right, bottom in shares of its input.
+ */
+export function twoBoxesModel(
+  dtype: 'float32' | 'uint8',
+  shape: readonly Dimension[],
+  factor = 1,
+): Uint8Array {
+  const g = new GraphBuilder('two-boxes', OPSET);
+  const pixels = g.cast(g.input('pixels', dtype, shape), 'float32');
+  const means = g.node('ReduceMean', [pixels], { axes: [1, 2, 3], keepdims: 0 });
+  const zero = g.node('Mul', [means, g.constant('float32', [1], [0])]);
+  const nothing = g.node('Reshape', [zero, g.constant('int64', [3], [-1, 1, 1])]);
+  // Import takes scores for probabilities where the graph ends in what makes them.
+  const logits = [0.9, 0.26].map((score) => Math.log((score * factor) / (1 - score * factor)));
+  const scores = g.constant('float32', [1, 2, 1], logits);
+  const boxes = g.constant('float32', [1, 2, 4], [0.1, 0.2, 0.4, 0.4, 0.6, 0.2, 0.8, 0.4]);
+  g.output('scores', 'float32', ['N', 2, 1], g.node('Sigmoid', [g.node('Add', [scores, nothing])]));
+  g.output('boxes', 'float32', ['N', 2, 4], g.node('Add', [boxes, nothing]));
+  return g.toBytes();
+}
+
 /** A model of fixed batch 1; `body` makes `[1, 3]` of the input `[1, 3, SIDE_PX, SIDE_PX]`. */
 export function singleImageModel(body: (g: GraphBuilder, x: Value) => Value): Uint8Array {
   const g = new GraphBuilder('single', OPSET);
@@ -54,8 +78,11 @@ export function singleImageModel(body: (g: GraphBuilder, x: Value) => Value): Ui
   return g.toBytes();
 }
 
-/** A model that loops for ever on any input, and cannot be stopped from JavaScript. */
-export function endlessModel(options: { prepared?: boolean } = {}): Uint8Array {
+/**
+ * A model that gives the means of its channels, or loops for ever and cannot be stopped from JavaScript: on any input,
+ * or on batches with an image whose first channel has a mean above `above`.
+ */
+export function endlessModel(options: { prepared?: boolean; above?: number } = {}): Uint8Array {
   const g = new GraphBuilder('endless', OPSET);
   // As import would have it: bytes, the channels last.
   const x = options.prepared
@@ -66,7 +93,7 @@ export function endlessModel(options: { prepared?: boolean } = {}): Uint8Array {
     : g.input('x', 'float32', ['N', 3, SIDE_PX, SIDE_PX]);
   const means = g.node('ReduceMean', [x], { axes: [2, 3], keepdims: 0 });
   const rounds = g.constant('int64', [], [Number.MAX_SAFE_INTEGER]);
-  const go = g.constant('bool', [], [1]);
+  const go = options.above === undefined ? g.constant('bool', [], [1]) : anyAbove(g, means, options.above);
   g.output('y', 'float32', ['N', 3], g.node('Loop', [rounds, go, means]));
   return changed(g.toBytes(), (model) => {
     const node = (opType: string, input: string[], output: string) =>
@@ -83,6 +110,11 @@ export function endlessModel(options: { prepared?: boolean } = {}): Uint8Array {
       create(AttributeProtoSchema, { name: 'body', type: AttributeProto_AttributeType.GRAPH, g: body }),
     );
   });
+}
+
+function anyAbove(g: GraphBuilder, means: Value, level: number): Value {
+  const first = g.node('Slice', [means, g.ints(0), g.ints(1), g.ints(1)]);
+  return g.node('Greater', [g.node('ReduceMax', [first], { keepdims: 0 }), g.float(level)]);
 }
 
 function value(name: string, elemType: number, rank: number) {

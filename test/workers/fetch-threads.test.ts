@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { FolderStore } from '#adapters/folder-store.ts';
 import { packKey } from '#core/job-layout.ts';
 import { decodePack } from '#core/pack.ts';
+import type { StoreLocation } from '#core/store-location.ts';
 import { packOf, putPack } from '#test/support/pack-file.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 import { FetchThreads } from '#workers/fetch-threads.ts';
@@ -59,6 +60,26 @@ describe('threads that read packs', () => {
     await store.put(key, Buffer.from(body.map((byte, i) => (i === body.length - 1 ? byte ^ 1 : byte))));
     const { file, checksum } = await threads.read(key, bytes);
     expect(() => decodePack(file, checksum)).toThrow(/checksum/);
+  });
+
+  it('answer whoever asks, also after they have died', async () => {
+    const nowhere = undefined as unknown as StoreLocation;
+    await using threads = new FetchThreads(nowhere, 1, new RecycledMemory());
+    for (let ask = 0; ask < 3; ask++) {
+      await expect(threads.read('packs/any', 100)).rejects.toMatchObject({
+        message: expect.stringContaining('ended'),
+        retryable: true,
+      });
+    }
+  });
+
+  it('give a reading up when they are told to', async () => {
+    await using reading = await start();
+    const { pack } = await putPack(reading.store, 0, [1], 'p');
+    const stop = new AbortController();
+    const read = reading.threads.read(packKey(packOf(0)), 'bytes' in pack ? pack.bytes : 0, stop.signal);
+    stop.abort(new Error('enough'));
+    await expect(read).rejects.toThrow('enough');
   });
 
   it('reject what they have in hand when they end', async () => {

@@ -1,12 +1,16 @@
+import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { FolderStore } from '#adapters/folder-store.ts';
 import { MemoryQueue } from '#adapters/memory-queue.ts';
 import { decodePart } from '#adapters/parquet-audit.ts';
+import type { AuditRecord } from '#core/audit-record.ts';
+import { SluiceError } from '#core/error.ts';
 import { packKey, partKey, quarantineKey } from '#core/job-layout.ts';
 import type { PackMessage } from '#core/messages.ts';
 import { ModelManifest } from '#core/model-manifest.ts';
 import { decodePack } from '#core/pack.ts';
 import type { Engine, EngineBatch, RunOptions, Tensor } from '#core/ports/engine.ts';
+import type { GetOptions, StoredObject } from '#core/ports/object-store.ts';
 import { preprocessHash } from '#core/preprocess-spec.ts';
 import { packOf, putPack as putPackOf } from '#test/support/pack-file.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
@@ -36,6 +40,9 @@ const manifest = ModelManifest.parse({
 const putPack = (works: FolderStore, range: number, levels: readonly number[]): Promise<PackMessage> =>
   putPackOf(works, range, levels, preprocessHash(manifest.preprocess));
 
+/** The level of an image on which the engine of {@link FirstByteEngine} is lost. */
+const LOSES = 17;
+
 /**
  * A model whose score is the first byte of an image; it fails on a batch with level 13 in it. What it gives back of a
  * batch's memory holds other values by then.
@@ -54,6 +61,7 @@ class FirstByteEngine implements Engine {
     data.fill(99 as never);
     recycle?.(data.buffer as ArrayBuffer);
     if (levels.includes(13)) throw new Error('unlucky');
+    if (levels.includes(LOSES)) throw new SluiceError('engine-lost', 'it did not end');
     const scores = this.answer(levels);
     return { scores: { dtype: 'float32', shape: [scores.length, 1], data: Float32Array.from(scores) } };
   }
@@ -63,11 +71,12 @@ class FirstByteEngine implements Engine {
   }
 }
 
-/** Runs a worker over the messages until the queue is empty. */
+/** Runs a worker over the messages until the queue is empty, or the worker is over by itself. */
 async function work(
   announce: (works: FolderStore) => Promise<(PackMessage | string)[]>,
   engine = new FirstByteEngine(),
   batchSize = 4,
+  act?: (records: readonly AuditRecord[]) => Promise<void>,
 ) {
   const folder = await temporaryFolder();
   const works = new FolderStore(folder.path);
@@ -78,6 +87,7 @@ async function work(
   );
   const failures: string[] = [];
   const remade: PackMessage[] = [];
+  const givenUp: [stage: string, reason: string][] = [];
   const stop = new AbortController();
   const worker = new InferenceWorker(
     {
@@ -93,18 +103,27 @@ async function work(
       engine,
       policyOf: async () => manifest.policy,
       remake: async (message) => void remade.push(message),
+      ...(act && { act: (_, records) => act(records) }),
       onFailedDelivery: (_, reason) => failures.push(reason),
+      onStageGivenUp: (stage, reason) => givenUp.push([stage, reason]),
     },
   );
-  const running = worker.run(stop.signal);
-  for (let depth = { waiting: 1, leased: 0 }; depth.waiting + depth.leased > 0; ) {
+  let over = false;
+  const running = worker.run(stop.signal).then(
+    () => undefined,
+    (error: unknown) => {
+      over = true;
+      return error;
+    },
+  );
+  for (let depth = { waiting: 1, leased: 0 }; depth.waiting + depth.leased > 0 && !over; ) {
     await new Promise((resolve) => setTimeout(resolve, 5));
     depth = await packs.depth();
   }
   stop.abort();
-  await running;
+  const died = await running;
   const part = async (range: number) => decodePart((await works.get(partKey(packOf(range)))).body, ['level']);
-  return { ...folder, works, packs, engine, failures, remade, part };
+  return { ...folder, works, packs, engine, failures, remade, givenUp, died, part };
 }
 
 describe('the inference worker', () => {
@@ -153,6 +172,50 @@ describe('the inference worker', () => {
     const kept = decodePack((await done.works.get(quarantineKey(packOf(1), 2))).body);
     expect([...kept.images]).toEqual(Array(12).fill(13));
     expect(done.packs.deadLetters).toEqual([]);
+  });
+
+  it('looks for images that cost the engine its process one by one: each such run takes the whole time limit', async () => {
+    await using done = await work(async (works) => [
+      await putPack(works, 0, [5, 6, 7, LOSES, 8, 9, LOSES, 10]),
+    ]);
+    const records = await done.part(0);
+    expect(records.map(({ scores, errorCode }) => scores['level'] ?? errorCode)).toEqual([
+      ...[5, 6, 7, 'engine-failed', 8, 9, 'engine-failed', 10],
+    ]);
+    expect(records[3]?.errorDetail).toBe('it did not end');
+    expect(done.engine.batches.filter((levels) => levels.includes(LOSES))).toHaveLength(3);
+  });
+
+  it('tries a pack once of which too many images cost the engine its process', async () => {
+    const levels = Array<number>(12).fill(LOSES);
+    await using done = await work(async (works) => [await putPack(works, 0, levels)]);
+    expect(done.packs.deadLetters).toMatchObject([{ reason: 'it did not end' }]);
+    expect(done.engine.batches).toHaveLength(10);
+  });
+
+  it('tells once that a model is given up, and fails its packs with that reason', async () => {
+    const engine = new FirstByteEngine();
+    engine.answer = () => {
+      throw new SluiceError('engine-given-up', 'lost too often');
+    };
+    await using done = await work(
+      async (works) => Promise.all([[1], [2], [3]].map((levels, range) => putPack(works, range, levels))),
+      engine,
+      1,
+    );
+    expect(done.givenUp).toEqual([['mean', 'lost too often']]);
+    expect(done.packs.deadLetters.map(({ reason }) => reason)).toEqual(Array(3).fill('lost too often'));
+  });
+
+  it('gives back what an engine died of, and says why', async () => {
+    const engine = new FirstByteEngine();
+    engine.answer = () => {
+      throw new SluiceError('engine-unavailable', 'the engine died');
+    };
+    await using done = await work(async (works) => [await putPack(works, 0, [1])], engine);
+    expect(done.died).toMatchObject({ code: 'engine-unavailable' });
+    expect(done.failures).toEqual(['the engine died']);
+    expect(await done.packs.depth()).toEqual({ waiting: 1, leased: 0 });
   });
 
   it('gives up packs, and makes no rows, when the model fails on everything', async () => {
@@ -212,6 +275,43 @@ describe('the inference worker', () => {
     expect((await done.works.get(partKey(packOf(0)))).body.toString()).toMatch(/first delivery/);
   });
 
+  it('does what an earlier delivery left undone, from the part, when the pack is gone', async () => {
+    const acted: string[][] = [];
+    await using done = await work(
+      async (works) => {
+        const message = await putPack(works, 0, [5, 200]);
+        const { body } = await works.get(packKey(message));
+        await using earlier = await work(async (other) => {
+          await other.put(packKey(message), body);
+          return [message];
+        });
+        await works.put(partKey(message), (await earlier.works.get(partKey(message))).body);
+        await works.delete([packKey(message)]);
+        return [{ ...message, redriven: true }, message];
+      },
+      new FirstByteEngine(),
+      4,
+      async (records) => void acted.push(records.map(({ key, verdict }) => `${key} ${verdict}`)),
+    );
+    // A doubled message that meets a part leaves it to the other one.
+    expect(acted).toEqual([['0-0 pass', '0-1 review']]);
+    expect(done.packs.deadLetters).toEqual([]);
+  });
+
+  it('acts once more on a part that an earlier delivery wrote, when acting failed', async () => {
+    let tries = 0;
+    await using done = await work(
+      async (works) => [await putPack(works, 0, [200])],
+      new FirstByteEngine(),
+      4,
+      async () => {
+        if (++tries === 1) throw new Error('no permission to tag');
+      },
+    );
+    expect(tries).toBe(2);
+    expect(done.failures).toEqual(['no permission to tag']);
+  });
+
   it('asks again for a pack that is gone', async () => {
     await using done = await work(async (works) => {
       const message = await putPack(works, 0, [7]);
@@ -245,6 +345,57 @@ describe('the inference worker', () => {
     await using done = await work(async (works) => [await putPack(works, 0, [])]);
     expect(await done.part(0)).toEqual([]);
     expect(done.engine.batches).toEqual([]);
+  });
+
+  describe('that is told to stop', () => {
+    /** Starts it over one pack, stops it once `begun` resolves, and says how many packs it left unfinished. */
+    async function stopped(
+      works: FolderStore,
+      engine: Engine,
+      begun: Promise<unknown>,
+      packs: MemoryQueue,
+    ): Promise<number> {
+      await packs.send([JSON.stringify(await putPack(works, 0, [7]))]);
+      const stop = new AbortController();
+      const worker = new InferenceWorker(
+        { manifest, softwareVersion: 's', batchSize: 4, maxWaitMs: 0, prefetchPacks: 2, drainLimitMs: 20 },
+        { works, bulk: packs, engine, policyOf: async () => manifest.policy },
+      );
+      const running = worker.run(stop.signal);
+      await begun;
+      stop.abort();
+      return running;
+    }
+
+    it('does not wait for a store that stalls', async () => {
+      await using folder = await temporaryFolder();
+      const begun = new AbortController();
+      class StallingStore extends FolderStore {
+        override get(_key: string, options: GetOptions = {}): Promise<StoredObject> {
+          begun.abort();
+          return new Promise((_, reject) => {
+            options.signal?.addEventListener('abort', () => reject(options.signal?.reason), { once: true });
+          });
+        }
+      }
+      const packs = new MemoryQueue({ visibilityMs: 60_000, maxDeliveries: 3 });
+      const works = new StallingStore(folder.path);
+      expect(await stopped(works, new FirstByteEngine(), once(begun.signal, 'abort'), packs)).toBe(0);
+      expect(await packs.depth()).toEqual({ waiting: 1, leased: 0 });
+    });
+
+    it('gives back what the model does not finish within the limit', async () => {
+      await using folder = await temporaryFolder();
+      const begun = new AbortController();
+      const engine = new FirstByteEngine();
+      engine.run = () => {
+        begun.abort();
+        return new Promise(() => undefined);
+      };
+      const packs = new MemoryQueue({ visibilityMs: 60_000, maxDeliveries: 3 });
+      expect(await stopped(new FolderStore(folder.path), engine, once(begun.signal, 'abort'), packs)).toBe(1);
+      expect(await packs.depth()).toEqual({ waiting: 1, leased: 0 });
+    });
   });
 
   it('refuses a manifest that names other tensors than the model has', () => {

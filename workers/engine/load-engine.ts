@@ -14,6 +14,8 @@ export interface GpuEngineOptions {
   readonly batchSize: number;
   /** Sessions that take turns on the GPU: one computes, one copies its input, one is being filled. */
   readonly sessions: number;
+  /** Seconds that one run may take, of `batchSize` images; then the engine is over, and so should the process be. */
+  readonly maxSecondsPerRun: number;
 }
 
 /** An engine on a GPU, and what its nodes really run on. */
@@ -54,10 +56,17 @@ export function loadCudaEngine(modelPath: string, options: GpuEngineOptions): Pr
 async function loadSessions(
   modelPath: string,
   provider: Exclude<OnnxProvider, 'cpu'>,
-  { deviceId, batchSize, sessions }: GpuEngineOptions,
+  { deviceId, batchSize, sessions, maxSecondsPerRun }: GpuEngineOptions,
 ): Promise<GpuEngine> {
   const load = (): Promise<OnnxEngine> =>
-    OnnxEngine.load({ modelPath, provider, deviceId, maxBatch: batchSize, threads: availableParallelism() });
+    OnnxEngine.load({
+      modelPath,
+      provider,
+      deviceId,
+      maxBatch: batchSize,
+      threads: availableParallelism(),
+      maxSecondsPerRun,
+    });
   // One after the other: two that warm up at the same time would measure each other.
   const first = await load();
   const others: OnnxEngine[] = [];

@@ -1,5 +1,14 @@
+import {
+  type Code,
+  i32,
+  increase,
+  type Local,
+  repeatWhile,
+  v128,
+  wasmFunction,
+  wasmModule,
+} from '#core/image/wasm.ts';
 import { PRECISION_BITS } from './taps.ts';
-import { type Code, i32, type Local, repeatWhile, v128, wasmFunction, wasmModule } from './wasm.ts';
 
 /**
  * A weight is high · 2¹⁵ + low, both int16, so that the processor's products of int16 do. Sums may overflow on the way:
@@ -170,8 +179,6 @@ function down(): ReturnType<typeof wasmFunction> {
 }
 
 type Six = readonly [Local, Local, Local, Local, Local, Local];
-
-const increase = (variable: Local, by: number): Code => variable.set(i32.add(variable.get, i32.const(by)));
 
 const accumulate = (sum: Local, value: Code): Code => sum.set(v128.addI32(sum.get, value));
 

@@ -1,17 +1,8 @@
 import type { Size } from '#core/geometry.ts';
+import { compiled, type WasmMemory } from '#core/image/wasm.ts';
 import { ACROSS_TAPS, DOWN_BYTES, DOWN_TAPS, kernelModule, LOW_BITS, ROWS } from './kernel.ts';
 import type { Taps } from './taps.ts';
 
-/** The part of WebAssembly that is used here: the types of Node.js leave its values out. */
-interface Memory {
-  readonly buffer: ArrayBuffer;
-  grow(pages: number): number;
-}
-interface WebAssemblyApi {
-  readonly Memory: new (size: { initial: number }) => Memory;
-  readonly Module: new (bytes: Uint8Array<ArrayBuffer>) => object;
-  readonly Instance: new (module: object, imports: object) => { readonly exports: object };
-}
 interface Kernel {
   across(
     source: number,
@@ -49,7 +40,7 @@ interface Lines extends Size {
 /** The passes of one picture. What lies in the kernel's memory is valid until it is unloaded, or another one is made. */
 export class Resampler {
   readonly #kernel: Kernel;
-  readonly #memory: Memory;
+  readonly #memory: WasmMemory;
   #end = 0;
 
   constructor() {
@@ -191,13 +182,10 @@ function writeWeights(
   }
 }
 
-let shared: { kernel: Kernel; memory: Memory } | undefined;
-let compiled: object | undefined;
+let shared: { readonly kernel: Kernel; readonly memory: WasmMemory } | undefined;
+let newInstance: ((initialPages: number) => typeof shared & object) | undefined;
 
-function instance(): { kernel: Kernel; memory: Memory } {
-  const { Memory, Module, Instance } = (globalThis as unknown as { WebAssembly: WebAssemblyApi }).WebAssembly;
-  compiled ??= new Module(kernelModule());
-  const memory = new Memory({ initial: 1 });
-  const { exports } = new Instance(compiled, { env: { memory } });
-  return { kernel: exports as Kernel, memory };
+function instance(): typeof shared & object {
+  newInstance ??= compiled<Kernel>(kernelModule());
+  return newInstance(1);
 }

@@ -1,6 +1,6 @@
 import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type LoadedModel, loadModel } from '#adapters/model-folder.ts';
+import { type LoadedModel, loadModel, refuseBuiltInName } from '#adapters/model-folder.ts';
 import { sha256Hex } from '#core/canonical-json.ts';
 import { SluiceError } from '#core/error.ts';
 import { type Derived, ModelManifest } from '#core/model-manifest.ts';
@@ -19,6 +19,7 @@ export interface Destination {
 export async function checkDestination({ modelsFolder, name, force }: Destination): Promise<void> {
   if (!ModelManifest.shape.name.safeParse(name).success)
     throw invalid(`--name expects lower-case letters, digits, ".", "_" or "-", got "${name}"`);
+  refuseBuiltInName(name);
   const folder = join(modelsFolder, name);
   const isThere = (await stat(join(folder, 'model.json')).catch(() => undefined)) !== undefined;
   if (isThere && !force)

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import {
   decoderVersion,
   type PreprocessedImage,
+  pixelHashOf,
   preprocessImage,
   thumbnailOf,
 } from '#adapters/image/preprocess-image.ts';
@@ -72,6 +73,17 @@ function quarters(widthPx: number, heightPx: number): Sharp {
   return sharp(pixels, { raw: { width: widthPx, height: heightPx, channels: 3 } });
 }
 
+/** A picture without any symmetry. */
+function uneven(widthPx: number, heightPx: number): Sharp {
+  const pixels = Buffer.from(
+    Array.from({ length: widthPx * heightPx }, (_, i) => {
+      const [x, y] = [i % widthPx, Math.floor(i / widthPx)];
+      return [(x * x) / 400 + y, (x * 3 + y * y) / 200, 255 - x / 2 + (y % 37)];
+    }).flat(),
+  );
+  return sharp(pixels, { raw: { width: widthPx, height: heightPx, channels: 3 } });
+}
+
 function expectNear(actual: readonly number[], expected: readonly number[], levels = 6): void {
   for (const [i, value] of expected.entries())
     expect(Math.abs((actual[i] as number) - value)).toBeLessThanOrEqual(levels);
@@ -125,6 +137,27 @@ describe('an image becomes upright 8-bit RGB', () => {
     expectNear(at(row, 6, 1), [0, 200, 0]);
     expectNear(at(row, 1, 6), [0, 0, 200]);
     expectNear(at(row, 6, 6), [99, 99, 99]);
+  });
+
+  it('with the same hashes from all eight EXIF orientations of the same pixels', async () => {
+    const spec = { ...squash8, widthPx: 64, heightPx: 64 };
+    const hashes = await Promise.all(
+      Object.entries(STORED).map(async ([orientation, [degrees, mirror]]) => {
+        const rotated = await sharp(await uneven(300, 200).png().toBuffer())
+          .rotate(degrees)
+          .png()
+          .toBuffer();
+        const stored = mirror === undefined ? sharp(rotated) : sharp(rotated)[mirror]();
+        const file = await stored
+          .withMetadata({ orientation: Number(orientation) })
+          .png()
+          .toBuffer();
+        const { widthPx, heightPx, contentHash, perceptualHash } = (await preprocessed(file, spec)).image;
+        return { widthPx, heightPx, contentHash, perceptualHash };
+      }),
+    );
+    expect(hashes[0]?.perceptualHash).toMatch(/^[0-9a-f]{16}$/);
+    for (const other of hashes) expect(other).toEqual(hashes[0]);
   });
 
   it('from an EXIF orientation that is not stored by the book', async () => {
@@ -249,13 +282,43 @@ describe('where a picture lands in its row', () => {
 });
 
 describe('the content hash', () => {
-  it('is equal for equal pixels in another container, and differs for other pixels or another size', async () => {
+  it('is equal for equal scaled pictures in another container, and differs for others or another size', async () => {
     const hashOf = async (image: Sharp) => (await preprocessed(await image.toBuffer())).image.contentHash;
     const png = await hashOf(quarters(32, 32).png());
     expect(await hashOf(quarters(32, 32).png({ compressionLevel: 1 }))).toBe(png);
     expect(await hashOf(quarters(32, 32).webp({ lossless: true }))).toBe(png);
     expect(await hashOf(quarters(64, 64).png())).not.toBe(png);
     expect(await hashOf(quarters(32, 32).negate().png())).not.toBe(png);
+  });
+});
+
+describe('the pixel hash', () => {
+  const hashOf = async (bytes: Buffer, some: Partial<ImageLimits> = {}) => {
+    const outcome = await pixelHashOf(bytes, squash8, { ...limits, ...some });
+    return outcome.ok ? outcome.hash : outcome.refusal.code;
+  };
+
+  it('is that of all pixels: equal in any container, and another one where a bit differs', async () => {
+    const jpeg = await quarters(600, 400).jpeg({ quality: 30 }).toBuffer();
+    const { data, info } = await sharp(jpeg).raw().toBuffer({ resolveWithObject: true });
+    const raw = { width: info.width, height: info.height, channels: info.channels } as const;
+    const hash = await hashOf(jpeg);
+    expect(hash).toMatch(/^[0-9a-f]{32}$/);
+    for (const same of [sharp(data, { raw }).png(), sharp(data, { raw }).tiff({ compression: 'lzw' })])
+      expect(await hashOf(await same.toBuffer())).toBe(hash);
+    data[1000] = (data[1000] as number) ^ 1;
+    expect(await hashOf(await sharp(data, { raw }).png().toBuffer())).not.toBe(hash);
+  });
+
+  it('is that of the upright picture', async () => {
+    const upright = await quarters(64, 32).png().toBuffer();
+    const lying = await quarters(64, 32).rotate(270).withMetadata({ orientation: 6 }).png().toBuffer();
+    expect(await hashOf(lying)).toBe(await hashOf(upright));
+  });
+
+  it('is none of a picture that may not be held whole', async () => {
+    const bytes = await quarters(100, 100).png().toBuffer();
+    expect(await hashOf(bytes, { maxBufferedPixels: 9999 })).toBe('too-many-pixels');
   });
 });
 

@@ -20,6 +20,8 @@ const RESIZES: PreprocessSpec['resize'][] = [
   { mode: 'letterbox', pad: [0, 0, 0], align: 'center', enlarge: true },
   { mode: 'letterbox', pad: [0, 0, 0], align: 'start', enlarge: false },
   { mode: 'shorter-side+center-crop', shorterSidePx: 256 },
+  { mode: 'shorter-side+center-crop', shorterSidePx: 255, cropOffset: 'floor' },
+  { mode: 'squash+center-crop', scaledWidthPx: 365, scaledHeightPx: 201 },
 ];
 
 describe('taking boxes back to the original', () => {

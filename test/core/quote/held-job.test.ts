@@ -13,6 +13,7 @@ function completion(change: Partial<Completion>): Completion {
     completedAt: '2026-11-21T01:00:00.000Z',
     modelSha256: 'model',
     preprocessHash: 'hash',
+    decodeHash: 'decode',
     policyHash: 'policy',
     scores: [],
     planned: 1000,

@@ -42,12 +42,19 @@ const preprocess: PackBuilderPorts['preprocess'] = async (bytes, targets) => {
 
 async function build(
   files: Record<string, string>,
-  change: { refs?: string[]; refused?: PackRequest['refused'] } = {},
+  change: { refs?: string[]; refused?: PackRequest['refused']; forbidden?: Record<string, string> } = {},
 ) {
   const folder = await temporaryFolder();
   const source = new FolderStore(join(folder.path, 'source'));
   const works = new FolderStore(join(folder.path, 'works'));
   for (const [key, content] of Object.entries(files)) await source.put(key, Buffer.from(content));
+  const get = source.get.bind(source);
+  source.get = (key, getOptions) => {
+    const message = change.forbidden?.[key];
+    return message === undefined
+      ? get(key, getOptions)
+      : Promise.reject(new SluiceError('object-forbidden', message));
+  };
   const keys = change.refs ?? Object.keys(files);
   const request: PackRequest = {
     id: { job: 'job', stage: 'stage', name: '000003-002' },
@@ -142,6 +149,14 @@ describe('building a pack', () => {
     expect(packs.map(({ header }) => header.usage?.map(({ usage }) => usage.counts))).toEqual([
       [{ packs: 2, images: 3, refused: 2 }],
       [],
+    ]);
+  });
+
+  it('refuses what may not be read in the words of the store, which name the missing permission', async () => {
+    const words = 'not allowed: s3:GetObject on s3://photos/b (AccessDenied); grant that permission';
+    await using done = await build({ a: 'a', b: 'b' }, { forbidden: { b: words } });
+    expect(done.pack.header.refused.map(({ refusal }) => refusal)).toEqual([
+      { code: 'forbidden', detail: words },
     ]);
   });
 

@@ -69,6 +69,23 @@ describe('the kind of a detector is told by shapes and names', () => {
     });
   });
 
+  it('does not decode the boxes of YOLOX twice, where its export has them in pixels', () => {
+    const head416 = (values: Float32Array, wishes: Wishes = {}) =>
+      chooseOutputs([{ ...out('y', [3549, 85]), values }], wishes, { widthPx: 416, heightPx: 416 }).detector
+        ?.head;
+    const raw = new Float32Array(3549 * 85).fill(0.4);
+    expect(head416(raw)).toMatchObject({ kind: 'yolox' });
+    const decoded = raw.slice();
+    let at = 0;
+    for (const stridePx of [8, 16, 32])
+      for (let cell = 0; cell < (416 / stridePx) ** 2; cell++, at += 85) {
+        decoded[at] = (0.4 + (cell % (416 / stridePx))) * stridePx;
+        decoded[at + 1] = (0.4 + Math.floor(cell / (416 / stridePx))) * stridePx;
+      }
+    expect(head416(decoded)).toMatchObject({ kind: 'yolo-v5' });
+    expect(() => head416(decoded, { decode: 'yolox' })).toThrow(/in pixels already.*--output-decode yolo-v5/);
+  });
+
   it('what is told wins over what the shape looks like', () => {
     expect(head([out('y', [8400, 85])], { decode: 'yolo-v5' })).toMatchObject({ kind: 'yolo-v5' });
     expect(() => head([out('y', [10])], { decode: 'yolox' })).toThrow(

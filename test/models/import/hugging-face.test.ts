@@ -30,8 +30,6 @@ async function wishesOf(files: Record<string, object | string>): Promise<Wishes>
   return (await readModelFolder(folder.path)).wishes;
 }
 
-const preprocessed = (processor: object) => wishesOf({ 'preprocessor_config.json': processor });
-
 describe('a folder of the Hugging Face hub', () => {
   it('fills in everything by itself', async () => {
     await using folder = await temporaryFolder();
@@ -63,74 +61,41 @@ describe('a folder of the Hugging Face hub', () => {
     } satisfies DeepPartial<ModelManifest>);
   });
 
-  it('scales both sides where its processor names height and width', async () => {
-    expect(await preprocessed(VIT)).toMatchObject({
-      widthPx: 224,
-      heightPx: 224,
-      resize: { mode: 'squash' },
-    });
-  });
-
-  it('scales the shorter side and crops where its processor does', async () => {
-    const clip = {
-      ...VIT,
-      do_center_crop: true,
-      crop_size: { height: 224, width: 224 },
-      size: { shortest_edge: 256 },
-      resample: 3,
-    };
-    expect(await preprocessed(clip)).toMatchObject({
-      widthPx: 224,
-      heightPx: 224,
-      resize: { mode: 'center-crop', shorterSidePx: 256 },
-      kernel: 'cubic',
-    });
-  });
-
-  it('crops a share as ConvNeXT does, but not from 384 px on', async () => {
-    const small = { ...VIT, size: { shortest_edge: 224 }, crop_pct: 0.875, resample: 3 };
-    expect(await preprocessed(small)).toMatchObject({
-      widthPx: 224,
-      resize: { mode: 'center-crop', cropFraction: 0.875 },
-    });
-    expect(await preprocessed({ ...small, size: { shortest_edge: 384 } })).toMatchObject({
-      resize: { mode: 'squash' },
-    });
-  });
-
-  it('leaves levels alone where its processor neither rescales nor normalizes', async () => {
-    const wishes = await preprocessed({ ...VIT, do_rescale: false, do_normalize: false });
-    expect(wishes).toMatchObject({ scale: 1, mean: [0, 0, 0], std: [1, 1, 1] });
-  });
-
-  it('is refused where it wants a kernel that is not to be had', async () => {
-    await expect(preprocessed({ ...VIT, resample: 4 })).rejects.toThrow(
-      /resample 4 \(box or Hamming\).*--kernel/,
+  it('tells what is wrong in its files, by name and by key', async () => {
+    const told = (processor: object) => wishesOf({ 'preprocessor_config.json': processor });
+    await expect(told({ ...VIT, size: { longest_edge: 512 } })).rejects.toThrow(
+      /"preprocessor_config\.json" is not as expected:[\s\S]*"shortest_edge" alone[\s\S]*at size[\s\S]*--preset/,
     );
+    await expect(told({ ...VIT, image_std: [0.5, 0, 0.5] })).rejects.toThrow(
+      /expected number to be >0[\s\S]*at image_std\[1\]/,
+    );
+    await expect(wishesOf({ 'config.json': { id2label: ['a'] } })).rejects.toThrow(
+      /"config\.json" is not as/,
+    );
+    await expect(wishesOf({ 'config.json': '{' })).rejects.toThrow(/"config\.json" is no JSON/);
   });
 
-  it('takes that kernel from a flag, and asks how to resize where both sides are scaled before a crop', async () => {
+  it('is not asked how pictures are preprocessed where a preset tells', async () => {
     await using folder = await temporaryFolder();
     await putModel(folder.path, meansModel(), 'model.onnx');
-    const deit = {
-      ...VIT,
-      resample: 4,
-      do_center_crop: true,
-      crop_size: 224,
-      size: { height: 256, width: 256 },
-    };
-    await writeFile(join(folder.path, 'preprocessor_config.json'), JSON.stringify(deit));
-    const { wishes } = await readModelFolder(folder.path, { kernel: 'linear' });
-    expect(wishes).toMatchObject({ kernel: 'linear', widthPx: 224 });
+    const unknown = { image_processor_type: 'FooImageProcessor', do_magic: true };
+    await writeFile(join(folder.path, 'preprocessor_config.json'), JSON.stringify(unknown));
+    await expect(readModelFolder(folder.path)).rejects.toThrow(/FooImageProcessor/);
+    const { wishes } = await readModelFolder(folder.path, { preset: 'zero-one' });
     expect(wishes.resize).toBeUndefined();
   });
 
-  it('means the shorter side by a bare number where it crops', async () => {
-    const old = { ...VIT, do_center_crop: true, crop_size: 224, size: 256 };
-    expect(await preprocessed(old)).toMatchObject({
-      widthPx: 224,
-      resize: { mode: 'center-crop', shorterSidePx: 256 },
+  it('is from the hub by the name that its files have, and never by a path', async () => {
+    expect(await wishesOf({ 'config.json': { _name_or_path: 'google/vit-base' } })).toMatchObject({
+      source: 'google/vit-base',
     });
+    const timm = { pretrained_cfg: { hf_hub_id: 'timm/resnet50.a1_in1k', license: 'apache-2.0' } };
+    expect(await wishesOf({ 'config.json': timm })).toMatchObject({
+      source: 'timm/resnet50.a1_in1k',
+      license: 'apache-2.0',
+    });
+    const local = await wishesOf({ 'config.json': { _name_or_path: '/home/me/export' } });
+    expect(local.source).toBe(local.name);
   });
 
   it('takes several labels at once where it says so', async () => {
@@ -141,26 +106,61 @@ describe('a folder of the Hugging Face hub', () => {
     });
   });
 
-  it('is read by its pretrained_cfg where it is one of timm', async () => {
-    const config = {
-      architecture: 'resnet50',
-      label_names: ['cat', 'dog'],
-      pretrained_cfg: {
-        input_size: [3, 224, 288],
-        interpolation: 'bicubic',
-        crop_pct: 0.95,
-        crop_mode: 'center',
+  describe('with a pretrained_cfg of timm', () => {
+    const told = (pretrained: object) => wishesOf({ 'config.json': { pretrained_cfg: pretrained } });
+
+    it('is read by it', async () => {
+      const config = {
+        architecture: 'resnet50',
+        label_names: ['cat', 'dog'],
+        pretrained_cfg: {
+          input_size: [3, 288, 288],
+          interpolation: 'bilinear',
+          crop_pct: 0.95,
+          crop_mode: 'center',
+          mean: [0.5, 0.5, 0.5],
+          std: [0.25, 0.25, 0.25],
+        },
+      };
+      expect(await wishesOf({ 'config.json': config })).toMatchObject({
+        heightPx: 288,
+        widthPx: 288,
+        kernel: 'linear',
+        resize: { mode: 'center-crop', shorterSidePx: 303 },
+        mean: HALF,
+        std: [0.25, 0.25, 0.25],
+        labels: ['cat', 'dog'],
+      });
+    });
+
+    it('has the defaults of timm where it says nothing', async () => {
+      expect(await told({})).toMatchObject({
+        widthPx: 224,
+        kernel: 'cubic',
+        resize: { mode: 'center-crop', shorterSidePx: 256 },
         mean: [0.485, 0.456, 0.406],
-        std: [0.229, 0.224, 0.225],
-      },
-    };
-    expect(await wishesOf({ 'config.json': config })).toMatchObject({
-      heightPx: 224,
-      widthPx: 288,
-      kernel: 'cubic',
-      resize: { mode: 'center-crop', cropFraction: 0.95 },
-      mean: [0.485, 0.456, 0.406],
-      labels: ['cat', 'dog'],
+      });
+    });
+
+    it('squashes, and crops of what it squashed where crop_pct is less than 1', async () => {
+      const squash = { crop_mode: 'squash', input_size: [3, 224, 288] };
+      expect((await told({ ...squash, crop_pct: 1 })).resize).toEqual({ mode: 'squash' });
+      expect((await told({ ...squash, crop_pct: 0.9 })).resize).toEqual({
+        mode: 'squash-crop',
+        scaledWidthPx: 320,
+        scaledHeightPx: 248,
+      });
+    });
+
+    it.each<[object, RegExp]>([
+      [{ crop_mode: 'border' }, /crop_mode "border", which is not to be had/],
+      [{ input_size: [3, 224, 288] }, /288 × 224 px with crop_mode "center"/],
+      [{ input_size: [1, 28, 28] }, /input_size of 1 channels/],
+      [{ interpolation: 'random' }, /interpolation "random".*--kernel/],
+      [{ input_size: 224 }, /"config\.json" is not as expected:[\s\S]*at pretrained_cfg\.input_size/],
+      [{ crop_pct: 0 }, /at pretrained_cfg\.crop_pct/],
+    ])('is refused for what is not to be had: %o', async (pretrained, reason) => {
+      await expect(told(pretrained)).rejects.toThrow(reason);
     });
   });
 

@@ -75,7 +75,10 @@ describe('the prepared model', () => {
     ['nchw', 'uint8'],
     ['nhwc', 'uint8'],
   ] as const)('feeds an input of layout %s and type %s from uint8 pixels', async (layout, dtype) => {
-    const { scores, manifest } = await imported(meansModel({ layout, dtype }));
+    // Bytes are not scaled: there is nothing to tell.
+    const { scale: _, ...unscaled } = PLAIN;
+    const wishes = dtype === 'uint8' ? unscaled : PLAIN;
+    const { scores, manifest } = await imported(meansModel({ layout, dtype }), { wishes });
     expect(rounded(scores[0])).toEqual([10, 100, 200]);
     expect(manifest.prepared).toMatchObject({ layout, dtype, input: 'x' });
   });
@@ -282,6 +285,18 @@ describe('what cannot be imported', () => {
     const policy = [{ check: 'x', when: { measure: 'frist', above: 0.5 }, verdict: 'review' as const }];
     await expect(imported(meansModel(), { policy })).rejects.toThrow(
       /no score "frist" .* gives first, second, third/,
+    );
+  });
+
+  it('is scaling by flags where the graph takes bytes', async () => {
+    await expect(
+      imported(meansModel({ dtype: 'uint8' }), { wishes: { ...PLAIN, scale: undefined, std: [2, 2, 2] } }),
+    ).rejects.toThrow(/takes bytes \(uint8\) and scales them itself: leave --(mean|std) out/);
+  });
+
+  it('is the name of a built-in model', async () => {
+    await expect(imported(meansModel(), { wishes: { ...PLAIN, name: 'quality' } })).rejects.toThrow(
+      /"quality" is the name of a built-in model: pass another --name/,
     );
   });
 

@@ -1,32 +1,26 @@
 import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import sharp, { type Sharp } from 'sharp';
+import sharp from 'sharp';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { decide } from '#core/policy.ts';
 import type { RgbImage } from '#test/support/pillow.ts';
 import {
-  REFERENCE_CHECKS,
-  type ReferenceCheck,
-  referenceFlags,
-  referenceScores,
-} from '#test/support/quality-reference.ts';
+  agreement,
+  decode,
+  decodeUpright,
+  disagreements,
+  type Sample,
+  sampleOf,
+} from '#test/support/quality-agreement.ts';
+import { REFERENCE_CHECKS } from '#test/support/quality-reference.ts';
 import { NEEDS_SHARED, sharedFolder } from '#test/support/shared-folder.ts';
 import { toPng, variationsOf } from '#test/support/variations.ts';
-import { modelInputOf } from './model-input.ts';
-import { loadQualityModel, type QualityModel, type QualityScores } from './quality-model.ts';
+import { loadQualityModel, type QualityModel } from './quality-model.ts';
 
 /** Variations are made of pictures up to this size, so that the reference takes seconds and not minutes. */
 const VARIATION_SIDE_PX = 384;
 /** Smaller originals are graphics of a few pixels, of which no useful variation can be made. */
 const VARIATION_MIN_SIDE_PX = 96;
-
-interface Sample {
-  readonly name: string;
-  readonly expected: Record<ReferenceCheck, boolean>;
-  readonly actual: readonly string[];
-  readonly scores: QualityScores;
-}
 
 const corpus = sharedFolder('corpus', 'good');
 
@@ -41,7 +35,7 @@ describe.skipIf(!corpus)(`quality agrees with the reference at full resolution $
       const bytes = await readFile(join(corpus!, name));
       const upright = await decodeUpright(bytes);
       if (!upright) continue;
-      originals.push(await sampleOf(name, upright, bytes));
+      originals.push(await sampleOf(model, name, upright, bytes));
       // Eight of them are one landscape in all orientations.
       if (
         /Landscape_[2-8]/.test(name) ||
@@ -50,27 +44,16 @@ describe.skipIf(!corpus)(`quality agrees with the reference at full resolution $
         continue;
       }
       for (const { name: change, image } of await variationsOf(await decodeUprightWithin(bytes))) {
-        variations.push(await sampleOf(`${name}, ${change}`, image, await toPng(image)));
+        variations.push(await sampleOf(model, `${name}, ${change}`, image, await toPng(image)));
       }
     }
   }, 120_000);
-
-  async function sampleOf(name: string, image: RgbImage, bytes: Uint8Array): Promise<Sample> {
-    const input = await modelInputOf(bytes, model.manifest.preprocess);
-    if (!input) throw new Error(`expected ${name} to be readable, as it was before`);
-    const [scores] = await model.score([input]);
-    return {
-      name,
-      scores: scores!,
-      expected: referenceFlags(referenceScores(image)),
-      actual: decide(model.manifest.policy, scores!).checks,
-    };
-  }
 
   test('on at least 97 % of all checks of the corpus and 300 or more variations', async () => {
     expect(originals.length).toBeGreaterThan(40);
     expect(variations.length).toBeGreaterThanOrEqual(300);
     const samples = [...originals, ...variations];
+    if (process.env['SLUICE_DISAGREEMENTS']) process.stderr.write(`${disagreements(samples)}\n`);
     expect(agreement(samples, REFERENCE_CHECKS), disagreements(samples)).toBeGreaterThanOrEqual(0.97);
   });
 
@@ -104,45 +87,9 @@ describe.skipIf(!corpus)(`quality agrees with the reference at full resolution $
   });
 });
 
-function agreement(samples: readonly Sample[], checks: readonly ReferenceCheck[]): number {
-  const pairs = samples.flatMap(({ expected, actual }) =>
-    checks.map((check) => expected[check] === actual.includes(check)),
-  );
-  return pairs.filter(Boolean).length / pairs.length;
-}
-
-/** One line per disagreement, for the message of a failing test. */
-function disagreements(samples: readonly Sample[]): string {
-  return samples
-    .flatMap(({ name, expected, actual, scores }) =>
-      REFERENCE_CHECKS.filter((check) => expected[check] !== actual.includes(check)).map(
-        (check) => `${check} of ${name}: expected ${expected[check]}; ${JSON.stringify(scores)}`,
-      ),
-    )
-    .join('\n');
-}
-
-async function decodeUpright(bytes: Uint8Array): Promise<RgbImage | undefined> {
-  try {
-    return await decode(sharp(bytes, { autoOrient: true }));
-  } catch {
-    // BMP, HEVC and one AVIF, which sharp cannot read; the reference needs their pixels too.
-    return undefined;
-  }
-}
-
 async function decodeUprightWithin(bytes: Uint8Array): Promise<RgbImage> {
   const side = VARIATION_SIDE_PX;
   return decode(
     sharp(bytes, { autoOrient: true }).resize(side, side, { fit: 'inside', withoutEnlargement: true }),
   );
-}
-
-async function decode(image: Sharp): Promise<RgbImage> {
-  const { data, info } = await image
-    .flatten({ background: { r: 255, g: 255, b: 255 } })
-    .toColourspace('srgb')
-    .raw()
-    .toBuffer({ resolveWithObject: true });
-  return { widthPx: info.width, heightPx: info.height, data: new Uint8Array(data) };
 }

@@ -12,10 +12,10 @@ import {
   verifyModel,
 } from '#models/verify/verify-model.ts';
 import type { RgbImage } from '#test/support/pillow.ts';
-import { floatNpy, referenceTensor } from '#test/support/reference-tensor.ts';
+import { floatNpy, referenceTensor, type Training } from '#test/support/reference-tensor.ts';
 import { syntheticImage } from '#test/support/synthetic-image.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
-import { meansModel, putModel } from '#test/support/tiny-models.ts';
+import { meansModel, putModel, twoBoxesModel } from '#test/support/tiny-models.ts';
 
 /** As in training: 73 px and a crop of 64, as 256 and 224; the mean and std of CLIP. */
 const TRAINING = {
@@ -105,17 +105,90 @@ describe('verifying a model', () => {
     expect(failures.join('\n')).toMatch(reason);
   });
 
-  it('catches an EXIF orientation that the training code did not apply', async () => {
-    const stored = PICTURES[2] as RgbImage;
-    const turned = join(folder.path, 'turned.webp');
-    await sharp(stored.data, { raw: { width: 256, height: 256, channels: 3 } })
-      .withMetadata({ orientation: 6 })
-      .webp({ lossless: true })
-      .toFile(turned);
-    const unturned = join(folder.path, 'unturned.npy');
-    await writeFile(unturned, referenceTensor([stored], TRAINING));
-    const { failures } = await verified({}, { images: [turned], tensor: unturned });
-    expect(failures.join('\n')).toMatch(/turned by \d+°: its EXIF orientation was not applied/);
+  it('says that preprocessing was not checked where only the original model was asked, and stores nothing', async () => {
+    const wrong: Wishes = { channelOrder: 'bgr', mean: [0, 0, 0], std: [1, 1, 1] };
+    const report = await verified(wrong, { original, store: true }, 'unchecked');
+    expect(report).toMatchObject({ failures: [], preprocessingChecked: false, stored: undefined });
+    expect(await verified({}, { tensor })).toMatchObject({ preprocessingChecked: true });
+  });
+
+  describe('of pictures with an EXIF orientation', () => {
+    const stored = PICTURES[0] as RgbImage;
+    const { widthPx, heightPx } = stored;
+    const putTurned = async (orientation: number | undefined): Promise<string> => {
+      const path = join(folder.path, `turned-${orientation}.webp`);
+      await sharp(stored.data, { raw: { width: widthPx, height: heightPx, channels: 3 } })
+        .withMetadata(orientation === undefined ? {} : { orientation })
+        .webp({ lossless: true })
+        .toFile(path);
+      return path;
+    };
+    /** Both sides scaled to 64 px, or to 48 × 64 px. */
+    const squashed = (sidesPx: readonly [number, number] = [64, 64]) => ({ ...TRAINING, sidesPx });
+    const putReference = async (picture: RgbImage, training: Training): Promise<string> => {
+      const path = join(folder.path, 'turned.npy');
+      await writeFile(path, referenceTensor([picture], training));
+      return path;
+    };
+    const upright = async (path: string): Promise<RgbImage> => {
+      const { data, info } = await sharp(path).autoOrient().raw().toBuffer({ resolveWithObject: true });
+      return { widthPx: info.width, heightPx: info.height, data };
+    };
+
+    it.each([1, 2, 3, 4, 5, 6, 7, 8])(
+      'passes where training code applied it too: %d',
+      async (orientation) => {
+        const path = await putTurned(orientation);
+        const reference = await putReference(await upright(path), squashed());
+        const squash: Wishes = { resize: { mode: 'squash' } };
+        expect((await verified(squash, { images: [path], tensor: reference })).failures).toEqual([]);
+      },
+    );
+
+    it.each([
+      [2, /is mirrored: its EXIF/],
+      [8, /is turned by 90°: its EXIF/],
+    ])('catches that training code did not apply it: %d', async (orientation, reason) => {
+      const path = await putTurned(orientation);
+      const reference = await putReference(stored, squashed());
+      const squash: Wishes = { resize: { mode: 'squash' } };
+      const { failures } = await verified(squash, { images: [path], tensor: reference });
+      expect(failures.join('\n')).toMatch(reason);
+    });
+
+    it('catches that training code turned a picture that is not turned here', async () => {
+      const path = await putTurned(undefined);
+      const reference = await putReference(await upright(await putTurned(6)), squashed());
+      const squash: Wishes = { resize: { mode: 'squash' } };
+      const { failures } = await verified(squash, { images: [path], tensor: reference });
+      expect(failures.join('\n')).toMatch(/is turned by 90°: its EXIF orientation.*or is not here/);
+    });
+
+    it('catches it where the input is not square, both ways', async () => {
+      const modelsFolder = join(folder.path, 'models');
+      const wide = await putModel(folder.path, meansModel({ sidePx: 'any' }), 'wide.onnx');
+      const wishes: Wishes = {
+        ...RIGHT,
+        name: 'wide',
+        widthPx: 48,
+        heightPx: 64,
+        resize: { mode: 'squash' },
+      };
+      const request = { path: wide, preset: 'clip', modelsFolder, force: true, maxSecondsPerRun: 30 };
+      const { folder: imported } = await importModel({ ...request, wishes });
+      const of = { model: await loadModel(imported), tolerances: DEFAULT_TOLERANCES, store: false };
+      const [turned, plain] = [await putTurned(6), await putTurned(undefined)];
+      const asStored = await putReference(stored, squashed([48, 64]));
+      expect((await verifyModel({ ...of, images: [plain], tensor: asStored })).failures).toEqual([]);
+      expect((await verifyModel({ ...of, images: [turned], tensor: asStored })).failures.join()).toMatch(
+        /is turned by 270°: its EXIF/,
+      );
+      const asTurned = await putReference(await upright(turned), squashed([48, 64]));
+      expect((await verifyModel({ ...of, images: [turned], tensor: asTurned })).failures).toEqual([]);
+      expect((await verifyModel({ ...of, images: [plain], tensor: asTurned })).failures.join()).toMatch(
+        /is turned by 90°: its EXIF/,
+      );
+    });
   });
 
   it('catches a wrong mean by the scores of the original model', async () => {
@@ -173,6 +246,102 @@ describe('verifying a model', () => {
     await expect(verified({}, { images: photos.slice(0, 2), tensor })).rejects.toThrow(
       /expected a reference tensor \[2, 3, 64, 64\]/,
     );
+  });
+
+  describe('that finds objects', () => {
+    let detector: string;
+    let boxes: string;
+    /** Two in each of three pictures of other sizes: 300 × 220, 200 × 320 and 256 × 256 px. */
+    const objects = PICTURES.map(({ widthPx, heightPx }) =>
+      [
+        { label: 'Cat', score: 0.9, shares: [0.1, 0.2, 0.4, 0.4] },
+        { label: 'Cat', score: 0.26, shares: [0.6, 0.2, 0.8, 0.4] },
+      ].map(({ shares, ...object }) => ({
+        ...object,
+        box: shares.map((share, i) => share * (i % 2 === 0 ? widthPx : heightPx)),
+      })),
+    );
+    const put = async (name: string, images: readonly unknown[]): Promise<string> => {
+      const path = join(folder.path, name);
+      const byName = images.map((image, i) => [`photo-${i}.png`, { objects: image }]);
+      await writeFile(path, JSON.stringify(Object.fromEntries(byName)));
+      return path;
+    };
+    const found = async (wishes: Wishes, references: Partial<VerifyRequest>, name = 'boxes') => {
+      const resize = { mode: 'squash' } as const;
+      const modelsFolder = join(folder.path, 'models');
+      const request = { path: detector, preset: 'zero-one', modelsFolder, force: true, maxSecondsPerRun: 30 };
+      const own = { boxUnit: 'normalized', labels: ['cat'], resize, ...wishes, name } as const;
+      const { folder: imported } = await importModel({ ...request, wishes: own });
+      const model = await loadModel(imported);
+      const of = { model, images: photos, tolerances: DEFAULT_TOLERANCES, store: false, ...references };
+      return { folder: imported, ...(await verifyModel(of)) };
+    };
+
+    beforeAll(async () => {
+      const bytes = twoBoxesModel('float32', ['N', 3, 64, 64]);
+      detector = await putModel(folder.path, bytes, 'boxes.onnx');
+      boxes = await put('boxes.json', objects);
+    });
+
+    it('passes with the objects that it has to find, and stores them', async () => {
+      const report = await found({ boxFormat: 'xyxy' }, { expected: boxes, original: detector, store: true });
+      expect(report.failures).toEqual([]);
+      expect(report.scores.map(({ objects: of }) => of)).toMatchObject([
+        { objects: 6, unmatched: 0 },
+        { objects: 6, unmatched: 0 },
+      ]);
+      const model = await loadModel(report.folder);
+      const again = { model, images: [], tolerances: DEFAULT_TOLERANCES, store: true };
+      expect(await verifyModel(again)).toMatchObject({ failures: [], scores: [{ objects: { objects: 6 } }] });
+
+      // Read in another format from now on.
+      const path = join(report.folder, 'model.json');
+      const manifest = (await readFile(path, 'utf8')).replace('"boxFormat": "xyxy"', '"boxFormat": "yxyx"');
+      await writeFile(path, manifest);
+      const changed = { ...again, model: await loadModel(report.folder) };
+      expect((await verifyModel(changed)).failures.join()).toMatch(
+        /6 of 6 objects are not those of the golden results.*is not found/,
+      );
+    });
+
+    it('does not mind an object near the threshold', async () => {
+      const few = await put(
+        'few.json',
+        objects.map((of) => of.slice(0, 1)),
+      );
+      expect((await found({}, { expected: few })).failures).toEqual([]);
+      const counted = join(folder.path, 'counted.json');
+      const rows = (detections: number) => JSON.stringify(photos.map(() => ({ cat_max: 0.9, detections })));
+      await writeFile(counted, rows(1));
+      expect((await found({}, { expected: counted })).failures).toEqual([]);
+      await writeFile(counted, rows(3));
+      expect((await found({}, { expected: counted })).failures.join()).toMatch(
+        /the number of objects is not that of counted\.json: photo-0\.png: 1 to 2, expected 3/,
+      );
+    });
+
+    it('catches boxes in the wrong format, by what is expected and by themselves', async () => {
+      const { failures } = await found({ boxFormat: 'yxyx' }, { expected: boxes });
+      expect(failures.join()).toMatch(
+        /objects are not those of boxes\.json.*"cat" 0\.900 at \[30, 44, 120, 88\]/,
+      );
+      const wrong = await found({ boxFormat: 'xyxy', boxUnit: 'pixels' }, { original: detector });
+      expect(wrong.failures.join()).toMatch(
+        /6 of 6 boxes are inside out or smaller than a pixel: .*--box-format or --box-unit/,
+      );
+    });
+
+    it('refuses objects that the model cannot find', async () => {
+      const dog = await put(
+        'dog.json',
+        objects.map(([one]) => [{ ...one, label: 'dog' }]),
+      );
+      await expect(found({}, { expected: dog })).rejects.toThrow(
+        /names objects dog, which the model does not/,
+      );
+      await expect(verified({}, { expected: boxes })).rejects.toThrow(/the model is no detector/);
+    });
   });
 
   it('refuses another model as the original', async () => {

@@ -36,7 +36,7 @@ function published(inputs: readonly string[]): BuiltEngine {
   };
 }
 
-const GPU = { deviceId: 0, batchSize: 8, sessions: 2 };
+const GPU = { deviceId: 0, batchSize: 8, sessions: 2, maxSecondsPerRun: 60 };
 
 describe('loading a TensorRT engine', () => {
   it('is refused where its tensors have other names than the model: ONNX Runtime would bind the wrong ones', async () => {

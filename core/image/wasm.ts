@@ -1,5 +1,5 @@
 /**
- * As much of an assembler for WebAssembly as the resampling kernel needs: each function gives the bytes of an
+ * As much of an assembler for WebAssembly as the kernels of this folder need: each function gives the bytes of an
  * instruction behind those of its operands. Source of the codes: WebAssembly Core Specification 2.0, section 5.
  */
 export type Code = readonly number[];
@@ -62,12 +62,17 @@ export const v128 = {
   narrowI32ToI16: (a: Code, b: Code): Code => simd(0x85, a, b),
   extendLowU8: (a: Code): Code => simd(0x89, a),
   extendHighU8: (a: Code): Code => simd(0x8a, a),
+  addI16: (a: Code, b: Code): Code => simd(0x8e, a, b),
   shiftLeftI32: (a: Code, bits: number): Code => simd(0xab, a, i32.const(bits)),
   shiftRightI32: (a: Code, bits: number): Code => simd(0xac, a, i32.const(bits)),
   addI32: (a: Code, b: Code): Code => simd(0xae, a, b),
   /** Products of int16, added in pairs to int32. */
   dotI16: (a: Code, b: Code): Code => simd(0xba, a, b),
 };
+
+/** Adds to a variable. */
+export const increase = (variable: Local, by: number): Code =>
+  variable.set(i32.add(variable.get, i32.const(by)));
 
 /** Runs `body`, and again as long as `condition` is not 0 after it. */
 export function repeatWhile(body: Code, condition: Code): Code {
@@ -134,3 +139,27 @@ export function wasmModule(functions: readonly WasmFunction[]): Uint8Array<Array
 
 const list = (items: readonly Code[]): Code => [...unsigned(items.length), ...items.flat()];
 const sized = (bytes: Code): Code => [...unsigned(bytes.length), ...bytes];
+
+/** The part of WebAssembly that is used here: the types of Node.js leave its values out. */
+export interface WasmMemory {
+  readonly buffer: ArrayBuffer;
+  grow(pages: number): number;
+}
+interface WebAssemblyApi {
+  readonly Memory: new (size: { initial: number }) => WasmMemory;
+  readonly Module: new (bytes: Uint8Array<ArrayBuffer>) => object;
+  readonly Instance: new (module: object, imports: object) => { readonly exports: object };
+}
+
+/** Compiles what {@link wasmModule} made. @returns what makes instances of it, each with memory of its own. */
+export function compiled<Kernel>(
+  bytes: Uint8Array<ArrayBuffer>,
+): (initialPages: number) => { readonly kernel: Kernel; readonly memory: WasmMemory } {
+  const { Memory, Module, Instance } = (globalThis as unknown as { WebAssembly: WebAssemblyApi }).WebAssembly;
+  const module = new Module(bytes);
+  return (initialPages) => {
+    const memory = new Memory({ initial: initialPages });
+    const { exports } = new Instance(module, { env: { memory } });
+    return { kernel: exports as Kernel, memory };
+  };
+}

@@ -13,6 +13,8 @@ interface Message {
  * connection. A request counts when it is sent, for whoever sends it; what it is billed at, once it is answered.
  */
 export function meterClient(client: S3Client | SQSClient): void {
+  /** When a call's last try was sent; all its tries share a context. */
+  const triedMs = new WeakMap<object, number>();
   const service = client.config.serviceId === 'SQS' ? 'sqs' : 's3';
   // The two clients' stacks have no type in common.
   (client as S3Client).middlewareStack.add(
@@ -22,6 +24,9 @@ export function meterClient(client: S3Client | SQSClient): void {
       const kind = `${service}:${commandName.replace(/Command$/, '')}`;
       const retries = /attempt=1(;|$)/.test(request.headers?.['amz-sdk-request'] ?? 'attempt=1') ? 0 : 1;
       const sentBytes = bytesOf(request);
+      const sentMs = performance.now();
+      if (retries > 0) countUsage({ ms: { retried: sentMs - (triedMs.get(context) ?? sentMs) } });
+      triedMs.set(context, sentMs);
       countUsage({ requests: { [kind]: { count: 1, retries, units: 0 } }, bytesOut: sentBytes });
       const bill = (units: number): void =>
         countUsage({ requests: { [kind]: { count: 0, retries: 0, units } } });

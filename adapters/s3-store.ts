@@ -63,6 +63,7 @@ const WRITER = 'writer';
  * const { body } = await store.get('beach.jpg', { maxBytes: 64 * 1024 * 1024 });
  */
 export class S3ObjectStore implements ObjectStore {
+  readonly putRequest = 's3:PutObject';
   readonly #client: S3Client;
   readonly #bucket: string;
   readonly #prefix: string;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SluiceError } from '#core/error.ts';
-import { inOuterTally } from './meter.ts';
+import { inJobsTally } from './meter.ts';
 
 /** SQS's own limit for one batch. */
 export const MAX_BATCH_ENTRIES = 10;
@@ -56,7 +56,7 @@ export class Batcher<T> {
     this.#timer = undefined;
     const batch = this.#waiting;
     this.#waiting = [];
-    const whole = inOuterTally(() =>
+    const whole = inJobsTally(() =>
       sendBatch(
         batch.map(({ entry }) => entry),
         this.#call,

@@ -58,6 +58,7 @@ interface Handle {
  * for (const lease of await queue.receive({ maxMessages: 10, waitMs: 20_000 })) await lease.ack();
  */
 export class SqsMessageQueue implements MessageQueue {
+  readonly sendRequest = 'sqs:SendMessageBatch';
   readonly url: string;
   readonly visibilityMs: number;
   readonly #client: SQSClient;

@@ -3,6 +3,7 @@ import { HealthServer } from '#adapters/health-server.ts';
 import { endIfHung } from '#adapters/hung-threads.ts';
 import { jsonLog } from '#adapters/json-log.ts';
 import { loadStages } from '#adapters/load-stages.ts';
+import { overhead } from '#adapters/meter.ts';
 import { loadModel } from '#adapters/model-folder.ts';
 import { ONNX_PROVIDERS } from '#adapters/onnx-engine.ts';
 import { openPipeline } from '#adapters/pipeline.ts';
@@ -46,7 +47,7 @@ export async function worker(
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
   const config = { ...pipeline.config.worker, ...providersOf(flags.provider) };
-  await using models = await wellMeanwhile(flags, () =>
+  const load = () =>
     HeldModels.load(stages, (model) =>
       loadWorkerEngine(model, {
         config,
@@ -57,8 +58,8 @@ export async function worker(
         log,
         env,
       }),
-    ),
-  );
+    );
+  await using models = await wellMeanwhile(flags, () => overhead('worker', load));
   const endpoint = env['AWS_EC2_METADATA_SERVICE_ENDPOINT'];
   await runWorkerProcess(pipeline, {
     model: stages.first,
@@ -72,6 +73,7 @@ export async function worker(
     log,
     emit: (line) => void process.stdout.write(line),
     drainLimitMs: DRAIN_LIMIT_MS,
+    startMs: performance.now(),
     stop: stop.signal,
     onDrain: () => {
       setTimeout(() => {

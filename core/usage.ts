@@ -18,10 +18,15 @@ export const Usage = z.strictObject({
   bytesOut: Amount.default(0),
   /**
    * Milliseconds by what they went into. `function`: of an invocation, shared among all it does at a time. `cpu`: of
-   * decoding, over all cores. `run`, `commit`, `fetch`, `message`: a worker's time, each moment once (see FeedTimes).
+   * decoding, over all cores. `run`, `commit`, `fetch`, `message`: a worker's time, each moment once (see FeedTimes). `init`,
+   * `start`: of a function's process and of a worker's, until it was ready for work. `retried`: from a call's first try that failed to the
+   * one that did not; it is within the others.
    */
   ms: z.record(z.string(), Amount).default({}),
-  /** `invocations`, `messages`, `packs`, `images`, `refused`, and `slots`: the images that batches had room for. */
+  /**
+   * `invocations`, `coldStarts`, `starts` (of workers), `messages`, `redelivered` (of those, not for the first time), `packs`,
+   * `images`, `refused`, and `slots`: the images that batches had room for.
+   */
   counts: z.record(z.string(), Amount).default({}),
 });
 export type Usage = z.infer<typeof Usage>;
@@ -38,15 +43,22 @@ export const UsageRecord = z.strictObject({
   memoryMb: z.number().positive().optional(),
   /** The work came to nothing, or was done by another one as well. */
   waste: z.boolean(),
+  /** Which job it was for; left out where that of the data is meant that the record travels with. */
+  job: z.string().optional(),
+  /** For no job: the pipeline was looked after, or waited for work. */
+  idle: z.literal(true).optional(),
   usage: Usage,
 });
 export type UsageRecord = z.infer<typeof UsageRecord>;
 
-/** The records of one stage added up. */
+/** The records of one stage added up. `job` stands where it is another one than that whose usage this is a part of. */
 export const StageUsage = UsageRecord.omit({ id: true });
 export type StageUsage = z.infer<typeof StageUsage>;
 
-/** All records of a job added up, and how many of its parts had any. */
+/**
+ * All records that came with a job added up, and how many of its parts had any. Not all of them are its own: a process tells
+ * with its next record what it has not told yet, be that of another job or of none.
+ */
 export const JobUsage = z.strictObject({
   stages: z.array(StageUsage),
   parts: z.int().min(0),
@@ -84,6 +96,11 @@ function addAmounts(sum: Record<string, number>, more: Readonly<Record<string, n
   for (const [name, amount] of Object.entries(more)) sum[name] = (sum[name] ?? 0) + amount;
 }
 
+/** Whether it is the job's own, and not of the idle pipeline or of another job. */
+export function isOwn({ idle, job }: StageUsage): boolean {
+  return idle === undefined && job === undefined;
+}
+
 /**
  * Adds up the records of a job. Each id is taken once: as what it was good for, if any copy of it says so, and as waste
  * only where all say waste.
@@ -92,11 +109,13 @@ export class UsageSum {
   readonly #sums = new Map<string, StageUsage>();
   readonly #taken = new Set<string>();
   readonly #wasted = new Map<string, UsageRecord>();
+  readonly #job: string;
   #parts = 0;
   #silentParts = 0;
 
   /** @param stages what has been added up before. */
-  constructor(stages: readonly StageUsage[] = []) {
+  constructor(job: string, stages: readonly StageUsage[] = []) {
+    this.#job = job;
     for (const stage of stages) this.#take(stage);
   }
 
@@ -128,11 +147,17 @@ export class UsageSum {
     return { stages: [...this.#sums.values()], parts: this.#parts, silentParts: this.#silentParts };
   }
 
-  #take({ stage, memoryMb, waste, usage }: StageUsage): void {
-    const name = `${stage} ${memoryMb ?? ''} ${waste}`;
-    const sum =
-      this.#sums.get(name) ??
-      ({ stage, ...(memoryMb !== undefined && { memoryMb }), waste, usage: noUsage() } satisfies StageUsage);
+  #take({ stage, memoryMb, waste, job, idle, usage }: StageUsage): void {
+    const other = job === this.#job ? undefined : job;
+    const name = `${stage} ${memoryMb ?? ''} ${waste} ${idle ?? ''} ${other ?? ''}`;
+    const sum: StageUsage = this.#sums.get(name) ?? {
+      stage,
+      ...(memoryMb !== undefined && { memoryMb }),
+      waste,
+      ...(other !== undefined && { job: other }),
+      ...(idle && { idle }),
+      usage: noUsage(),
+    };
     addUsage(sum.usage, usage);
     this.#sums.set(name, sum);
   }

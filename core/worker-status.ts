@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { UsageRecord } from './usage.ts';
 
 const Share = z.number().min(0).max(1);
 
@@ -17,6 +18,10 @@ export const WorkerStatus = z.strictObject({
   queueWaitSeconds: z.number().min(0),
   /** What the model's time went into; together 1. See FeedMeter. */
   feed: z.strictObject({ run: Share, message: Share, fetch: Share, commit: Share }),
+  /** What it has consumed and no part tells. */
+  untold: z.array(UsageRecord).optional(),
+  /** It has stopped, and this is the last that it says. */
+  stopped: z.literal(true).optional(),
 });
 export type WorkerStatus = z.infer<typeof WorkerStatus>;
 

@@ -165,9 +165,9 @@ export class AuditFunctions extends Construct {
     }
     for (const source of sources) mayRead(finalize, source);
     mayWork(finalize, props.work, {
-      read: ['jobs/*', 'shards/*', 'parts/*', 'results/*', 'dead/*', 'latest/*'],
-      write: ['jobs/*', 'results/*', 'dead/*', 'latest/*'],
-      delete: ['open/*'],
+      read: ['jobs/*', 'shards/*', 'parts/*', 'results/*', 'dead/*', 'latest/*', 'workers/*'],
+      write: ['jobs/*', 'results/*', 'dead/*', 'latest/*', 'shards/*/pixels/*'],
+      delete: ['open/*', 'workers/*', 'jobs/*/finalizing.json'],
       abort: ['results/*'],
     });
     this.watch.watchJobs(this.#logs.get('plan') as LogGroup, this.#logs.get('finalize') as LogGroup);

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { jsonLog } from '#adapters/json-log.ts';
+import { untoldUsage } from '#adapters/meter.ts';
 import { openPipeline } from '#adapters/pipeline.ts';
 import { FUNCTION_NAMES, type FunctionName, runFunctions } from './functions.ts';
 
@@ -17,6 +18,7 @@ const only = positionals.length === 0 ? FUNCTION_NAMES : (positionals as Functio
 const stop = new AbortController();
 process.on('SIGTERM', () => stop.abort());
 process.on('SIGINT', () => stop.abort());
+const log = jsonLog({ functions: only.join(',') });
 await runFunctions(
   await openPipeline(undefined, process.env),
   {
@@ -25,7 +27,8 @@ await runFunctions(
     processes: Number(values.processes),
     finalizeEveryMs: Number(values['finalize-every-ms']),
     budgetEveryMs: Number(values['budget-every-ms']),
-    log: jsonLog({ functions: only.join(',') }),
+    log,
   },
   stop.signal,
 );
+log.info('stopped', { untold: untoldUsage() });

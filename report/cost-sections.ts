@@ -2,7 +2,7 @@ import { assumptionLines } from '#core/cost/assumptions.ts';
 import type { JobCost } from '#core/cost/job-cost.ts';
 import { type Prices, pricesAsOf } from '#core/cost/prices.ts';
 import { shareBar } from './bars.ts';
-import { formatShare, titleOf } from './format.ts';
+import { formatSeconds, formatShare, titleOf } from './format.ts';
 import { type Html, html } from './html.ts';
 import { formatQuantity, formatUsd } from './money.ts';
 
@@ -41,38 +41,48 @@ ${shares(
   'stages',
   'By stage',
   'Stage',
-  byStage.map(({ stage, usd }) => [titleOf(stage), usd]),
+  byStage.map((row) => [titleOf(row.stage), row]),
   whole,
 )}
 ${shares(
   'resources',
   'By resource',
   'Resource',
-  byResource.map(({ resource, usd }) => [resource, usd]),
+  byResource.map((row) => [row.resource, row]),
   whole,
 )}`;
+}
+
+interface Rate {
+  readonly usd: number;
+  readonly usdPerMillion: number | undefined;
+}
+
+function rate(usdPerMillion: number | undefined): string {
+  return usdPerMillion === undefined ? '–' : formatUsd(usdPerMillion);
 }
 
 function shares(
   id: string,
   title: string,
   column: string,
-  rows: readonly (readonly [string, number])[],
+  rows: readonly (readonly [string, Rate])[],
   whole: number,
 ): Html {
   return table(
     id,
     title,
     undefined,
-    html`<tr><th scope="col">${column}</th><th scope="col" class="number">Dollars</th><th scope="col" class="number">Share</th><th scope="col"><span class="sr">Share as a bar</span></th></tr>`,
+    html`<tr><th scope="col">${column}</th><th scope="col" class="number">Dollars</th><th scope="col" class="number">A million</th><th scope="col" class="number">Share</th><th scope="col"><span class="sr">Share as a bar</span></th></tr>`,
     rows.map(
-      ([name, usd]) => html`
-      <tr class="${usd > 0 ? 'some' : 'zero'}"><th scope="row">${name}</th><td class="number">${formatUsd(usd)}</td><td class="number share-of">${formatShare(usd, whole)}</td><td class="bar">${shareBar('pass', usd, whole)}</td></tr>`,
+      ([name, { usd, usdPerMillion }]) => html`
+      <tr class="${usd > 0 ? 'some' : 'zero'}"><th scope="row">${name}</th><td class="number">${formatUsd(usd)}</td><td class="number">${rate(usdPerMillion)}</td><td class="number share-of">${formatShare(usd, whole)}</td><td class="bar">${shareBar('pass', usd, whole)}</td></tr>`,
     ),
   );
 }
 
-export function waste({ waste, usd: whole, batchFill }: JobCost): Html {
+export function waste({ waste, usd: whole, batchFill, wastedSeconds }: JobCost): Html {
+  const { functions, workers, heldUpByRetries } = wastedSeconds;
   const fill =
     batchFill === undefined
       ? 'No batch was run.'
@@ -80,7 +90,7 @@ export function waste({ waste, usd: whole, batchFill }: JobCost): Html {
   return table(
     'waste',
     'Spent for nothing',
-    `Repeated work: of deliveries that came twice or were lost. Retries: tries of requests that were billed and not the last. ${fill}`,
+    `Repeated work: of deliveries that came twice or were lost. Retries: tries of requests that were billed and not the last. ${fill} Repeated work took functions ${formatSeconds(functions)} and workers ${formatSeconds(workers)}; retries held calls up for ${formatSeconds(heldUpByRetries)}, within the time of both.`,
     html`<tr><th scope="col">Waste</th><th scope="col" class="number">Dollars</th><th scope="col" class="number">Share</th><th scope="col"><span class="sr">Share as a bar</span></th></tr>`,
     waste.map(
       (row) => html`
@@ -109,10 +119,10 @@ export function items({ items }: JobCost): Html {
     'items',
     'Item by item',
     undefined,
-    html`<tr><th scope="col">Stage</th><th scope="col">Resource</th><th scope="col">Waste</th><th scope="col" class="number">Amount</th><th scope="col" class="number">Dollars</th></tr>`,
+    html`<tr><th scope="col">Stage</th><th scope="col">Resource</th><th scope="col">Waste</th><th scope="col" class="number">Amount</th><th scope="col" class="number">A million</th><th scope="col" class="number">Dollars</th></tr>`,
     items.map(
       (item) => html`
-      <tr><th scope="row">${titleOf(item.stage)}</th><td>${item.resource}</td><td>${item.waste}</td><td class="number">${formatQuantity(item.quantity, item.unit)}</td><td class="number">${formatUsd(item.usd)}</td></tr>`,
+      <tr><th scope="row">${titleOf(item.stage)}</th><td>${item.resource}</td><td>${item.waste}</td><td class="number">${formatQuantity(item.quantity, item.unit)}</td><td class="number">${rate(item.usdPerMillion)}</td><td class="number">${formatUsd(item.usd)}</td></tr>`,
     ),
   );
 }

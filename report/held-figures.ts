@@ -1,5 +1,6 @@
 import type { Held } from '#core/quote/held.ts';
 import type { HeldFigure, HeldJob } from '#core/quote/held-job.ts';
+import { ASSUMED_RANGE } from '#core/quote/quote.ts';
 import { table } from './cost-sections.ts';
 import { formatCount, formatDay, formatInterval, formatSeconds } from './format.ts';
 import { type Html, html } from './html.ts';
@@ -8,6 +9,7 @@ import { formatQuantity, formatUsd } from './money.ts';
 const FIGURES: Readonly<
   Record<HeldFigure['figure'], readonly [name: string, format: (value: number) => string]>
 > = {
+  seconds: ['duration, from submission to proof', formatSeconds],
   decodeSeconds: ['processor time of decoding', formatSeconds],
   functionSeconds: ['time of the functions that preprocess', formatSeconds],
   lambdaGbSeconds: ['their Lambda compute', (value) => formatQuantity(value, 'GB-s')],
@@ -53,7 +55,10 @@ export function heldSection(held: HeldJob): Html {
   return table(
     'quote',
     'The quote',
-    [`As ${heldTitle(held)}. Intervals are 95 %, and of the sample alone.`, ...held.remarks].join(' · '),
+    [
+      `As ${heldTitle(held)}. Intervals are 95 %, and of the sample alone; those of the fleet are ${ASSUMED_RANGE * 100} % wider to either side for what is assumed.`,
+      ...held.remarks,
+    ].join(' · '),
     html`<tr><th scope="col">Figure</th><th scope="col" class="number">Quoted</th><th scope="col" class="number">Actual</th><th scope="col">Error of the quote</th></tr>`,
     heldTexts(held).map(
       ({ name, predicted, actual, error }) => html`

@@ -1,6 +1,7 @@
 import type { JobCost } from '#core/cost/job-cost.ts';
 import type { Prices } from '#core/cost/prices.ts';
 import type { HeldJob } from '#core/quote/held-job.ts';
+import { besides, estimated, requests, unitPrices } from './cost-details.ts';
 import {
   alternatives,
   assumptions,
@@ -31,10 +32,14 @@ const SECTIONS: readonly Section[] = [
   ['stages', 'Stages'],
   ['resources', 'Resources'],
   ['waste', 'Waste'],
+  ['requests', 'Requests'],
+  ['estimated', 'Estimated'],
+  ['besides', 'Beside it'],
   ['quote', 'Quote'],
   ['elsewhere', 'Elsewhere'],
   ['items', 'Items'],
   ['assumptions', 'Assumptions'],
+  ['prices', 'Prices'],
   ['notes', 'Notes'],
 ];
 
@@ -47,10 +52,14 @@ export function renderCostReport(cost: JobCost, { title, prices, held }: CostPag
     main: html`${overview(cost, title)}
 ${breakdown(cost)}
 ${waste(cost)}
+${requests(cost)}
+${estimated(cost)}
+${besides(cost)}
 ${held && heldSection(held)}
 ${alternatives(cost)}
 ${items(cost)}
-${assumptions(cost, prices)}`,
+${assumptions(cost, prices)}
+${unitPrices(cost)}`,
     footer: notes(cost),
   });
 }

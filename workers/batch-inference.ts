@@ -1,12 +1,14 @@
+import { spentIdle } from '#adapters/meter.ts';
 import type { ImageResult } from '#core/decode/read-outputs.ts';
 import { hasCode, messageOf } from '#core/error.ts';
 import type { PackMessage } from '#core/messages.ts';
 import type { Pack } from '#core/pack.ts';
 import { EngineFault } from '#core/pack-records.ts';
-import type { FeedMeter } from './feed-meter.ts';
+import type { FeedMeter, FeedTimes } from './feed-meter.ts';
 import type { HeldModel } from './held-models.ts';
 import { inferPacks, inferPiecemeal, sliceOf } from './infer-packs.ts';
 import type { LoadedPack } from './pack-lane.ts';
+import { PresentJobs } from './present-jobs.ts';
 import type { RecycledMemory } from './recycled-memory.ts';
 
 /** What a model makes of an item of a pack, or why it makes nothing of it. */
@@ -50,11 +52,17 @@ export class BatchInference {
   readonly #ports: BatchInferencePorts;
   readonly #timesSinceBatch: ReturnType<FeedMeter['reader']>;
   readonly #givenUp = new Set<string>();
+  readonly #presentJobs = new PresentJobs();
 
   constructor(options: BatchInferenceOptions, ports: BatchInferencePorts) {
     this.#options = options;
     this.#ports = ports;
     this.#timesSinceBatch = options.meter.reader();
+  }
+
+  /** Nothing more is to come: since the last batch there was nothing to do. */
+  end(): void {
+    spentIdle('worker', { ms: this.#timesSinceBatch() });
   }
 
   /**
@@ -163,7 +171,7 @@ export class BatchInference {
 
   /** The time since the last batch, and the room in this one, in shares of its packs by their images. */
   #countBatch(batch: readonly LoadedPack[]): void {
-    const times = this.#timesSinceBatch();
+    const times = this.#ownTimes(batch.map(({ message }) => message.job));
     const images = imagesOf(batch);
     const slots = images === 0 ? 0 : Math.max(this.#options.batchSize, images);
     for (const { pack, tally } of batch) {
@@ -172,6 +180,14 @@ export class BatchInference {
       const ms = Object.fromEntries(Object.entries(times).map(([state, all]) => [state, all * share]));
       tally.add({ ms, counts: { images: own, slots: slots * share } });
     }
+  }
+
+  /** The times since the last batch. What was waited before a job's first pack is not the job's: the pipeline was idle. */
+  #ownTimes(jobs: readonly string[]): Partial<FeedTimes> {
+    const { message, ...busy } = this.#timesSinceBatch();
+    if (!this.#presentJobs.comeUp(jobs)) return { message, ...busy };
+    spentIdle('worker', { ms: { message } });
+    return busy;
   }
 
   /** The model of a pack that a lane has let through. */

@@ -111,6 +111,7 @@ export class InferenceWorker {
     const { drainLimitMs } = this.#options;
     if (drainLimitMs === undefined) await work;
     else if (!(await withinDrain(work, stop, drainLimitMs))) return keeper.giveBackAll();
+    this.#inference.end();
     engineDied.signal.throwIfAborted();
     return 0;
   }

@@ -74,7 +74,7 @@ export class PackCommits {
       const part = encodePart(
         records,
         scoreNames(manifest),
-        tally.seal({ carried }),
+        tally.seal({ carried, storedBy: works.putRequest }),
         shadow === undefined ? [] : scoreNames(shadow.manifest),
       );
       const outcome = await works.put(partKey(message), part, { ifAbsent: true });

@@ -193,11 +193,12 @@ export class PackLane {
   async #load(lease: Lease, stop: AbortSignal): Promise<void> {
     let message: PackMessage | undefined;
     const tally = new Tally('worker');
-    tally.add({ counts: { messages: 1 } });
+    tally.add({ counts: { messages: 1, ...(lease.deliveryCount > 1 && { redelivered: 1 }) } });
     try {
       stop.throwIfAborted();
       const known = parseMessage(PackMessage, lease.body);
       message = known;
+      tally.isFor({ job: known.job });
       const pack = await tally.run(() => this.load(known, stop));
       await this.ready.push({ lease, message, pack, lane: this, tally });
     } catch (error) {

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { HealthServer } from '#adapters/health-server.ts';
 import { InstanceMetadata, watchInterruption } from '#adapters/instance-metadata.ts';
 import type { JsonLog } from '#adapters/json-log.ts';
-import { overhead } from '#adapters/meter.ts';
+import { overhead, spentStarting, Tally, untoldUsage } from '#adapters/meter.ts';
 import type { LoadedModel } from '#adapters/model-folder.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
@@ -41,6 +41,8 @@ export interface WorkerProcessOptions {
   readonly log: JsonLog;
   /** Takes lines of metrics. */
   emit(line: string): void;
+  /** Milliseconds since the process began, where it is this worker's alone: what it took to load the model, above all. */
+  readonly startMs?: number;
   /** Aborted by SIGTERM. */
   readonly stop: AbortSignal;
   /** Called once, when it takes no more packs, whoever told it so. */
@@ -140,7 +142,7 @@ async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions):
     batchSize,
   );
   const id = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
-  const writeStatus = async (): Promise<void> => {
+  const writeStatus = async (more: Pick<WorkerStatus, 'untold' | 'stopped'>): Promise<boolean> => {
     const status: WorkerStatus = {
       schema: 1,
       worker: id,
@@ -148,10 +150,23 @@ async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions):
       model: manifest.name,
       provider: engine.provider,
       ...metrics.status(),
+      ...more,
     };
-    // A status is for looking at; that it could not be written must not stop the work.
-    await works.put(workerStatusKey(id), Buffer.from(JSON.stringify(status))).catch(() => undefined);
+    const written = works.put(workerStatusKey(id), Buffer.from(JSON.stringify(status)));
+    // That it could not be written must not stop the work.
+    return written.then(
+      () => true,
+      () => false,
+    );
   };
+  /** Whoever completes the next job finds here what this process has told nobody. */
+  const sayGoodbye = async (): Promise<void> => {
+    const tally = new Tally('worker', undefined, { idle: true });
+    const untold = tally.seal({ all: true, storedBy: works.putRequest });
+    await tally.run(() => writeStatus({ untold, stopped: true }));
+    tally.stored();
+  };
+  let writing: Promise<unknown> = Promise.resolve();
   const { fleet } = pipeline;
   const protection =
     fleet &&
@@ -161,7 +176,7 @@ async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions):
     const line = metrics.tick();
     if (line !== undefined) options.emit(line);
     protection?.tick(!worker.meter.isWaiting);
-    if (++seconds % STATUS_EVERY_SECONDS === 1) void writeStatus();
+    if (++seconds % STATUS_EVERY_SECONDS === 1) writing = writeStatus({ untold: untoldUsage() });
   }, 1000);
 
   await using health =
@@ -177,6 +192,17 @@ async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions):
             ...metrics.status(),
           }),
         });
+  log.info('worker started', {
+    worker: id,
+    model: manifest.name,
+    provider: engine.provider,
+    batchSize,
+    healthPort: health?.port,
+  });
+  spentStarting('worker', {
+    ...(options.startMs !== undefined && { ms: { start: options.startMs } }),
+    counts: { starts: 1 },
+  });
   if (known !== undefined) {
     log.warn('this instance is to be taken away: no work is taken', { ...known });
     await standBy(known, metadata, {
@@ -195,13 +221,6 @@ async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions):
     interrupted.abort();
   });
 
-  log.info('worker started', {
-    worker: id,
-    model: manifest.name,
-    provider: engine.provider,
-    batchSize,
-    healthPort: health?.port,
-  });
   try {
     const unfinished = await worker.run(stop);
     if (unfinished > 0) log.warn('draining took too long: packs went back unfinished', { packs: unfinished });
@@ -213,7 +232,8 @@ async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions):
     clearInterval(ticking);
     done.abort();
     await watching;
-    await works.delete([workerStatusKey(id)]).catch(() => undefined);
+    await writing;
+    await sayGoodbye();
   }
 }
 

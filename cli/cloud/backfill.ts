@@ -3,7 +3,7 @@ import { loadPolicy } from '#adapters/model-folder.ts';
 import { openPipeline, type Pipeline } from '#adapters/pipeline.ts';
 import { readPrices } from '#adapters/price-files.ts';
 import { parseUsd } from '#core/budget.ts';
-import { workerHourUsd } from '#core/cost/job-cost.ts';
+import { workerHourUsd } from '#core/cost/cost-items.ts';
 import { SluiceError } from '#core/error.ts';
 import { JobRequest, type S3Source, sourceText } from '#core/job-request.ts';
 import type { Policy } from '#core/policy.ts';

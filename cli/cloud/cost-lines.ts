@@ -4,7 +4,7 @@ import type { JobCost } from '#core/cost/job-cost.ts';
 import { type Prices, pricesAsOf } from '#core/cost/prices.ts';
 import type { HeldJob } from '#core/quote/held-job.ts';
 import { METERED_STAGES } from '#core/usage.ts';
-import { formatShare } from '#report/format.ts';
+import { formatSeconds, formatShare } from '#report/format.ts';
 import { heldTexts, heldTitle } from '#report/held-figures.ts';
 import { formatUsd } from '#report/money.ts';
 
@@ -17,15 +17,31 @@ export function costLines(cost: JobCost, prices: Prices, held?: HeldJob): string
       `${formatUsd(usd)} for ${images.toLocaleString('en-US')} images` +
       (usdPerMillion === undefined ? '' : `, ${formatUsd(usdPerMillion)} a million`),
     '',
-    'by stage',
-    ...cost.byStage.map((row) => line(row.stage, row.usd, usd)),
+    `by stage ${' '.repeat(42)}share    a million`,
+    ...cost.byStage.map((row) => line(row.stage, row, usd)),
     '',
     'by resource',
-    ...cost.byResource.map((row) => line(row.resource, row.usd, usd)),
+    ...cost.byResource.map((row) => line(row.resource, row, usd)),
     '',
     `of it, for nothing: ${formatUsd(cost.usdWasted)} (${formatShare(cost.usdWasted, usd)})`,
-    ...cost.waste.map((row) => line(row.waste, row.usd, usd)),
+    ...cost.waste.map((row) => line(row.waste, row, usd)),
+    ...wastedTime(cost),
     ...(cost.batchFill === undefined ? [] : [`  batches were ${(cost.batchFill * 100).toFixed(1)} % full`]),
+    '',
+    `requests ${' '.repeat(34)}sent      retried       billed`,
+    ...requestLines(cost.requests),
+    '',
+    `estimated, and not in the above: ${formatUsd(cost.estimatedUsd)}`,
+    ...cost.estimated.map(
+      (row) => `  ${row.resource.padEnd(36)} ${formatUsd(row.usd).padStart(12)}  ${row.how}`,
+    ),
+    '',
+    'metered beside it, and not in the above',
+    ...cost.besides.map(
+      (row) =>
+        `  ${row.name.padEnd(36)} ${formatUsd(row.usd).padStart(12)}  ${formatSeconds(row.seconds)} of workers, ` +
+        `${count(sent(row.requests))} requests`,
+    ),
     '',
     'elsewhere, the same images',
     ...cost.alternatives.map(
@@ -37,6 +53,12 @@ export function costLines(cost: JobCost, prices: Prices, held?: HeldJob): string
     '',
     `assumed (--assume file.json, or flags), with the prices of ${prices.region}, as of ${pricesAsOf(prices)}`,
     ...assumptionLines(cost.assumptions).map(({ name, value }) => `  ${name.padEnd(24)} ${value}`),
+    '',
+    'prices',
+    ...cost.unitPrices.map(
+      ({ name, usd: price, per, asOf, source }) =>
+        `  ${name.padEnd(36)} ${`$${price}`.padStart(14)} a ${per}, ${asOf === undefined ? 'as given' : `${asOf}, ${source}`}`,
+    ),
     '',
     ...cost.notes.map((note) => `note: ${note}`),
   ];
@@ -71,13 +93,14 @@ export function monthLines({ months }: CostHistory): string {
 /** Item by item. */
 export function costCsv(cost: JobCost): string {
   return csv(
-    ['stage', 'resource', 'waste', 'quantity', 'unit', 'usd'],
+    ['stage', 'resource', 'waste', 'quantity', 'unit', 'usd_per_million', 'usd'],
     cost.items.map((item) => [
       item.stage,
       item.resource,
       item.waste ?? '',
       item.quantity,
       item.unit,
+      item.usdPerMillion ?? '',
       item.usd,
     ]),
   );
@@ -118,6 +141,35 @@ function cell(value: string | number): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-function line(name: string, usd: number, whole: number): string {
-  return `  ${name.padEnd(36)} ${formatUsd(usd).padStart(12)}  ${formatShare(usd, whole).padStart(7)}`;
+function line(
+  name: string,
+  { usd, usdPerMillion }: { readonly usd: number; readonly usdPerMillion?: number | undefined },
+  whole: number,
+): string {
+  const rate = usdPerMillion === undefined ? '' : formatUsd(usdPerMillion).padStart(12);
+  return `  ${name.padEnd(36)} ${formatUsd(usd).padStart(12)}  ${formatShare(usd, whole).padStart(7)} ${rate}`.trimEnd();
+}
+
+function requestLines(requests: JobCost['requests']): string[] {
+  return Object.entries(requests)
+    .sort(([a], [b]) => a.localeCompare(b))
+    .map(
+      ([kind, { count: all, retries, units }]) =>
+        `  ${kind.padEnd(36)} ${[all, retries, units].map((n) => count(n).padStart(12)).join(' ')}`,
+    );
+}
+
+function wastedTime({ wastedSeconds: { functions, workers, heldUpByRetries } }: JobCost): string[] {
+  return [
+    `  repeated work took functions ${formatSeconds(functions)} and workers ${formatSeconds(workers)}; ` +
+      `retries held calls up for ${formatSeconds(heldUpByRetries)}, within the time of both`,
+  ];
+}
+
+function sent(requests: JobCost['requests']): number {
+  return Object.values(requests).reduce((sum, request) => sum + request.count, 0);
+}
+
+function count(n: number): string {
+  return n.toLocaleString('en-US');
 }

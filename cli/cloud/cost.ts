@@ -1,20 +1,25 @@
 import { writeFile } from 'node:fs/promises';
-import { openPipeline } from '#adapters/pipeline.ts';
+import { openPipeline, type Pipeline } from '#adapters/pipeline.ts';
 import { readPrices } from '#adapters/price-files.ts';
-import { costHistory } from '#core/cost/cost-history.ts';
+import { type CostHistory, costHistory } from '#core/cost/cost-history.ts';
 import { type JobCost, jobCost, type MeteredJob } from '#core/cost/job-cost.ts';
 import { type Prices, staleness } from '#core/cost/prices.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
+import { requestKey } from '#core/job-layout.ts';
+import { JobRequest } from '#core/job-request.ts';
 import { heldJob } from '#core/quote/held-job.ts';
 import type { Quote } from '#core/quote/quote.ts';
 import { completionOf } from '#functions/finalizing/complete-job.ts';
 import { meteredJob, meteredJobsSince } from '#functions/finalizing/job-usage.ts';
+import { readJson } from '#functions/json-object.ts';
 import { renderCostReport } from '#report/render-cost.ts';
 import { renderCostHistory } from '#report/render-cost-history.ts';
 import { EXIT } from '../exit-codes.ts';
 import { readQuote } from '../quote/compare.ts';
+import { budgetLines } from './budget-lines.ts';
 import { type AssumptionFlags, assumptionsFrom } from './cost-assumptions.ts';
 import { costCsv, costLines, historyCsv, monthLines } from './cost-lines.ts';
+import { budgetOf } from './pipeline-status.ts';
 
 export interface CostFlags extends AssumptionFlags {
   pipeline?: string;
@@ -45,7 +50,9 @@ export async function cost(
   if (job !== undefined) {
     const { name: stage } = await pipeline.manifest();
     const metered = await meteredJob(job, pipeline.works, stage);
-    const report = reckon([metered]);
+    const reckoned = reckon([metered]);
+    const budget = await budgetNotes(job, pipeline);
+    const report = { ...reckoned, notes: [...budget, ...reckoned.notes] };
     const held = quote && heldJob(quote, await completionOf(job, pipeline.works), metered, report);
     await writeFiles(flags, {
       csv: () => costCsv(report),
@@ -56,8 +63,8 @@ export async function cost(
     return EXIT.ok;
   }
   const since = dateFrom(flags.since ?? '');
-  const jobs = await meteredJobsSince(since, pipeline.works);
-  const history = costHistory(jobs, reckon);
+  const { jobs, notes } = await meteredJobsSince(since, pipeline.works);
+  const history = withNotes(costHistory(jobs, reckon), notes);
   await writeFiles(flags, {
     csv: () => historyCsv(history),
     html: () => renderCostHistory(history, { title: `Cost since ${flags.since}`, prices }),
@@ -65,6 +72,14 @@ export async function cost(
   if (flags.json === true) process.stdout.write(`${JSON.stringify(history)}\n`);
   else process.stdout.write(monthLines(history) + costLines(history.all, prices));
   return EXIT.ok;
+}
+
+/** What a job may cost, and where it stands within that. A complete job only says what it was allowed. */
+async function budgetNotes(job: string, pipeline: Pipeline): Promise<string[]> {
+  const request = await readJson(pipeline.works, requestKey(job), JobRequest);
+  if (request?.budget === undefined) return [];
+  const { budget } = await budgetOf(job, request.budget.usd, pipeline);
+  return budget === undefined ? [] : budgetLines(job, budget).map((line) => `budget: ${line}`);
 }
 
 async function quoteFrom(file: string, since: string | undefined): Promise<Quote> {
@@ -85,6 +100,10 @@ async function quoteFrom(file: string, since: string | undefined): Promise<Quote
 function withDoubts(report: JobCost, prices: Prices): JobCost {
   const stale = staleness(prices, new Date());
   return stale === undefined ? report : { ...report, notes: [...report.notes, stale] };
+}
+
+function withNotes({ months, all }: CostHistory, notes: readonly string[]): CostHistory {
+  return { months, all: { ...all, notes: [...notes, ...all.notes] } };
 }
 
 function dateFrom(text: string): Date {

@@ -1,4 +1,5 @@
 import type { Pipeline } from '#adapters/pipeline.ts';
+import type { BudgetHold } from '#core/budget.ts';
 import { dispatchKey, shardPrefix, WORKERS_PREFIX } from '#core/job-layout.ts';
 import { sourceText } from '#core/job-request.ts';
 import { plannedImages } from '#core/plan.ts';
@@ -51,6 +52,8 @@ export interface PipelineStatus {
     readonly meteredUsd: number;
     readonly committedUsd: number;
     readonly isHeld: boolean;
+    /** Where it is held. */
+    readonly hold?: BudgetHold;
   };
   /** Only of a cascade: its following stages, as far as it is known what they will see. */
   readonly following?: readonly StageStatus[];
@@ -138,7 +141,7 @@ async function listedSoFar(job: string, { works, config }: Pipeline): Promise<nu
   return shards * config.shardSize;
 }
 
-async function budgetOf(
+export async function budgetOf(
   job: string,
   usd: number | undefined,
   { works }: Pipeline,
@@ -146,8 +149,9 @@ async function budgetOf(
   if (usd === undefined) return {};
   const feeding = (await readJson(works, dispatchKey(job), Dispatch))?.feeding;
   if (feeding === undefined) return { budget: { usd, meteredUsd: 0, committedUsd: 0, isHeld: false } };
-  const { meteredUsd, committedUsd, isHeld } = feeding;
-  return { budget: { usd, meteredUsd, committedUsd, isHeld: isHeld && feeding.budgetUsd === usd } };
+  const { meteredUsd, committedUsd, hold } = feeding;
+  const isHeld = feeding.isHeld && feeding.budgetUsd === usd;
+  return { budget: { usd, meteredUsd, committedUsd, isHeld, ...(isHeld && hold && { hold }) } };
 }
 
 function stageStatus({ stage, done, givenUp, left }: JobProgress['following'][number]): StageStatus {
@@ -164,5 +168,7 @@ async function liveWorkers({ works }: Pipeline): Promise<WorkerStatus[]> {
     objects.map(({ key }) => readJson(works, key, WorkerStatus).catch(() => undefined)),
   );
   const since = Date.now() - WORKER_GONE_MS;
-  return all.filter((worker) => worker !== undefined).filter((worker) => Date.parse(worker.at) > since);
+  return all
+    .filter((worker) => worker !== undefined)
+    .filter((worker) => worker.stopped === undefined && Date.parse(worker.at) > since);
 }

@@ -1,18 +1,39 @@
 import { writeFile } from 'node:fs/promises';
-import { openPipeline } from '#adapters/pipeline.ts';
+import { basename, dirname, join } from 'node:path';
+import { openPipeline, type Pipeline } from '#adapters/pipeline.ts';
+import { readPrices } from '#adapters/price-files.ts';
+import { jobCost } from '#core/cost/job-cost.ts';
 import { SluiceError } from '#core/error.ts';
 import { Summary } from '#core/summary.ts';
 import { completionOf, RESULTS_PREFIX } from '#functions/finalizing/complete-job.ts';
+import { meteredJob } from '#functions/finalizing/job-usage.ts';
+import { renderCostReport } from '#report/render-cost.ts';
 import { EXIT } from '../exit-codes.ts';
 import { summaryTable } from '../summary-table.ts';
+import { assumptionsFrom } from './cost-assumptions.ts';
 
-/** `sluice report`: a complete job's summary, and its report as a file here. @returns the exit code. */
+/** What `sluice cost` says of a job, with its own defaults, as a page. */
+async function costPage(job: string, pipeline: Pipeline): Promise<string> {
+  const assumptions = await assumptionsFrom({}, pipeline);
+  const prices = await readPrices(assumptions.region);
+  const cost = jobCost([await meteredJob(job, pipeline.works)], assumptions, prices);
+  return renderCostReport(cost, { title: `Cost of ${job}`, prices });
+}
+
+async function write(file: string, text: string | Uint8Array): Promise<void> {
+  await writeFile(file, text).catch((cause: unknown) => {
+    throw new SluiceError('config-invalid', `cannot write "${file}": ${String(cause)}`, { cause });
+  });
+}
+
+/** `sluice report`: a complete job's summary, and its report and cost as files here. @returns the exit code. */
 export async function report(
   job: string,
   flags: { pipeline?: string; out?: string; json?: boolean },
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<number> {
-  const { works, config } = await openPipeline(flags.pipeline, env);
+  const pipeline = await openPipeline(flags.pipeline, env);
+  const { works, config } = pipeline;
   await completionOf(job, works);
   const { body } = await works.get(`${RESULTS_PREFIX}jobs/${job}/summary.json`);
   const summary = Summary.parse(JSON.parse(body.toString('utf8')));
@@ -21,10 +42,10 @@ export async function report(
   );
   if (flags.out !== undefined) {
     const page = await works.get(summary.outputs['report'] ?? '');
-    await writeFile(flags.out, page.body).catch((cause: unknown) => {
-      throw new SluiceError('config-invalid', `cannot write "${flags.out}": ${String(cause)}`, { cause });
-    });
+    await write(flags.out, page.body);
     outputs['report'] = flags.out;
+    outputs['cost'] = join(dirname(flags.out), `${basename(flags.out, '.html')}-cost.html`);
+    await write(outputs['cost'], await costPage(job, pipeline));
   }
   if (flags.json === true) process.stdout.write(`${JSON.stringify(summary)}\n`);
   else process.stdout.write(summaryTable(summary, outputs));

@@ -1,5 +1,5 @@
 import { MAX_DEATHS } from '#functions/finalizing/finalizing-attempt.ts';
-import { formatUsd } from '#report/money.ts';
+import { budgetLines } from './budget-lines.ts';
 import type { PipelineStatus, QueueDepth } from './pipeline-status.ts';
 
 const BAR_WIDTH = 30;
@@ -14,7 +14,7 @@ export function statusLines(now: PipelineStatus, before?: PipelineStatus): strin
     lines.push(`images      being listed, about ${count(now.listed ?? 0)} so far`);
   else lines.push(...imageLines(now, before));
   lines.push(...finalizingLines(now));
-  if (now.budget !== undefined) lines.push(...budgetLines(now.job, now.budget));
+  if (now.budget !== undefined) lines.push(...indented('budget', budgetLines(now.job, now.budget)));
   lines.push(
     `queues      shards ${depth(now.queues.shards)} · bulk packs ${depth(now.queues.bulk)} · live packs ${depth(now.queues.live)}`,
   );
@@ -41,13 +41,8 @@ function finalizingLines({ job, finalizing, deadLetters = [] }: PipelineStatus):
   ];
 }
 
-function budgetLines(job: string, budget: NonNullable<PipelineStatus['budget']>): string[] {
-  const { usd, meteredUsd, committedUsd, isHeld } = budget;
-  const line =
-    `budget      ${formatUsd(usd)}: ${formatUsd(meteredUsd)} metered, ` +
-    `${formatUsd(committedUsd)} committed to what is under way`;
-  if (!isHeld) return [line];
-  return [line, `            no more is fed: sluice budget ${job} <amount> lets it go on`];
+function indented(name: string, [first = '', ...rest]: readonly string[]): string[] {
+  return [`${name.padEnd(12)}${first}`, ...rest.map((line) => `${' '.repeat(12)}${line}`)];
 }
 
 function imageLines(now: PipelineStatus, before: PipelineStatus | undefined): string[] {

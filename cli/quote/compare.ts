@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, SluiceError } from '#core/error.ts';
-import { held } from '#core/quote/held.ts';
+import { type Held, held } from '#core/quote/held.ts';
 import { Quote } from '#core/quote/quote.ts';
 import { isS3Url } from '#core/store-location.ts';
 import { Summary } from '#core/summary.ts';
@@ -19,6 +19,8 @@ export interface Actual {
   /** Images that this run decoded or refused; fewer than planned, where it went on from an earlier one. */
   readonly images: number;
   readonly cpuSeconds: number;
+  /** Wall-clock seconds of the run that finished the job. */
+  readonly seconds: number;
 }
 
 /** Predicted and actual, as `sluice quote --against --json` prints them. */
@@ -32,6 +34,8 @@ export interface Comparison {
   /** 0.1 where the prediction was a tenth too high. */
   readonly error: number;
   readonly isInside: boolean;
+  /** How long the run took by the clock, beside what decoding was quoted to take here. */
+  readonly duration: Held;
   readonly predictedRefused: number;
   readonly actualRefused: number;
   /** Why the two are not quite of the same thing. */
@@ -47,7 +51,7 @@ export async function readActual(folder: string): Promise<Actual> {
   if (!parsed.success) {
     throw new SluiceError('source-invalid', `${file} is not the summary of a job: give the --out of a run`);
   }
-  const { job, preprocessHash, planned, unreadable, decoding } = parsed.data;
+  const { job, preprocessHash, planned, unreadable, decoding, seconds } = parsed.data;
   if (decoding === undefined || decoding.images === 0) {
     throw new SluiceError(
       'source-invalid',
@@ -55,7 +59,7 @@ export async function readActual(folder: string): Promise<Actual> {
         'Run it again with --force',
     );
   }
-  return { job, preprocessHash, planned, unreadable, ...decoding };
+  return { job, preprocessHash, planned, unreadable, seconds, ...decoding };
 }
 
 /** The quote that a path names; `undefined` where it names no file of JSON. @throws SluiceError `source-invalid` for other JSON. */
@@ -95,6 +99,7 @@ export function comparison(quote: Quote, actual: Actual): Comparison {
     actualCpuSeconds: actual.cpuSeconds,
     error: cpu.error ?? Number.POSITIVE_INFINITY,
     isInside: cpu.isInside,
+    duration: held(quote.decoding.seconds, actual.images / quote.images, actual.seconds),
     predictedRefused: (quote.refused.estimate * actual.planned) / quote.images,
     actualRefused: actual.unreadable,
     remarks,
@@ -115,6 +120,9 @@ export function comparisonTable(quote: Quote, compared: Comparison): string {
       predicted: `${cpu.predicted}, from ${formatCount(quote.sample.images)} images`,
       error: `${cpu.error}, which is of the sample alone`,
     }),
+    '',
+    'duration, where decoding holds the run back',
+    ...figureLines(heldText(compared.duration, formatSeconds)),
     '',
     'images that cannot be decoded',
     `  predicted   ${formatShare(compared.predictedRefused, compared.images)}`,

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { type BillTerms, bill, meteredUsd } from '#core/cost/bill.ts';
 import type { Prices } from '#core/cost/prices.ts';
-import { type Interval, type Quote, scaled } from '#core/quote/quote.ts';
+import { ASSUMED_RANGE, type Interval, type Quote, scaled } from '#core/quote/quote.ts';
 import { fleetFor } from '#core/simulation/fleet-for.ts';
 import { S3_GETS_PER_PARTITION } from '#core/simulation/functions.ts';
 import {
@@ -70,10 +70,11 @@ export function fleetQuote(
   };
   const [fast, plan] = [planned(cpuMs.low, same), planned(cpuMs.estimate, same)];
   const all = [fast, plan, slow];
+  // The sample may be all of the source: what is assumed of the fleet is no surer for it.
   const interval = (pick: (plan: CapacityPlan) => number): Interval => ({
     estimate: pick(plan),
-    low: Math.min(...all.map(pick)),
-    high: Math.max(...all.map(pick)),
+    low: Math.min(...all.map(pick)) * (1 - ASSUMED_RANGE),
+    high: Math.max(...all.map(pick)) * (1 + ASSUMED_RANGE),
   });
   return {
     region: plan.region,

@@ -51,7 +51,7 @@ export function quoteTable(quote: Quote): string {
       ({ item, detail, usd }) => `  ${item.padEnd(22)}${dollars(usd).padStart(10)}  ${detail}`,
     ),
     '',
-    'assumed, not measured (--measurements takes your own); no interval has them in it:',
+    'assumed, not measured (--measurements takes your own); the cost and duration of the fleet are 25 % wider to either side for them:',
     ...Object.entries(fleet.assumed).map(
       ([name, { value, note }]) => `  ${name.padEnd(20)}${value}  ${note}`,
     ),

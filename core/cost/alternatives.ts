@@ -1,7 +1,8 @@
 import type { Usage } from '#core/usage.ts';
 import type { CostAssumptions } from './assumptions.ts';
 import { tieredUsd } from './bill.ts';
-import { instanceHourUsd, type Prices } from './prices.ts';
+import { machineHourUsd } from './cost-items.ts';
+import type { Prices } from './prices.ts';
 
 /** What the same images would cost elsewhere. */
 export interface Alternative {
@@ -14,6 +15,14 @@ export interface Alternative {
 }
 
 const HOUR_MS = 3_600_000;
+
+type PerImage = (
+  name: string,
+  ms: number | undefined,
+  hourUsd: number,
+  how: string,
+  besideUsd?: number,
+) => Alternative;
 
 /**
  * @param total what all stages have consumed, `worked` the workers alone: from these come the milliseconds of decoding and
@@ -31,24 +40,25 @@ export function alternativesOf(
   const inferred = worked.counts['images'] ?? 0;
   const modelMs = inferred > 0 ? (worked.ms['run'] ?? 0) / inferred : undefined;
   const decodeMs = cpuMs === undefined ? undefined : cpuMs / assumptions.decodingVcpus;
-  const perImage = (name: string, ms: number | undefined, hourUsd: number, how: string): Alternative => {
+  const readUsd = (images * prices.s3.get.usd) / 1000;
+  const bootUsd = (machineHourUsd(assumptions, prices) * assumptions.estimates.workerBootSeconds) / 3600;
+  const perImage: PerImage = (name, ms, hourUsd, how, besideUsd = 0) => {
     if (ms === undefined || images === 0) {
       return { name, usd: undefined, usdPerMillion: undefined, how: 'nothing was metered to reckon it from' };
     }
-    const usd = ((ms * images) / HOUR_MS) * hourUsd;
+    const usd = ((ms * images) / HOUR_MS) * hourUsd + besideUsd;
     return { name, usd, usdPerMillion: (usd / images) * 1e6, how };
   };
   return [
     rekognition(images, assumptions, prices),
-    sageMaker(decodeMs, assumptions, prices, perImage),
+    sageMaker({ cpuMs, modelMs }, assumptions, prices, perImage),
     perImage(
       `${assumptions.instanceType} that decodes for itself`,
       decodeMs === undefined || modelMs === undefined ? undefined : Math.max(decodeMs, modelMs),
-      assumptions.market === 'spot' && assumptions.spotHourUsd !== undefined
-        ? assumptions.spotHourUsd
-        : instanceHourUsd(prices, assumptions.instanceType, assumptions.market),
+      machineHourUsd(assumptions, prices),
       `${assumptions.market}; the slower of decoding (${ms(decodeMs)} an image on ${assumptions.decodingVcpus} vCPUs) and ` +
-        `the model (${ms(modelMs)}), both as metered, each hidden behind the other; requests left out`,
+        `the model (${ms(modelMs)}), both as metered, each hidden behind the other; with its volume, address, one boot, and a GET an image`,
+      readUsd + bootUsd,
     ),
   ];
 }
@@ -70,10 +80,10 @@ function rekognition(
 }
 
 function sageMaker(
-  decodeMs: number | undefined,
+  { cpuMs, modelMs }: { readonly cpuMs: number | undefined; readonly modelMs: number | undefined },
   { sageMakerInstance, sageMakerRequestMs }: CostAssumptions,
   { alternatives, region }: Prices,
-  perImage: (name: string, ms: number | undefined, hourUsd: number, how: string) => Alternative,
+  perImage: PerImage,
 ): Alternative {
   const name = 'SageMaker Batch Transform';
   const price = alternatives.sageMaker[sageMakerInstance];
@@ -83,10 +93,10 @@ function sageMaker(
   }
   return perImage(
     name,
-    decodeMs === undefined ? undefined : Math.max(decodeMs, sageMakerRequestMs),
+    cpuMs === undefined || modelMs === undefined ? undefined : cpuMs + modelMs + sageMakerRequestMs,
     price.usd,
-    `${sageMakerInstance} at $${price.usd} an hour, one request an image: the slower of decoding (${ms(decodeMs)}) and ` +
-      `a request (${sageMakerRequestMs} ms, assumed)`,
+    `${sageMakerInstance} at $${price.usd} an hour, one request at a time, of an image: decoding on one vCPU (${ms(cpuMs)}), ` +
+      `the model (${ms(modelMs)}, as metered on the workers) and what else a request takes (${sageMakerRequestMs} ms, assumed)`,
   );
 }
 

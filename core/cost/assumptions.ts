@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { SluiceError } from '#core/error.ts';
 
 const Positive = z.number().positive();
+const Amount = z.number().min(0);
 
 /**
  * What a cost report takes for granted, because no meter tells it: all of it is shown in the report and can be set. The
@@ -36,6 +37,30 @@ export const CostAssumptions = z.strictObject({
   decodingVcpus: Positive.default(4),
   /** Decoding time there, as a multiple of what was metered in the functions. */
   decodingFactor: Positive.default(1),
+  /** What no meter tells, and the report estimates, apart from what is metered. */
+  estimates: z
+    .strictObject({
+      /** Lambda receives the message of an invocation, and deletes it. */
+      requestsPerInvocation: Amount.default(2),
+      /** Three event sources with five pollers each, a poll of 20 s: docs/deploy.md. */
+      emptyPollsPerHour: Amount.default(2700),
+      packStorageHours: Amount.default(1),
+      resultStorageMonths: Amount.default(1),
+      /** From the launch of an instance until the worker's process begins. */
+      workerBootSeconds: Amount.default(120),
+      /** From a worker's last pack until its instance is gone: infra/fleet-scaling.ts. */
+      workerTailSeconds: Amount.default(300),
+      logBytesPerInvocation: Amount.default(900),
+      logBytesPerWorkerSecond: Amount.default(700),
+      /** Of the deployment in infra/: docs/deploy.md. */
+      alarmMetrics: Amount.default(57),
+      workerMetrics: Amount.default(16),
+      /** 8 in private subnets of two zones. */
+      interfaceEndpoints: Amount.default(0),
+      gbBetweenZones: Amount.default(0),
+      gbToInternet: Amount.default(0),
+    })
+    .prefault({}),
 });
 export type CostAssumptions = z.infer<typeof CostAssumptions>;
 
@@ -54,7 +79,7 @@ export function parseAssumptions(value: unknown, from: string): CostAssumptions 
 export function assumptionLines(assumptions: CostAssumptions): { name: string; value: string }[] {
   return Object.entries(assumptions).flatMap(([name, value]) =>
     typeof value === 'object'
-      ? Object.entries(value).map(([inner, mb]) => ({ name: `${name}.${inner}`, value: String(mb) }))
+      ? Object.entries(value).map(([inner, own]) => ({ name: `${name}.${inner}`, value: String(own) }))
       : [{ name, value: String(value) }],
   );
 }

@@ -33,6 +33,8 @@ export interface SendOptions {
 export interface MessageQueue {
   /** How long a received message stays invisible. */
   readonly visibilityMs: number;
+  /** The one request that a `send` of one message comes to, as meters name it; left out where nothing is metered. */
+  readonly sendRequest?: string;
   send(bodies: readonly string[], options?: SendOptions): Promise<void>;
   /** Waits up to `waitMs` for the first message, then returns up to `maxMessages` of what is there. */
   receive(options: { maxMessages: number; waitMs: number; signal?: AbortSignal }): Promise<Lease[]>;

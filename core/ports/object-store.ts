@@ -46,6 +46,8 @@ export interface ObjectWriter {
  * (more than `maxBytes`; nothing is read) and `store-unavailable` (retryable).
  */
 export interface ObjectStore {
+  /** The one request that a `put` comes to, as meters name it; left out where nothing is metered. */
+  readonly putRequest?: string;
   /** Lists keys in ascending UTF-8 order, a page at a time. Pass a page's `next` as `cursor` for the one after it. */
   list(options?: { prefix?: string; cursor?: string; signal?: AbortSignal }): Promise<ListPage>;
   /** The folders (each ending in "/") directly below a prefix, some hundreds at the most: where a listing can be split. */

@@ -6,7 +6,7 @@ import type { Quote } from './quote.ts';
 
 /** A figure of a quote, by its name, beside what the meters of the job tell. */
 export interface HeldFigure extends Held {
-  readonly figure: 'decodeSeconds' | 'functionSeconds' | 'lambdaGbSeconds' | 'usd' | 'unreadable';
+  readonly figure: 'decodeSeconds' | 'functionSeconds' | 'lambdaGbSeconds' | 'seconds' | 'usd' | 'unreadable';
 }
 
 /** A quote held against a complete job on S3 and SQS. */
@@ -29,7 +29,7 @@ export interface HeldJob {
  */
 export function heldJob(
   quote: Quote,
-  { planned, carried, unreadable, preprocessHash }: Completion,
+  { planned, carried, unreadable, preprocessHash, plannedAt, completedAt }: Completion,
   { job, usage }: MeteredJob,
   cost: JobCost,
 ): HeldJob {
@@ -66,6 +66,10 @@ export function heldJob(
       { figure: 'decodeSeconds', ...held(metered.decodeSeconds, share, ms('cpu') / 1000) },
       { figure: 'functionSeconds', ...held(metered.functionSeconds, share, ms('function') / 1000) },
       { figure: 'lambdaGbSeconds', ...held(metered.lambdaGbSeconds, share, gbSeconds) },
+      {
+        figure: 'seconds',
+        ...held(quote.fleet.seconds, share, (Date.parse(completedAt) - Date.parse(plannedAt)) / 1000),
+      },
       { figure: 'usd', ...held(metered.usd, share, cost.usd) },
       // Rows that were taken over have theirs.
       { figure: 'unreadable', ...held(quote.refused, planned / quote.images, unreadable) },

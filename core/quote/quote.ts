@@ -7,6 +7,12 @@ const Amount = z.number().min(0);
 const Interval = z.strictObject({ estimate: Amount, low: Amount, high: Amount });
 export type Interval = z.infer<typeof Interval>;
 
+/**
+ * How far off the figures of a fleet may be that rest on assumptions (a vCPU of Lambda, the model on a GPU, S3's latency), as a share to
+ * either side: as much as `lambdaSlowness` takes a vCPU to be slower than a core here.
+ */
+export const ASSUMED_RANGE = 0.25;
+
 export function scaled({ estimate, low, high }: Interval, by: number): Interval {
   return { estimate: estimate * by, low: low * by, high: high * by };
 }

@@ -13,6 +13,7 @@ import { Dispatch } from '../planning/dispatch-shards.ts';
 import { LatestJob } from '../planning/planner.ts';
 import type { ResultLayout } from './audit-outputs.ts';
 import { type FinalizePorts, finalizeJob } from './finalize-job.ts';
+import { workerUsage } from './worker-usage.ts';
 
 export interface CompleteJobOptions extends JobRules {
   readonly softwareVersion: string;
@@ -81,7 +82,9 @@ async function complete(
   );
   const series = request === undefined ? plan.job : seriesOf(request, plan.stage.model);
   const dispatch = await readJson(works, dispatchKey(plan.job), Dispatch);
-  for (const records of [plan.usage, dispatch?.usage, ports.lostUsage, tally.seal({ all: true })])
+  const ofWorkers = await workerUsage(works);
+  const own = tally.seal({ all: true, storedBy: works.putRequest });
+  for (const records of [plan.usage, dispatch?.usage, ports.lostUsage, ofWorkers.gone, own])
     usage.add(records ?? []);
   const completion: Completion = Completion.parse({
     schema: 1,
@@ -108,8 +111,10 @@ async function complete(
   });
   await writeJson(works, completionKey(plan.job), completion);
   tally.stored();
+  // What comes after the proof is in no job's usage.
+  tally.isFor({ idle: true });
   if (request !== undefined) await becomeLatest(completion, works);
-  await works.delete([openKey(plan.job)]);
+  await works.delete([openKey(plan.job), ...ofWorkers.goneKeys]);
   return { summary, completion };
 }
 

@@ -109,7 +109,7 @@ export async function finalizeJob(
   );
   let made = { decoderVersion: '', provider: '' };
   const digest = new PartsDigest();
-  const usage = new UsageSum();
+  const usage = new UsageSum(plan.job);
   const formats = [...new Set(options.formats)];
   const scores = [...new Set([plan.stage, ...following].flatMap((stage) => stage.scores))];
   const trials = [plan.stage, ...following].flatMap(({ shadow }) => (shadow === undefined ? [] : [shadow]));

@@ -5,18 +5,19 @@ import { messageOf, SluiceError } from '#core/error.ts';
 import { completionKey, dispatchKey, partKey } from '#core/job-layout.ts';
 import { expectedRanges } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
-import { UsageSum } from '#core/usage.ts';
+import { type StageUsage, UsageSum } from '#core/usage.ts';
 import { ahead } from '../ahead.ts';
 import { readJson } from '../json-object.ts';
 import { Dispatch } from '../planning/dispatch-shards.ts';
 import { readPlan } from '../planning/read-plan.ts';
 import { GivenUp } from './dead-letters.ts';
 import { partKeys } from './part-keys.ts';
+import { workerUsage } from './worker-usage.ts';
 
 const PARTS_AHEAD = 16;
 const MAX_DAMAGED_NAMED = 3;
 const JOBS_PREFIX = 'jobs/';
-const COMPLETION = completionKey('');
+const COMPLETION_FILE = completionKey('').slice(JOBS_PREFIX.length);
 
 /**
  * What a job has consumed so far. A complete job says so itself; of any other, the plan and each part are asked.
@@ -25,8 +26,10 @@ const COMPLETION = completionKey('');
  * @throws SluiceError `job-conflict` where there is no such job, or it is not planned yet.
  */
 export async function meteredJob(job: string, works: ObjectStore, stage?: string): Promise<MeteredJob> {
-  const completion = await readJson(works, completionKey(job), Completion);
-  if (completion?.usage !== undefined) return completeJobUsage(completion);
+  const proof = await readProof(completionKey(job), works);
+  const completion = proof === 'damaged' ? undefined : proof;
+  if (completion?.usage !== undefined)
+    return { ...completeJobUsage(completion), untold: await untoldOf(job, works) };
   const plan = await readPlan(job, works);
   if (plan === undefined && stage !== undefined) {
     const live = await meteredLiveDay(job, stage, works);
@@ -44,7 +47,7 @@ export async function meteredJob(job: string, works: ObjectStore, stage?: string
   const keys = ranges.map(({ pack }) => partKey(pack));
   // Of a cascade, what its following stages have done so far.
   for (const { name } of plan.following ?? []) keys.push(...(await partKeys(job, name, works)));
-  const { sum, damaged } = await sumOfParts(keys, works);
+  const { sum, damaged } = await sumOfParts(job, keys, works);
   const dispatch = await readJson(works, dispatchKey(job), Dispatch);
   const given = await GivenUp.of(job, works);
   for (const records of [plan.usage, dispatch?.usage, given.usage]) sum.add(records ?? []);
@@ -53,12 +56,35 @@ export async function meteredJob(job: string, works: ObjectStore, stage?: string
     ...silentNotes(job, usage.silentParts, usage.parts),
     ...damagedNotes(job, damaged, keys.length),
   ];
-  if (completion === undefined) {
+  if (proof === 'damaged') {
+    notes.push(
+      `the proof of ${job} (${completionKey(job)}) is damaged: what is reckoned is what its plan and parts say, without completing it. ` +
+        'Delete it, and the job is completed again',
+    );
+  } else if (completion === undefined) {
     notes.push(
       `${job} is not complete: ${images} of ${plan.images} images have their row, and only those are counted`,
     );
   }
-  return { job, isComplete: completion !== undefined, images, usage, notes };
+  const untold = await untoldOf(job, works);
+  return { job, isComplete: completion !== undefined, images, usage, untold, notes };
+}
+
+/** What workers that run have not told yet. What is of other jobs is theirs. */
+async function untoldOf(job: string, works: ObjectStore): Promise<StageUsage[]> {
+  const { running, gone } = await workerUsage(works);
+  const sum = new UsageSum(job);
+  sum.add([...running, ...gone].filter((record) => record.job === undefined || record.job === job));
+  return sum.finish().stages;
+}
+
+async function readProof(key: string, works: ObjectStore): Promise<Completion | 'damaged' | undefined> {
+  try {
+    return await readJson(works, key, Completion);
+  } catch (error) {
+    if (error instanceof SluiceError && error.code === 'accounting-broken') return 'damaged';
+    throw error;
+  }
 }
 
 /** Every part is an image. */
@@ -69,7 +95,7 @@ async function meteredLiveDay(
 ): Promise<MeteredJob | undefined> {
   const keys = [...(await partKeys(job, stage, works))];
   if (keys.length === 0) return undefined;
-  const { sum, damaged } = await sumOfParts(keys, works);
+  const { sum, damaged } = await sumOfParts(job, keys, works);
   const notes = [
     ...damagedNotes(job, damaged, keys.length),
     `${job} is not complete: the ${keys.length} images that have their row so far are counted`,
@@ -78,10 +104,11 @@ async function meteredLiveDay(
 }
 
 async function sumOfParts(
+  job: string,
   keys: readonly string[],
   works: ObjectStore,
 ): Promise<{ sum: UsageSum; damaged: string[] }> {
-  const sum = new UsageSum();
+  const sum = new UsageSum(job);
   const damaged: string[] = [];
   for await (const { item, result } of ahead(keys, PARTS_AHEAD, (key) => works.get(key))) {
     try {
@@ -102,19 +129,26 @@ function damagedNotes(job: string, damaged: readonly string[], parts: number): s
   ];
 }
 
-/** The complete jobs since a time, the earliest first. */
+/** The complete jobs since a time, the earliest first, and which of them are left out and why. */
 export async function meteredJobsSince(
   since: Date,
   works: ObjectStore,
-): Promise<{ completedAt: string; job: MeteredJob }[]> {
+): Promise<{ jobs: { completedAt: string; job: MeteredJob }[]; notes: string[] }> {
+  const notes: string[] = [];
   const jobs: { completedAt: string; job: MeteredJob }[] = [];
   let cursor: string | undefined;
   do {
     const page = await works.list({ prefix: JOBS_PREFIX, ...(cursor !== undefined && { cursor }) });
     for (const { key, modifiedAt } of page.objects) {
       // A proof is written when its job is complete: an older one need not be read.
-      if (!key.endsWith(COMPLETION.slice(JOBS_PREFIX.length)) || (modifiedAt ?? since) < since) continue;
-      const completion = await readJson(works, key, Completion);
+      if (!key.endsWith(COMPLETION_FILE) || (modifiedAt ?? since) < since) continue;
+      const completion = await readProof(key, works);
+      if (completion === 'damaged') {
+        notes.push(
+          `left out, because its proof is damaged: ${key.slice(JOBS_PREFIX.length, -COMPLETION_FILE.length)}`,
+        );
+        continue;
+      }
       if (completion === undefined || new Date(completion.completedAt) < since) continue;
       jobs.push({
         completedAt: completion.completedAt,
@@ -126,13 +160,14 @@ export async function meteredJobsSince(
     }
     cursor = page.next;
   } while (cursor !== undefined);
-  return jobs.sort((a, b) => a.completedAt.localeCompare(b.completedAt));
+  return { jobs: jobs.sort((a, b) => a.completedAt.localeCompare(b.completedAt)), notes };
 }
 
-function completeJobUsage({ job, planned, carried, usage }: Completion): MeteredJob {
+function completeJobUsage({ job, planned, carried, usage, plannedAt, completedAt }: Completion): MeteredJob {
   if (usage === undefined) throw new SluiceError('internal', `the proof of "${job}" has no usage`);
   const notes = silentNotes(job, usage.silentParts, usage.parts);
-  return { job, isComplete: true, images: planned - carried, usage, notes };
+  const seconds = Math.max(0, (Date.parse(completedAt) - Date.parse(plannedAt)) / 1000);
+  return { job, isComplete: true, images: planned - carried, usage, seconds, notes };
 }
 
 function silentNotes(job: string, silent: number, parts: number): string[] {

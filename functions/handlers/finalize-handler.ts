@@ -1,5 +1,5 @@
 import type { JsonLog } from '#adapters/json-log.ts';
-import { invocation } from '#adapters/meter.ts';
+import { invocation, overhead } from '#adapters/meter.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
 import { OPEN_PREFIX, openKey } from '#core/job-layout.ts';
@@ -98,12 +98,15 @@ export async function finalizeHandler(
     const completed: string[] = [];
     for (const job of open) {
       // One job that cannot be finalized must not keep the others from it.
-      const isDone = await tryJob(job, timeLeftMs, timeMs).catch((error: unknown) => refuse(job, error));
+      const look = (): Promise<boolean> =>
+        overhead('finalize', () => tryJob(job, timeLeftMs, timeMs), { job });
+      const isDone = await look().catch((error: unknown) => refuse(job, error));
       if (isDone) completed.push(job);
     }
     return { completed, open: open.size + waiting.size - completed.length, deadLetters };
   };
-  return (_event, context) => invocation('finalize', () => handle(context));
+  // It is called whether there are jobs or not; what it does for one is that job's.
+  return (_event, context) => invocation('finalize', () => handle(context), undefined, { idle: true });
 
   function refuse(job: string, error: unknown): false {
     if (error instanceof SluiceError && error.code === 'aborted')

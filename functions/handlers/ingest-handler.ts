@@ -1,11 +1,12 @@
 import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
 import type { JsonLog } from '#adapters/json-log.ts';
-import { overhead } from '#adapters/meter.ts';
+import { overhead, workIsFor } from '#adapters/meter.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import type { ImageMessage } from '#core/messages.ts';
 import { plannedStages } from '#core/stages.ts';
 import { ingestImage } from '../live/ingest-image.ts';
 import { imagesOf } from '../live/live-images.ts';
+import { liveJob } from '../live/live-job.ts';
 import { wantedImage } from '../live/wanted-image.ts';
 import { inlinePackBytes } from '../preprocessing/pack-announcer.ts';
 import type { PackProcesses } from '../preprocessing/pack-processes.ts';
@@ -37,6 +38,7 @@ export async function ingestHandler(
     minTimeLeftMs: MIN_TIME_LEFT_MS,
     parse: (body) => imagesOf(body).filter(isWanted),
     handle: async (image) => {
+      workIsFor(liveJob(image.at));
       const [outcome] = await Promise.all([
         ingestImage(
           image,

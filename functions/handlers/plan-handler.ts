@@ -1,6 +1,6 @@
 import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
 import type { JsonLog } from '#adapters/json-log.ts';
-import { overhead } from '#adapters/meter.ts';
+import { overhead, workIsFor } from '#adapters/meter.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
 import { brokenKey, completionKey, openKey, requestKey } from '#core/job-layout.ts';
@@ -37,6 +37,7 @@ export async function planHandler(
   const stages = plannedStages(await pipeline.stages());
 
   const plan = async (job: string, timeLeftMs: () => number): Promise<void> => {
+    workIsFor(job);
     const request = await readJson(works, requestKey(job), JobRequest);
     if (request === undefined) {
       throw new SluiceError(

@@ -1,6 +1,6 @@
 import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
 import type { JsonLog } from '#adapters/json-log.ts';
-import { overhead } from '#adapters/meter.ts';
+import { overhead, workIsFor } from '#adapters/meter.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import { SluiceError } from '#core/error.ts';
 import { parseMessage, ShardsMessage } from '#core/messages.ts';
@@ -66,6 +66,7 @@ export async function preprocessHandler(
     minTimeLeftMs: MIN_TIME_LEFT_MS,
     parse: (body) => [parseMessage(ShardsMessage, body)],
     handle: async (message, timeLeftMs) => {
+      workIsFor(message.job);
       // Before anything is read: a shard that comes for nothing must cost no more than its message.
       if (!(await backlog.hasRoom())) {
         await handBack(message);

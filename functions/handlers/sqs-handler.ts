@@ -1,9 +1,9 @@
 import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import PQueue from 'p-queue';
 import type { JsonLog } from '#adapters/json-log.ts';
-import { inCallersTally, invocation, Tally } from '#adapters/meter.ts';
+import { inCallersTally, invocation, Tally, untoldUsage } from '#adapters/meter.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
-import type { MeteredStage } from '#core/usage.ts';
+import { addUsage, type MeteredStage, noUsage } from '#core/usage.ts';
 
 /** Of Lambda's context, what handlers use. */
 export interface TimedContext {
@@ -70,5 +70,13 @@ export function sqsHandler<T>(
     await work.addAll(Records.map((record) => inCallersTally(() => one(record))));
     return { batchItemFailures: [...failed].map((itemIdentifier) => ({ itemIdentifier })) };
   };
-  return (event, context) => invocation(options.stage, () => handle(event, context));
+  return async (event, context) => {
+    const outcome = await invocation(options.stage, () => handle(event, context));
+    const untold = noUsage();
+    for (const { usage } of untoldUsage()) addUsage(untold, usage);
+    // The next invocation of this process tells it. Where there is none, nothing but this line does.
+    const { requests } = untold;
+    if (Object.keys(requests).length > 0) log.info('sent, and told by no record yet', { requests });
+    return outcome;
+  };
 }

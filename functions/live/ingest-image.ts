@@ -1,12 +1,13 @@
 import { type Tally, tallied } from '#adapters/meter.ts';
 import { sha256Hex } from '#core/canonical-json.ts';
+import { sqsRequestsOf } from '#core/cost/bill.ts';
 import { type PackId, partKey } from '#core/job-layout.ts';
 import type { ImageMessage } from '#core/messages.ts';
 import type { PlannedStage } from '#core/plan.ts';
 import type { MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { BuiltPack, PackRequest } from '../preprocessing/build-pack.ts';
-import { announcePack, storedPack } from '../preprocessing/pack-announcer.ts';
+import { announcePack, inlineBytes, storedPack } from '../preprocessing/pack-announcer.ts';
 import { liveJob } from './live-job.ts';
 
 export interface IngestPorts {
@@ -63,7 +64,12 @@ async function ingest(
   const origin = { lane: 'live', image: { ...image, ref } } as const;
   if (built.usage !== undefined) tally.add(built.usage.after);
   const waste = remade || stored !== undefined;
-  const usage = tally.seal({ waste, carried: built.usage?.inHeader ?? [] });
+  const usage = tally.seal({
+    waste,
+    carried: built.usage?.inHeader ?? [],
+    storedBy: ports.livePacks.sendRequest,
+    units: sqsRequestsOf(inlineBytes(built)),
+  });
   await announcePack(id, origin, built, ports.livePacks, usage);
   tally.stored();
   return 'announced';

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type Tally, tallied } from '#adapters/meter.ts';
+import { BudgetHold } from '#core/budget.ts';
 import { dispatchKey } from '#core/job-layout.ts';
 import type { ShardMessage } from '#core/messages.ts';
 import type { Plan } from '#core/plan.ts';
@@ -25,6 +26,11 @@ export const Dispatch = z.strictObject({
       committedUsd: z.number(),
       /** Nothing is under way, and the budget has no room for more. */
       isHeld: z.boolean(),
+      /** Why, by how much it was overshot, and how it would go on. Earlier versions left it out. */
+      hold: BudgetHold.optional(),
+      looks: z.int().min(1).optional(),
+      /** What was metered when shards were last sent. */
+      meteredAtSendingUsd: z.number().optional(),
     })
     .optional(),
 });
@@ -57,7 +63,7 @@ async function dispatch(plan: Plan, ports: DispatchPorts, tally: Tally): Promise
     const from = sent;
     sent = Math.min(shards.length, from + CHUNK);
     await sendShards(plan, from, sent, ports.shards);
-    usage = tally.seal({ carried: usage });
+    usage = tally.seal({ carried: usage, storedBy: ports.works.putRequest });
     await writeJson(ports.works, key, { sent, usage } satisfies Dispatch);
     tally.confirm();
     if ((ports.timeLeftMs?.() ?? Number.POSITIVE_INFINITY) < TIME_TO_WRITE_MS && sent < shards.length)

@@ -15,6 +15,8 @@ import { Dispatch, type DispatchPorts, sendShards } from './dispatch-shards.ts';
 import { settledParts } from './settled-parts.ts';
 
 const PARTS_AHEAD = 16;
+/** Of looks, kept one by one: whether one of these was stored may be in doubt, and then its records come twice. */
+const MAX_RECORDS = 64;
 
 export interface FeedOptions {
   /** How long it is until the next look. */
@@ -63,19 +65,22 @@ async function feed(
   const perImageUsd = cost.byStage
     .filter(({ stage }) => stage === 'preprocess' || stage === 'worker')
     .reduce((sum, { usd }) => sum + usd, 0);
-  const { shards, committedUsd, isHeld } = feedingWithin(budget, {
+  const { shards, committedUsd, hold } = feedingWithin(budget, {
     shards: plan.shards,
     sent: known.sent,
     done: metered.done,
     underWay: metered.underWay,
     meteredUsd: cost.usd,
     perImageUsd,
+    meteredAtSendingUsd: last?.meteredAtSendingUsd,
+    lookUsd: lookUsd(known, budget, job),
   });
   const sent = known.sent + shards;
   await sendShards(plan, known.sent, sent, ports.shards);
+  const meteredAtSendingUsd = shards > 0 ? cost.usd : last?.meteredAtSendingUsd;
   await writeJson(works, dispatchKey(job), {
     sent,
-    usage: tally.seal({ carried: known.usage ?? [] }),
+    usage: tally.seal({ carried: addedUp(known.usage ?? [], job), storedBy: works.putRequest }),
     feeding: {
       lookedAt: new Date(now()).toISOString(),
       seen: Buffer.from(metered.seen.bytes).toString('base64'),
@@ -83,12 +88,34 @@ async function feed(
       budgetUsd: budget.usd,
       meteredUsd: cost.usd,
       committedUsd,
-      isHeld,
+      looks: (last?.looks ?? 0) + 1,
+      isHeld: hold !== undefined,
+      ...(hold && { hold }),
+      ...(meteredAtSendingUsd !== undefined && { meteredAtSendingUsd }),
     },
   } satisfies Dispatch);
   tally.stored();
   if (sent === plan.shards.length) return 'done';
-  return isHeld ? 'held' : 'again';
+  return hold === undefined ? 'again' : 'held';
+}
+
+/** What a look has cost on average; of the first one only what it will write is known. */
+function lookUsd({ usage = [], feeding }: Dispatch, { assumptions, prices }: Budget, job: string): number {
+  if (feeding?.looks === undefined) return prices.s3.put.usd / 1000;
+  const sum = new UsageSum(job);
+  sum.add(usage);
+  return (
+    jobCost([{ job, isComplete: false, images: 0, usage: sum.finish(), notes: [] }], assumptions, prices)
+      .usd / feeding.looks
+  );
+}
+
+/** The records of many looks as few: a job that is looked at for a night must not write a longer one each minute. */
+function addedUp(records: readonly UsageRecord[], job: string): UsageRecord[] {
+  if (records.length <= MAX_RECORDS) return [...records];
+  const sum = new UsageSum(job);
+  sum.add(records);
+  return sum.finish().stages.map((stage, i) => ({ id: `looks ${job} ${i}`, ...stage }));
 }
 
 /** What plan and parts say, and how many images of the shards that were sent are done, at every stage, or on their way. */
@@ -96,7 +123,7 @@ async function meteredSoFar(plan: Plan, known: Dispatch, works: ObjectStore) {
   const ranges = [...expectedRanges(plan)];
   const before = known.feeding && Uint8Array.from(Buffer.from(known.feeding.seen, 'base64'));
   const seen = new RowSet(ranges.length, before);
-  const ofParts = new UsageSum(known.feeding?.stages);
+  const ofParts = new UsageSum(plan.job, known.feeding?.stages);
   const parts = await allPartKeys(plan, works);
   const givenUp = await GivenUp.of(plan.job, works);
   const hasPart = ({ pack }: ExpectedPack): boolean => parts.has(partKey(pack));
@@ -124,7 +151,7 @@ async function meteredSoFar(plan: Plan, known: Dispatch, works: ObjectStore) {
     else if (sentShards.has(range.shard) && isAlive) underWay += range.refs;
   }
   const stages: StageUsage[] = ofParts.finish().stages;
-  const all = new UsageSum(stages);
+  const all = new UsageSum(plan.job, stages);
   for (const records of [plan.usage, known.usage]) all.add(records ?? []);
   return { seen, ofParts: stages, usage: all.finish(), done, underWay };
 }

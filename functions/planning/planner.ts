@@ -126,7 +126,7 @@ async function plan(
   if (index !== undefined) await works.put(rows, carried.bytes);
   const writers = state.nextShard > writer.from ? [...state.writers, writer] : state.writers;
   if (state.segments.some((segment) => !segment.done)) {
-    const usage = tally.seal({ carried: state.usage ?? [] });
+    const usage = tally.seal({ carried: state.usage ?? [], storedBy: works.putRequest });
     await writeJson(works, planningKey(job), {
       ...state,
       writers,
@@ -160,7 +160,7 @@ async function plan(
           },
     problems: state.problems,
     problemCount: state.problemCount,
-    usage: tally.seal({ carried: state.usage ?? [] }),
+    usage: tally.seal({ carried: state.usage ?? [], storedBy: works.putRequest }),
   };
   const body = Buffer.from(JSON.stringify(plan));
   const outcome = await works.put(planKey(job), body, { ifAbsent: true });

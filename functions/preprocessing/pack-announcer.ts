@@ -14,6 +14,11 @@ export function inlinePackBytes(messageBytes: number): number {
   return Math.max(0, Math.floor(((messageBytes - ENVELOPE_BYTES) * 3) / 4));
 }
 
+/** What a pack inside a message has of it, as base64; none, and it is a claim check. */
+export function inlineBytes({ inline }: BuiltPack): number {
+  return inline === undefined ? 0 : Math.ceil(inline.length / 3) * 4;
+}
+
 /**
  * Sends the message for a pack that was built: with the pack inside, or with the claim check for it.
  *

@@ -1,5 +1,6 @@
 import PQueue from 'p-queue';
 import { inCallersTally, type Tally, tallied } from '#adapters/meter.ts';
+import { sqsRequestsOf } from '#core/cost/bill.ts';
 import { packKey, rangesIn, refsOfRange } from '#core/job-layout.ts';
 import type { PackMessage, ShardsMessage } from '#core/messages.ts';
 import type { Plan } from '#core/plan.ts';
@@ -7,7 +8,7 @@ import type { MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { StoreLocation } from '#core/store-location.ts';
 import type { BuiltPack, PackRequest } from './build-pack.ts';
-import { announcePack, storedPack } from './pack-announcer.ts';
+import { announcePack, inlineBytes, storedPack } from './pack-announcer.ts';
 import type { PackTarget } from './pack-tensor.ts';
 import { type ShardPack, shardWork, wantedPacks } from './shard-work.ts';
 
@@ -116,8 +117,12 @@ export async function preprocessShard(
       const made = built.get(pack) as BuiltPack;
       const names = stages.map(({ name }) => name);
       for (const [i, { name }] of without.entries()) {
-        const carried = i === 0 ? (made.usage?.inHeader ?? []) : [];
-        const usage = tally.seal({ waste, carried });
+        const usage = tally.seal({
+          waste,
+          carried: i === 0 ? (made.usage?.inHeader ?? []) : [],
+          storedBy: ports.packs.sendRequest,
+          units: sqsRequestsOf(inlineBytes(made)),
+        });
         await announcePack({ ...id, stage: name }, origin, made, ports.packs, usage, names);
         tally.confirm();
       }

@@ -11,7 +11,7 @@ import {
   stageOf,
 } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
-import { readFollowUps, readShard } from '../planning/read-plan.ts';
+import { readFollowUps, readShard } from '#functions/planning/read-plan.ts';
 
 /** A pack that is to be made of a range. */
 export interface ShardPack {

@@ -1,7 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { countUsage, inCallersTally, invocation, Tally, tallied } from '#adapters/meter.ts';
-import { type UsageRecord, UsageSum } from '#core/usage.ts';
+import {
+  countUsage,
+  inCallersTally,
+  invocation,
+  meterStart,
+  overhead,
+  spentIdle,
+  Tally,
+  tallied,
+} from '#adapters/meter.ts';
+import { noUsage, type UsageRecord, UsageSum } from '#core/usage.ts';
 import { forgetEarlierUsage } from '#test/support/earlier-usage.ts';
 
 const images = (count: number) => ({ counts: { images: count } });
@@ -73,7 +82,7 @@ describe('a tally', () => {
     const next = told();
     expect([countsOf(next, true), countsOf(next, false)]).toEqual([3, 5]);
     // Whether the first store has succeeded after all, nobody knows: either way each record counts once.
-    const sum = new UsageSum();
+    const sum = new UsageSum('job');
     sum.add(next);
     sum.add(sealed);
     expect(sum.finish().stages).toMatchObject([{ waste: false, usage: { counts: { images: 8 } } }]);
@@ -130,6 +139,14 @@ describe('an invocation', () => {
     expect(msOf(told())).toEqual([7]);
   });
 
+  it('tells what its process took to start, once', async () => {
+    meterStart('plan', 250);
+    expect(told()).toMatchObject([
+      { stage: 'plan', usage: { ms: { init: 250 }, counts: { coldStarts: 1 } } },
+    ]);
+    expect(told()).toEqual([]);
+  });
+
   it('is counted with its first record', async () => {
     const counted = await invocation(
       'plan',
@@ -137,5 +154,75 @@ describe('an invocation', () => {
       () => 0,
     );
     expect(counted).toMatchObject([{ stage: 'plan', usage: { counts: { invocations: 1 } } }]);
+  });
+});
+
+describe('what a record tells', () => {
+  const STORED = { storedBy: 's3:PutObject' };
+  const put = (units: number, retries = 0) => ({
+    requests: { 's3:PutObject': { count: 1, retries, units } },
+  });
+  const requestsOf = (records: readonly UsageRecord[]) =>
+    records.map(({ usage }) => usage.requests['s3:PutObject']).filter((request) => request !== undefined);
+
+  it('includes the request that stores it, whose retries are owed', () => {
+    const tally = new Tally('worker');
+    expect(requestsOf(tally.seal(STORED))).toEqual([{ count: 1, retries: 0, units: 1 }]);
+    tally.add(put(0));
+    tally.add(put(1, 1));
+    tally.stored();
+    expect(requestsOf(told())).toEqual([{ count: 1, retries: 1, units: 0 }]);
+  });
+
+  it('does not include a request that was never sent', () => {
+    const tally = new Tally('worker');
+    tally.add(images(1));
+    tally.seal(STORED);
+    tally.wasted();
+    const next = told();
+    expect(requestsOf(next)).toEqual([]);
+    expect(countsOf(next, true)).toBe(1);
+  });
+
+  it('names the job that it was for, once it is told by another one', () => {
+    const tally = new Tally('worker', undefined, { job: 'monday' });
+    tally.stored();
+    tally.add(images(2));
+    const sum = new UsageSum('tuesday');
+    sum.add(told());
+    expect(sum.finish().stages).toMatchObject([{ job: 'monday', usage: { counts: { images: 2 } } }]);
+  });
+
+  it('is told once, though the message that brought it is delivered twice', () => {
+    const [carried] = [
+      { id: 'of the message', stage: 'preprocess', waste: false, usage: noUsage() } as const,
+    ];
+    const [first, second] = [new Tally('worker'), new Tally('worker')];
+    expect(first.seal({ carried: [carried] })).toEqual([carried]);
+    first.stored();
+    second.seal({ carried: [carried] });
+    second.wasted();
+    expect(told()).toEqual([]);
+  });
+
+  it('is not told yet by the message that carries it on', () => {
+    const [carried] = [{ id: 'of the pack', stage: 'preprocess', waste: false, usage: noUsage() } as const];
+    const [sender, receiver] = [new Tally('preprocess'), new Tally('worker')];
+    sender.seal({ carried: [carried] });
+    sender.stored();
+    receiver.wasted([carried]);
+    expect(told()).toMatchObject([{ id: 'of the pack', waste: true }]);
+  });
+
+  it('is for nobody, where the process waited for work', async () => {
+    await overhead('worker', async () => {
+      countUsage(images(1));
+      spentIdle('worker', { ms: { message: 5 } });
+      countUsage(images(2));
+    });
+    expect(told()).toMatchObject([
+      { idle: true, usage: { counts: { images: 1 }, ms: { message: 5 } } },
+      { usage: { counts: { images: 2 } } },
+    ]);
   });
 });

@@ -44,9 +44,9 @@ const TABLES = {
     'autoscaling:SetDesiredCapacity': ['the fleet'],
   },
   FunctionsFinalize: {
-    's3:GetObject': ['dead', 'jobs', 'latest', 'parts', 'results', 'shards'],
-    's3:PutObject': ['dead', 'jobs', 'latest', 'results'],
-    's3:DeleteObject': ['open'],
+    's3:GetObject': ['dead', 'jobs', 'latest', 'parts', 'results', 'shards', 'workers'],
+    's3:PutObject': ['dead', 'jobs', 'latest', 'results', 'shards/*/pixels'],
+    's3:DeleteObject': ['jobs/*/finalizing.json', 'open', 'workers'],
     's3:AbortMultipartUpload': ['results'],
     'sqs:ReceiveMessage': ['bulk-dead', 'events-dead', 'jobs-dead', 'live-dead', 'shards-dead'],
     'sqs:GetQueueUrl': ['bulk-dead', 'events-dead', 'jobs-dead', 'live-dead', 'shards-dead'],
@@ -81,7 +81,7 @@ function tableOf(names: DeployedNames, role: string): Record<string, string[]> {
   for (const { Action, Resource } of names.statementsOf(role))
     for (const action of [Action].flat())
       for (const resource of [Resource].flat().map(String)) {
-        const [, prefix] = /^arn:aws:s3:::test-work\/(.*)\/\*$/.exec(resource) ?? [];
+        const [, prefix] = /^arn:aws:s3:::test-work\/(.*?)(?:\/\*)?$/.exec(resource) ?? [];
         const [, queue] = /^arn:aws:sqs:.*:test-(.*)$/.exec(resource) ?? [];
         const group = resource.includes(':autoScalingGroup:') ? 'the fleet' : undefined;
         const short = prefix ?? queue ?? group;

@@ -33,6 +33,18 @@ async function finishesWithAnother(running: RunningPipeline): Promise<void> {
   expect(completion).toMatchObject({ planned: IMAGES, audited: IMAGES, failed: 0 });
 }
 
+/** What the one worker says of itself. */
+async function health(running: RunningPipeline): Promise<unknown> {
+  let port: number | undefined;
+  while (port === undefined) {
+    port = Number(/"healthPort":(\d+)/.exec(running.log.join(''))?.[1]) || undefined;
+    await sleep(20);
+  }
+  const response = await fetch(`http://127.0.0.1:${port}/health`);
+  expect(response.status).toBe(200);
+  return response.json();
+}
+
 describe('a worker', () => {
   it('finishes what it holds and gives the rest back at once on SIGTERM', async () => {
     await using running = await loaded();
@@ -57,8 +69,10 @@ describe('a worker', () => {
     await using metadata = await FakeInstanceMetadata.start();
     metadata.answers.set('events/recommendations/rebalance', '{"noticeTime":"2026-11-20T08:22:00Z"}');
     await using running = await loaded();
-    const worker = running.startWorker({ AWS_EC2_METADATA_SERVICE_ENDPOINT: metadata.endpoint });
+    const env = { AWS_EC2_METADATA_SERVICE_ENDPOINT: metadata.endpoint };
+    const worker = running.startWorker(env, undefined, ['--health-port', '0']);
     while (!running.log.join('').includes('no work is taken')) await sleep(20);
+    expect(await health(running)).toMatchObject({ healthy: true });
     worker.kill('SIGTERM');
     expect(await once(worker, 'exit')).toEqual([0, null]);
     expect((await running.pipeline.works.list({ prefix: 'parts/' })).objects).toEqual([]);
@@ -68,14 +82,7 @@ describe('a worker', () => {
   it('says how it is, on a port and in the store', async () => {
     await using running = await loaded();
     running.startWorker({}, undefined, ['--health-port', '0']);
-    let port: number | undefined;
-    while (port === undefined) {
-      port = Number(/"healthPort":(\d+)/.exec(running.log.join(''))?.[1]) || undefined;
-      await sleep(20);
-    }
-    const response = await fetch(`http://127.0.0.1:${port}/health`);
-    expect(response.status).toBe(200);
-    expect(await response.json()).toMatchObject({ healthy: true, draining: false });
+    expect(await health(running)).toMatchObject({ healthy: true, draining: false });
     await running.reached('job', 'complete');
     const lines = running.log.join('').split('\n');
     const metrics = lines.filter((line) => line.includes('"_aws"')).map((line) => JSON.parse(line));

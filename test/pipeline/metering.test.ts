@@ -7,69 +7,14 @@ import { Completion } from '#core/completion.ts';
 import { parseAssumptions } from '#core/cost/assumptions.ts';
 import { type JobCost, jobCost } from '#core/cost/job-cost.ts';
 import { completionKey } from '#core/job-layout.ts';
-import type { JobUsage } from '#core/usage.ts';
-import { LAMBDA_POLLER } from '#local-aws/functions.ts';
-import type { Fault, FaultRequest } from '#local-aws/server.ts';
+import { addUsage, type JobUsage, noUsage, type Usage } from '#core/usage.ts';
 import { DisturbedBackfill, IMAGES } from '#test/support/disturbed-backfill.ts';
 import { forgetEarlierUsage } from '#test/support/earlier-usage.ts';
+import { OBSERVER, RequestLog } from '#test/support/request-log.ts';
 import type { RunningPipeline } from '#test/support/running-pipeline.ts';
 
-/** In the user agent of the test's own requests. */
-const OBSERVER = 'metering-test';
 const PACKS = IMAGES / 4;
 const prices = await readPrices('us-east-1');
-
-interface Counts {
-  count: number;
-  retries: number;
-  units: number;
-}
-
-/** Counts requests by what the server sees of them, with none of the code that is under test. */
-class RequestLog {
-  readonly #counts: Record<string, Counts> = {};
-  readonly #invocations = new Set<string>();
-  readonly faults = new Map<Fault, number>();
-  #runs = false;
-  #requests = 0;
-
-  begin(): void {
-    this.#runs = true;
-  }
-
-  get counts(): Readonly<Record<string, Counts>> {
-    return this.#counts;
-  }
-
-  /** Takes a request, and decides its fate. */
-  readonly take = (request: FaultRequest, faults: Readonly<Record<string, readonly Fault[]>>): Fault => {
-    const { service, invocation, userAgent } = request;
-    if (userAgent.includes(LAMBDA_POLLER) || userAgent.includes(OBSERVER)) return undefined;
-    if (request.method === 'PUT' && request.url.includes('completion.json')) this.#runs = false;
-    if (!this.#runs) return undefined;
-    const possible = faults[service] ?? [];
-    const at = this.#requests++;
-    const fault = at % 6 === 4 ? possible[Math.floor(at / 6) % possible.length] : undefined;
-    this.faults.set(fault, (this.faults.get(fault) ?? 0) + 1);
-    const kind = kindOf(request);
-    this.#counts[kind] ??= { count: 0, retries: 0, units: 0 };
-    const counts = this.#counts[kind];
-    counts.count++;
-    if (this.#invocations.has(invocation)) counts.retries++;
-    this.#invocations.add(invocation);
-    // S3 bills nothing for its own faults; no message here has more than 64 KiB.
-    if (service === 'sqs' || (fault !== 'slow-down' && fault !== 'internal-error')) counts.units++;
-    return fault;
-  };
-}
-
-function kindOf({ service, action, method, url }: FaultRequest): string {
-  if (service === 'sqs') return `sqs:${action}`;
-  if (method === 'POST' && /[?&]delete/.test(url)) return 's3:DeleteObjects';
-  if (method === 'GET' && /[?&]list-type=2/.test(url)) return 's3:ListObjectsV2';
-  const names: Record<string, string> = { GET: 'GetObject', HEAD: 'HeadObject', PUT: 'PutObject' };
-  return `s3:${names[method] ?? `${method} ${url}`}`;
-}
 
 let backfill: DisturbedBackfill;
 beforeAll(async () => {
@@ -99,10 +44,11 @@ describe('what a job says it has consumed', () => {
         aws: { fault: (request) => log.take(request, faults), duplicates: () => duplicates },
       });
       const usage = await meteredJob(running, log);
-      const { requests, items } = costOf(usage);
-      expect(requests).toEqual(log.counts);
+      const { items, besides } = costOf(usage);
+      expect(totalOf(usage)).toEqual(log.counts);
+      const all = [...items, ...besides.flatMap((beside) => beside.items)];
       for (const [kind, { units }] of Object.entries(log.counts)) {
-        const billed = items.filter(
+        const billed = all.filter(
           ({ resource }) => resource === kind.replace('s3:', 'S3 ').replace('sqs:', 'SQS '),
         );
         expect(billed.reduce((sum, { quantity }) => sum + quantity, 0)).toBeCloseTo(units, 9);
@@ -120,7 +66,7 @@ describe('what a job says it has consumed', () => {
 async function meteredJob(running: RunningPipeline, log: RequestLog): Promise<JobUsage> {
   await running.submit('job');
   forgetEarlierUsage();
-  log.begin();
+  log.begin({ endsWithProof: true });
   running.startFunctions({ only: ['plan', 'preprocess'] });
   const stopWorker = await running.startWorkerHere();
   const work = running.pipeline.workLocation.bucket;
@@ -160,6 +106,12 @@ async function emptied(
 function costOf(usage: JobUsage): JobCost {
   const job = { job: 'job', isComplete: true, images: IMAGES, usage, notes: [] };
   return jobCost([job], parseAssumptions({}, 'the test'), prices);
+}
+
+function totalOf({ stages }: JobUsage): Usage['requests'] {
+  const total = noUsage();
+  for (const { usage } of stages) addUsage(total, usage);
+  return total.requests;
 }
 
 function countOf(usage: JobUsage, what: string, stages: readonly string[], waste: boolean): number {

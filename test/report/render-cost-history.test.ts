@@ -80,7 +80,7 @@ describe('the cost of the nights', () => {
       '30 Oct 2026, 03:00 UTC',
       '7,000 images in 3 jobs',
       'Rekognition image moderation',
-      'left out: S3 storage',
+      'left out: functions that were ended',
     ])
       expect(text).toContain(part);
   });

@@ -38,7 +38,11 @@ describe('the cost report', () => {
       'SageMaker Batch Transform',
       'that decodes for itself',
       'sageMakerRequestMs',
-      'left out: S3 storage',
+      'left out: functions that were ended',
+      'Sent',
+      'SQS, polled by Lambda',
+      'Idle pipeline',
+      'https://aws.amazon.com',
     ])
       expect(text).toContain(part);
   });

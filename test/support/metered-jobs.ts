@@ -14,7 +14,7 @@ export function meteredJob(job: string, images = 1000): MeteredJob {
     ...noUsage(),
     requests: { 's3:GetObject': { count: images, retries: 3, units: images - 1 } },
     ms: { function: 50 * images, cpu: 20 * images },
-    counts: { packs: 16, images },
+    counts: { packs: 16, images, invocations: 2 },
   };
   const worked = {
     ...noUsage(),

@@ -42,6 +42,9 @@ describe('a quote held against a job', () => {
     expect(by['decodeSeconds']?.error).toBeCloseTo(0, 9);
     expect(by['functionSeconds']).toMatchObject({ actual: 50, isInside: true });
     expect(by['lambdaGbSeconds']?.actual).toBeCloseTo((50 * 3538) / 1024, 9);
+    // An hour, of which a hundred seconds were quoted.
+    expect(by['seconds']).toMatchObject({ actual: 3600, isInside: false });
+    expect(by['seconds']?.error).toBeCloseTo(100 / 3600 - 1, 9);
     expect(by['usd']?.actual).toBeCloseTo(costOf(meteredJob('job', 1000)).usd, 12);
     expect(by['usd']?.error).toBeCloseTo(0.1 / costOf(meteredJob('job', 1000)).usd - 1, 9);
     expect(by['unreadable']).toMatchObject({ actual: 11, error: -1, isInside: false });

@@ -14,8 +14,9 @@ export async function makeFolder(path: string): Promise<void> {
     const { code } = error as NodeJS.ErrnoException;
     if (await isFolder(path)) return;
     const parent = dirname(path);
-    if (code !== 'ENOENT' || parent === path || (await isFolder(parent))) throw error;
-    await makeFolder(parent);
+    if (code !== 'ENOENT' || parent === path) throw error;
+    // It may be there by now: somebody else makes a folder beside this one. Where it always was, the second try says the same.
+    if (!(await isFolder(parent))) await makeFolder(parent);
     await mkdir(path).catch(async (again: unknown) => {
       // Another process may have been faster.
       if (!(await isFolder(path))) throw again;

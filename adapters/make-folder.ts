@@ -15,10 +15,9 @@ export async function makeFolder(path: string): Promise<void> {
     if (await isFolder(path)) return;
     const parent = dirname(path);
     if (code !== 'ENOENT' || parent === path) throw error;
-    // It may be there by now: somebody else makes a folder beside this one. Where it always was, the second try says the same.
+    // Others may be faster, with the parent as with the folder itself.
     if (!(await isFolder(parent))) await makeFolder(parent);
     await mkdir(path).catch(async (again: unknown) => {
-      // Another process may have been faster.
       if (!(await isFolder(path))) throw again;
     });
   }

@@ -8,7 +8,8 @@ describe('a folder', () => {
   it('is made with those above it, by several at once, and again', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'a', 'b', 'c');
-    await Promise.all([makeFolder(path), makeFolder(path), makeFolder(join(path, 'd'))]);
+    const siblings = Array.from({ length: 50 }, (_, i) => join(path, 'd', `${i}`));
+    await Promise.all([makeFolder(path), makeFolder(path), ...siblings.map(makeFolder)]);
     await makeFolder(path);
     expect((await stat(join(path, 'd'))).isDirectory()).toBe(true);
   });

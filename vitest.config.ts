@@ -14,8 +14,8 @@ class LongestFirst extends BaseSequencer {
 const ALL = ['test/**/*.test.ts'];
 /** Those that run whole jobs again and again, under each fault in turn or by processes of their own: `npm run test:long`. */
 const LONG = [
-  'test/pipeline/{budget,cascade,cascade-budget,cost,drain,faults,hanging-stage,killed-processes,live,metering,metering-processes}.test.ts',
-  'test/acceptance/{cascade,cascade-real-models,resume}.test.ts',
+  'test/pipeline/{budget,cascade,cascade-budget,cost,drain,faults,hanging-stage,killed-processes,live,metering,metering-processes,whole-image-cascade}.test.ts',
+  'test/acceptance/{cascade,cascade-real-models,resume,whole-image-cascade}.test.ts',
   'test/functions/preprocessing/decoding-memory.test.ts',
   'test/infra/least-privilege.test.ts',
   'test/models/precision/derive/*.test.ts',

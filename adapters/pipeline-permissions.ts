@@ -33,6 +33,8 @@ const USES: Readonly<Record<PipelineRole, { receives: readonly QueueName[]; send
     worker: { receives: ['live', 'bulk'], sends: ['shards', 'events', 'verdicts'] },
     submit: { receives: [], sends: ['jobs'] },
   };
+/** Workers of a cascade announce the packs of what a part hands on. */
+const CASCADE_SENDS: Readonly<Partial<Record<PipelineRole, readonly QueueName[]>>> = { worker: ['bulk'] };
 const STORE_ACTIONS = ['s3:ListBucket', 's3:PutObject', 's3:GetObject', 's3:DeleteObject'] as const;
 /** A lease that ends before a heartbeat can extend it is delivered to somebody else meanwhile. */
 const MIN_VISIBILITY_MS = 10_000;
@@ -47,7 +49,8 @@ export async function checkPermissions(
 ): Promise<PermissionFinding[]> {
   const findings = await checkStore(pipeline);
   const receives = new Set(roles.flatMap((role) => USES[role].receives));
-  const sends = new Set(roles.flatMap((role) => USES[role].sends));
+  const ofCascade = pipeline.config.cascade === undefined ? {} : CASCADE_SENDS;
+  const sends = new Set(roles.flatMap((role) => [...USES[role].sends, ...(ofCascade[role] ?? [])]));
   for (const name of new Set([...receives, ...sends])) {
     const url = pipeline.config.queues[name];
     if (url === undefined) continue;

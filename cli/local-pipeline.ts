@@ -17,6 +17,7 @@ import type { PackRequest } from '#functions/preprocessing/build-pack.ts';
 import type { PackProcesses } from '#functions/preprocessing/pack-processes.ts';
 import { preprocessShard } from '#functions/preprocessing/preprocess-shard.ts';
 import { withHeartbeat } from '#functions/with-heartbeat.ts';
+import { handOnTo } from '#workers/follow-ups.ts';
 import type { HeldModel } from '#workers/held-models.ts';
 import { InferenceWorker } from '#workers/inference-worker.ts';
 import { remakePack } from '#workers/remake-pack.ts';
@@ -125,7 +126,7 @@ export async function runLocalPipeline(
       ...(plan.following && {
         followUps: {
           of: async (_job, stage) => followersOf(plan, stage),
-          send: (message) => shards.send([JSON.stringify(message)]),
+          send: handOnTo({ shards, packs }),
         },
       }),
       policyOf: async (_job, stage) => options.policies?.[stage] ?? options.policy,
@@ -176,7 +177,7 @@ export async function runLocalPipeline(
 /** What a pack's refs come from: a shard, or what follows on a pack of the stage before. */
 function sourceOf(from: {
   readonly shard: number;
-  readonly stage?: string;
+  readonly stage?: string | undefined;
   readonly parent?: { readonly stage: string; readonly name: string };
 }): string {
   const { shard, stage, parent } = from;
@@ -186,6 +187,8 @@ function sourceOf(from: {
 /** What an earlier run has left: parts whose follow-ups may not all have been preprocessed. */
 async function* followUpsLeft(plan: Plan, works: ObjectStore): AsyncGenerator<FollowUpMessage> {
   for (const following of plan.following ?? []) {
+    // What a shard comes to is asked for with the shard.
+    if (following.from === undefined) continue;
     for await (const { expected } of followingPacks(plan, following, works)) {
       const { shard, range, parent } = expected;
       if (parent === undefined || range > 0) continue;

@@ -30,7 +30,7 @@ const CascadeStage = z.strictObject({
   name: StageName,
   /** A built-in model's name, or the folder of a model. */
   model: z.string().min(1),
-  /** Of every stage but the first, which sees all images. */
+  /** Left out, the stage sees all images, as the first one does. */
   from: StageSource.optional(),
   /** Instead of the model's own policy. */
   policy: Policy.optional(),
@@ -45,7 +45,7 @@ const CascadeStage = z.strictObject({
 export const CombinedVerdict = z.enum(['worst', 'last']);
 export type CombinedVerdict = z.infer<typeof CombinedVerdict>;
 
-/** Models in turn: each sees what an earlier one hands on. */
+/** Models in turn: each sees all images, or what an earlier one hands on. */
 export const Cascade = z
   .strictObject({
     $schema: z.string().optional(),
@@ -66,8 +66,6 @@ export const Cascade = z
       if (before.has(name)) problem('name', `there are two stages "${name}"`);
       if (i === 0 && from !== undefined)
         problem('from', 'the first stage sees all images: expected no "from"');
-      if (i > 0 && from === undefined)
-        problem('from', `expected "from": which boxes or images of an earlier stage "${name}" sees`);
       if (from !== undefined && !before.has(from.stage)) {
         const known = `the stages before "${name}" are ${[...before].join(', ') || 'none'}`;
         const why =

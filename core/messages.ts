@@ -36,6 +36,8 @@ export const ShardMessage = z.strictObject({
   job: Name,
   shard: Index,
   ranges: z.array(Index).min(1).optional(),
+  /** Of the stages that see all images this one only, whose pack was lost. */
+  stage: Name.optional(),
   /** How often the pack has been asked for again; it is given up in the end. */
   remakes: Index.default(0),
   handedBack: HandedBack,
@@ -97,7 +99,14 @@ export const PackMessage = z.strictObject({
   name: Name,
   origin: PackOrigin,
   /** The pack itself, as base64, where it fits into a message; else its size in the work store (a claim check). */
-  pack: z.union([z.strictObject({ inline: z.base64() }), z.strictObject({ bytes: z.int().min(1) })]),
+  pack: z.union([
+    z.strictObject({ inline: z.base64() }),
+    z.strictObject({
+      bytes: z.int().min(1),
+      /** All stages that see this very pack, each by a message of its own; it is stored under the name of the first. Left out, this one. */
+      stages: z.array(Name).min(2).optional(),
+    }),
+  ]),
   /** Of a dead letter that was sent again: what came before it may have stopped anywhere. */
   redriven: z.literal(true).optional(),
   /** What has been consumed on the way here and is not stored yet. */

@@ -31,9 +31,12 @@ export const PlannedStage = z.strictObject({
 });
 export type PlannedStage = z.infer<typeof PlannedStage>;
 
-/** A stage that sees what another one hands on. */
-export const FollowingStage = PlannedStage.extend({ from: StageSource });
+/** Another stage of a cascade: it sees what an earlier one hands on, or, without `from`, all images. */
+export const FollowingStage = PlannedStage.extend({ from: StageSource.optional() });
 export type FollowingStage = z.infer<typeof FollowingStage>;
+
+/** A stage that sees what another one hands on. */
+export type Follower = FollowingStage & { readonly from: StageSource };
 
 /** A model's stage as a plan fixes it. */
 export function plannedStage(
@@ -80,9 +83,9 @@ export const Plan = z.strictObject({
   /** What is audited, in words for people. Never an absolute local path. */
   source: z.string(),
   createdAt: z.iso.datetime(),
-  /** The stage that sees all images. */
+  /** The first stage, which sees all images. */
   stage: PlannedStage,
-  /** The other stages of a cascade, each after the one that it follows on. */
+  /** The other stages of a cascade, each after the one that it follows on, if it does. */
   following: z.array(FollowingStage).min(1).optional(),
   /** The bucket that the refs' keys lie in; null where the source is a folder. */
   bucket: z.string().nullable(),
@@ -141,11 +144,6 @@ export const FollowUps = z.strictObject({
 });
 export type FollowUps = z.infer<typeof FollowUps>;
 
-/** The pack of one range of the plan. */
-function packOfRange(plan: Pick<Plan, 'job' | 'stage'>, range: RangeId): PackId {
-  return { job: plan.job, stage: plan.stage.name, name: rangeName(range) };
-}
-
 /** A pack that is expected, and with it a part. */
 export interface ExpectedPack {
   readonly pack: PackId;
@@ -158,18 +156,33 @@ export interface ExpectedPack {
   readonly parent?: PackId;
 }
 
-/** Every range of the plan in order, with its pack and the number of refs in it: one pack and one part each. */
-export function* expectedRanges(plan: Plan): Generator<ExpectedPack> {
+/**
+ * Every range of the plan in order, with its pack and the number of refs in it: one pack and one part each.
+ *
+ * @param stage one that sees all images.
+ */
+export function* expectedRanges(plan: Plan, stage = plan.stage.name): Generator<ExpectedPack> {
   for (const { shard, refs } of plan.shards) {
     for (let range = 0; range < rangesIn(refs, plan.packSize); range++) {
       yield {
         shard,
         range,
-        pack: packOfRange(plan, { shard, range }),
+        pack: packOfRange(plan.job, stage, { shard, range }),
         refs: Math.min(plan.packSize, refs - range * plan.packSize),
       };
     }
   }
+}
+
+/** The pack of one range of the plan at a stage that sees all images. */
+export function packOfRange(job: string, stage: string, range: RangeId): PackId {
+  return { job, stage, name: rangeName(range) };
+}
+
+/** A range of the first stage at each stage that sees all images. */
+export function rangeAtRoots(plan: Pick<Plan, 'following'>, range: ExpectedPack): ExpectedPack[] {
+  const others = plan.following?.filter(({ from }) => from === undefined) ?? [];
+  return [range, ...others.map(({ name }) => ({ ...range, pack: { ...range.pack, stage: name } }))];
 }
 
 /** The packs of one part's follow-ups in order, each with its refs. */
@@ -191,7 +204,36 @@ export function stageOf(plan: Plan, name: string): PlannedStage | FollowingStage
   return plan.stage.name === name ? plan.stage : plan.following?.find((stage) => stage.name === name);
 }
 
+/** The stages that see all images, in order. */
+function rootStages(plan: Pick<Plan, 'stage' | 'following'>): PlannedStage[] {
+  return [plan.stage, ...(plan.following ?? []).filter(({ from }) => from === undefined)];
+}
+
+/** Stages of a job, at least one of them. */
+export type SomeStages = readonly [PlannedStage, ...PlannedStage[]];
+
+/** The stages that see all images: those that take pictures in the same way together, in the order of the first of them. */
+export function alikeRoots(plan: Pick<Plan, 'stage' | 'following'>): SomeStages[] {
+  const groups = new Map<string, [PlannedStage, ...PlannedStage[]]>();
+  for (const stage of rootStages(plan)) {
+    const group = groups.get(stage.preprocessHash);
+    if (group === undefined) groups.set(stage.preprocessHash, [stage]);
+    else group.push(stage);
+  }
+  return [...groups.values()];
+}
+
+/** What a pack is called in the work store: one that several stages see lies there under the name of the first of them. */
+export function storedPackOf(
+  plan: Pick<Plan, 'stage' | 'following'>,
+  { pack, parent }: Pick<ExpectedPack, 'pack' | 'parent'>,
+): PackId {
+  if (parent !== undefined) return pack;
+  const alike = alikeRoots(plan).find((stages) => stages.some(({ name }) => name === pack.stage));
+  return { ...pack, stage: alike?.[0].name ?? pack.stage };
+}
+
 /** The stages that follow on another one. */
-export function followersOf(plan: Pick<Plan, 'following'>, stage: string): FollowingStage[] {
-  return plan.following?.filter(({ from }) => from.stage === stage) ?? [];
+export function followersOf(plan: Pick<Plan, 'following'>, stage: string): Follower[] {
+  return (plan.following ?? []).filter((one): one is Follower => one.from?.stage === stage);
 }

@@ -10,7 +10,7 @@ import { preprocessHash } from './preprocess-spec.ts';
 export interface Stage {
   readonly name: string;
   readonly manifest: ModelManifest;
-  /** Of every stage but the first. */
+  /** Left out, it sees all images: so does the first one, and any other that says nothing. */
   readonly from?: StageSource;
   readonly policy: Policy;
   readonly shadow?: Shadow;
@@ -84,7 +84,7 @@ export function plannedStages({ first, following }: Stages): Pick<Plan, 'stage' 
   const planned = following.map(
     (one): FollowingStage => ({
       ...plannedStage(one.manifest, one.name, one.shadow?.manifest),
-      from: one.from as StageSource,
+      ...(one.from && { from: one.from }),
     }),
   );
   return { stage, following: planned };

@@ -11,7 +11,7 @@ export interface WorkerPermissions {
   readonly queues: AuditQueues;
   readonly sources: readonly IBucket[];
   readonly actions: PipelineConfig['actions'];
-  /** Workers of a cascade write what a part hands on to the next stage. */
+  /** Workers of a cascade write what a part hands on to the next stage, and the packs of it. */
   readonly handsOn: boolean;
   /** An engine is code for whoever loads it: without this, somebody else must build it. */
   readonly buildsEngines: boolean;
@@ -25,13 +25,14 @@ export function allowWorker(
   const { live, bulk, shards, events, verdicts } = queues;
   for (const lane of [live, bulk]) queues.mayReceive(role, lane);
   // A pack that is lost is asked for again where it was made, as is what follows on a part.
-  queues.maySend(role, shards, events, verdicts);
+  queues.maySend(role, shards, events, verdicts, ...(handsOn ? [bulk] : []));
   // What a part hands on, and the engines that are there already, are read by whoever may write them.
   const handedOn = handsOn ? ['shards/*'] : [];
+  const cut = handsOn ? ['packs/*'] : [];
   const built = buildsEngines ? ['engines/*'] : [];
   mayWork(role, storage.work, {
     read: ['jobs/*', 'packs/*', 'parts/*', 'engines/*', ...handedOn],
-    write: ['parts/*', 'quarantine/*', 'workers/*', ...handedOn, ...built],
+    write: ['parts/*', 'quarantine/*', 'workers/*', ...handedOn, ...cut, ...built],
     delete: ['packs/*', 'workers/*', ...built],
     abort: built,
   });

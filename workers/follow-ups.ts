@@ -2,27 +2,37 @@ import { z } from 'zod';
 import type { AuditRecord } from '#core/audit-record.ts';
 import type { ImageResult } from '#core/decode/read-outputs.ts';
 import { followUpsOf } from '#core/follow-ups.ts';
+import type { ImageRef } from '#core/image-ref.ts';
 import { followUpsKey, planKey } from '#core/job-layout.ts';
 import type { FollowUpMessage, PackMessage } from '#core/messages.ts';
 import type { PackHeader } from '#core/pack.ts';
 import { EngineFault } from '#core/pack-records.ts';
-import { type FollowingStage, FollowUps, followersOf, Plan } from '#core/plan.ts';
+import { type Follower, FollowUps, followersOf, Plan } from '#core/plan.ts';
+import type { MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { PerJob } from './per-job.ts';
 
 /** The stages that follow on others, and the way to them. */
 export interface FollowingStages {
   /** The stages that follow on a stage of a job. */
-  of(job: string, stage: string): Promise<readonly FollowingStage[]>;
-  /** Asks for the packs of a part's follow-ups. */
-  send(message: FollowUpMessage): Promise<void>;
+  of(job: string, stage: string): Promise<readonly Follower[]>;
+  /** Asks for the packs of a part's follow-ups, or announces the one that they are in. */
+  send(message: FollowUpMessage | PackMessage): Promise<void>;
+}
+
+/** What a part hands on to one stage: at least one image, or piece of one. */
+export interface HandedOn {
+  readonly follower: Follower;
+  readonly refs: readonly ImageRef[];
+  /** What asks for the packs of it. */
+  readonly asked: FollowUpMessage;
 }
 
 /**
  * Writes what a part comes to for each stage that follows, before the part itself: an empty list too, since it says that
  * nothing follows. What another delivery wrote stays, even if this one would say something else.
  *
- * @returns the messages that are to be sent once the part is written.
+ * @returns what stages are handed that are handed anything.
  */
 export async function writeFollowUps(
   message: PackMessage,
@@ -31,11 +41,11 @@ export async function writeFollowUps(
   results: readonly (ImageResult | EngineFault)[],
   stages: FollowingStages,
   works: ObjectStore,
-): Promise<FollowUpMessage[]> {
+): Promise<HandedOn[]> {
   const { job, stage, name, origin } = message;
   // The live lane's images have no plan that could expect more of them.
   if (origin.lane !== 'bulk') return [];
-  const messages: FollowUpMessage[] = [];
+  const handedOn: HandedOn[] = [];
   for (const follower of await stages.of(job, stage)) {
     const refs = header.items.flatMap((item, i) => {
       const result = results[i];
@@ -47,9 +57,10 @@ export async function writeFollowUps(
     const key = followUpsKey(job, follower.name, name);
     const outcome = await works.put(key, Buffer.from(JSON.stringify(followUps)), { ifAbsent: true });
     const standing = outcome === 'written' ? followUps : await readFollowUps(works, key);
-    messages.push(...messagesOf(standing, message));
+    for (const asked of messagesOf(standing, message))
+      handedOn.push({ follower, refs: standing.refs, asked });
   }
-  return messages;
+  return handedOn;
 }
 
 /** The messages of the follow-ups that stand for a pack: those that were to be sent once its part was written. */
@@ -81,13 +92,22 @@ async function readFollowUps(works: ObjectStore, key: string): Promise<FollowUps
 const PlannedFollowing = z.object({ following: Plan.shape.following });
 
 /** The stages of a pipeline's jobs, as their plans have them. */
-export function plannedFollowing(
-  works: ObjectStore,
-  send: (message: FollowUpMessage) => Promise<void>,
-): FollowingStages {
+export function plannedFollowing(works: ObjectStore, queues: HandOnQueues): FollowingStages {
   const plans = new PerJob(async (job) => {
     const { body } = await works.get(planKey(job));
     return PlannedFollowing.parse(JSON.parse(body.toString('utf8')));
   });
-  return { of: async (job, stage) => followersOf(await plans.of(job), stage), send };
+  return { of: async (job, stage) => followersOf(await plans.of(job), stage), send: handOnTo(queues) };
+}
+
+/** Where the messages go. */
+export interface HandOnQueues {
+  readonly shards: MessageQueue;
+  readonly packs: MessageQueue;
+}
+
+/** A pack goes to the workers; anything else is to be preprocessed first. */
+export function handOnTo({ shards, packs }: HandOnQueues): FollowingStages['send'] {
+  return (message) =>
+    (message.type === 'pack' ? packs : shards).send([JSON.stringify(message)], { group: message.job });
 }

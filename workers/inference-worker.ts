@@ -55,8 +55,8 @@ const MAX_REMAKES = 3;
  * Each lane has a loop of its own, and the engine takes their batches in turn: a live image waits for one step of the
  * engine and not for a whole batch of a backfill, and however much is live, every other turn is the backfill's.
  *
- * The life of a delivery: received → loaded → inferred → follow-ups written → part written → follow-ups sent → actions run →
- * acknowledged → pack deleted.
+ * The life of a delivery: received → loaded → inferred → follow-ups written → their packs cut → part written → follow-ups
+ * sent → actions run → acknowledged → pack deleted, by the last of the stages that see it.
  * A crash at any point repeats work and loses nothing, because the part's key follows from the pack's id and its rows
  * from the pack. The first part that is written under a key stays: what comes later says the same.
  */

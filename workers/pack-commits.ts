@@ -1,7 +1,7 @@
 import { decodePart, encodePart } from '#adapters/parquet-audit.ts';
 import type { AuditRecord } from '#core/audit-record.ts';
 import { hasCode, messageOf } from '#core/error.ts';
-import { packKey, partKey, quarantineKey } from '#core/job-layout.ts';
+import { partKey, quarantineKey } from '#core/job-layout.ts';
 import type { PackMessage } from '#core/messages.ts';
 import { scoreNames } from '#core/model-manifest.ts';
 import { modelReceipt } from '#core/model-receipt.ts';
@@ -9,17 +9,21 @@ import { encodePack, type PackHeader } from '#core/pack.ts';
 import { EngineFault, recordsOfPack } from '#core/pack-records.ts';
 import { type Policy, policyHash } from '#core/policy.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
-import type { UsageRecord } from '#core/usage.ts';
 import type { Inferred, Result } from './batch-inference.ts';
+import { carriedUsage } from './carried-usage.ts';
+import { cutPacks } from './cut-packs.ts';
 import { type FollowingStages, standingFollowUps, writeFollowUps } from './follow-ups.ts';
 import type { HeldModel } from './held-models.ts';
 import { sliceOf } from './infer-packs.ts';
 import { type LoadedPack, mayBeUnfinished } from './pack-lane.ts';
+import type { RecycledMemory } from './recycled-memory.ts';
+import { releasePack } from './shared-pack.ts';
 
 export interface PackCommitsOptions {
   readonly softwareVersion: string;
   /** The models that are held, by their stages. */
   readonly models: ReadonlyMap<string, HeldModel>;
+  readonly memory: RecycledMemory;
 }
 
 export interface PackCommitsPorts {
@@ -46,8 +50,8 @@ export class PackCommits {
   }
 
   /**
-   * The order is the design's: follow-ups, part, messages for the follow-ups, actions, acknowledgement, pack. Where a part
-   * is, its follow-ups are, so what is expected of the next stage follows from the parts of this one.
+   * The order is the design's: follow-ups and their packs, part, messages for the follow-ups, actions, acknowledgement, pack.
+   * Where a part is, its follow-ups are, so what is expected of the next stage follows from the parts of this one.
    */
   async commit({ loaded, results, shadows }: Inferred): Promise<void> {
     const { lane, lease, message, pack, tally } = loaded;
@@ -55,10 +59,16 @@ export class PackCommits {
     try {
       const records = withShadows(await this.#recordsOf(message, pack.header, results), pack.header, shadows);
       await this.#quarantine(loaded, results);
-      const toSend =
+      const handedOn =
         followUps === undefined
           ? []
           : await writeFollowUps(message, pack.header, records, results, followUps, works);
+      const announcements = await cutPacks(
+        handedOn,
+        { message, preprocessHash: pack.header.preprocessHash, load: () => lane.load(message) },
+        works,
+        this.#options.memory,
+      );
       const { manifest, shadow } = this.#modelOf(message);
       const carried = carriedUsage(message.usage ?? [], pack.header.usage ?? []);
       const part = encodePart(
@@ -70,13 +80,13 @@ export class PackCommits {
       const outcome = await works.put(partKey(message), part, { ifAbsent: true });
       if (outcome === 'written') tally.stored();
       else tally.wasted();
-      if (outcome === 'written' || mayBeUnfinished(lease, message)) {
-        for (const followUp of toSend) await followUps?.send(followUp);
-        await act?.(message, records);
-      }
+      const isOurs = outcome === 'written' || mayBeUnfinished(lease, message);
+      for (const { message, isNewPack } of announcements)
+        if (isOurs || isNewPack) await followUps?.send(message);
+      if (isOurs) await act?.(message, records);
       await lease.ack();
       lane.settle(lease);
-      if (!('inline' in message.pack)) await works.delete([packKey(message)]);
+      await releasePack(message, works);
       if (outcome === 'written') this.#ports.onPart?.(records, lane.name);
     } catch (error) {
       tally.wasted();
@@ -86,7 +96,10 @@ export class PackCommits {
     }
   }
 
-  /** Sends the follow-ups and runs the actions of a part that stands, from what is stored: its pack is gone. */
+  /**
+   * Sends the follow-ups and runs the actions of a part that stands, from what is stored: its pack is gone. Packs that were cut
+   * out of it may lie there, announced or not: who is asked for them announces what there is, and decodes what there is not.
+   */
   async finish(message: PackMessage): Promise<void> {
     const { works, act, followUps } = this.#ports;
     if (followUps !== undefined)
@@ -137,17 +150,6 @@ export class PackCommits {
   #modelOf({ stage }: PackMessage): HeldModel {
     return this.#options.models.get(stage) as HeldModel;
   }
-}
-
-/**
- * The records that came with a message and with its pack. As a rule the pack's are among the message's; where they are
- * not, the pack was made twice: then this one was for nothing, unless its own message never came.
- */
-function carriedUsage(ofMessage: readonly UsageRecord[], ofPack: readonly UsageRecord[]): UsageRecord[] {
-  const known = new Set(ofMessage.map(({ id }) => id));
-  const made = ofMessage.some(({ waste, usage }) => !waste && usage.counts['packs'] !== undefined);
-  const others = ofPack.filter(({ id }) => !known.has(id));
-  return [...ofMessage, ...others.map((record) => ({ ...record, waste: made || record.waste }))];
 }
 
 function withShadows(

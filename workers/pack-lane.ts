@@ -10,6 +10,7 @@ import { Handoff } from './handoff.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
 import type { PackFiles } from './pack-files.ts';
 import type { RecycledMemory } from './recycled-memory.ts';
+import { seenByStage, storedPackId } from './shared-pack.ts';
 
 /** A pack that is ready to be inferred, and the delivery that it came by. */
 export interface LoadedPack {
@@ -212,12 +213,9 @@ export class PackLane {
   /** The pack of a message. @throws SluiceError `pack-damaged`, `object-missing`, or `message-malformed` for a foreign one. */
   async load(message: PackMessage, signal?: AbortSignal): Promise<Pack> {
     const pack = await this.#read(message, signal);
-    if (pack.header.pack !== packIdText(message)) {
-      throw new SluiceError(
-        'pack-damaged',
-        `expected pack "${packIdText(message)}", got "${pack.header.pack}"`,
-      );
-    }
+    const expected = packIdText(storedPackId(message));
+    if (pack.header.pack !== expected)
+      throw new SluiceError('pack-damaged', `expected pack "${expected}", got "${pack.header.pack}"`);
     const { stages } = this.#options;
     if (stages.get(message.stage) !== pack.header.preprocessHash) {
       const runs = [...stages].map(([stage, hash]) => `"${stage}", preprocess ${hash}`).join('; ');
@@ -226,7 +224,7 @@ export class PackLane {
         `a pack of stage "${message.stage}", preprocess ${pack.header.preprocessHash}; this worker runs ${runs}`,
       );
     }
-    return pack;
+    return seenByStage(pack, message);
   }
 
   async #read(message: PackMessage, signal?: AbortSignal): Promise<Pack> {
@@ -236,7 +234,7 @@ export class PackLane {
       const bytes = memory.take(Buffer.byteLength(base64, 'base64'));
       return decodePack(bytes.subarray(0, bytes.write(base64, 'base64')));
     }
-    const { file, checksum } = await files.read(packKey(message), message.pack.bytes, signal);
+    const { file, checksum } = await files.read(packKey(storedPackId(message)), message.pack.bytes, signal);
     return decodePack(file, checksum);
   }
 }

@@ -14,6 +14,8 @@ export async function remakePack(
   const { shard, range, parent } = origin;
   const again = { v: 1 as const, job, shard, ranges: [range], remakes: origin.remakes + 1 };
   const message: ShardMessage | FollowUpMessage =
-    parent === undefined ? { ...again, type: 'shard' } : { ...again, type: 'follow-up', stage, parent };
+    parent === undefined
+      ? { ...again, type: 'shard', stage }
+      : { ...again, type: 'follow-up', stage, parent };
   await queues.shards.send([JSON.stringify(message)]);
 }

@@ -108,9 +108,7 @@ async function workerProcess(pipeline: Pipeline, options: WorkerProcessOptions):
       ...(options.shadow && { shadow: options.shadow }),
       ...(options.following && { following: options.following }),
       ...(cascade && {
-        followUps: plannedFollowing(works, (message) =>
-          shards.send([JSON.stringify(message)], { group: message.job }),
-        ),
+        followUps: plannedFollowing(works, { shards, packs: bulk }),
       }),
       ...(fetchThreads > 0 && {
         fetchThreads: (memory) => new FetchThreads(pipeline.workLocation, fetchThreads, memory),

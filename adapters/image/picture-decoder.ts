@@ -9,7 +9,8 @@ import { startDecodingClock } from './decoding-clock.ts';
 import type { ThreadReply, ThreadRequest } from './picture-thread.ts';
 import type { RawPicture } from './sharp-picture.ts';
 
-type Outcome = { ok: true; picture: RawPicture } | { ok: false; refusal: Refusal };
+/** The pixels of a picture, or why there are none. */
+export type RawOutcome = { ok: true; picture: RawPicture } | { ok: false; refusal: Refusal };
 
 interface PictureThread {
   readonly worker: Worker;
@@ -26,13 +27,13 @@ export class PictureDecoder {
   /** One file at a time: the thread does no more, and an overrun then names its culprit. */
   #last: Promise<unknown> = Promise.resolve();
 
-  async decode(format: 'heic' | 'bmp', bytes: Buffer, limits: ImageLimits): Promise<Outcome> {
+  async decode(format: 'heic' | 'bmp', bytes: Buffer, limits: ImageLimits): Promise<RawOutcome> {
     const turn = this.#last.then(() => this.#decode(format, bytes, limits));
     this.#last = turn;
     return turn;
   }
 
-  async #decode(format: 'heic' | 'bmp', bytes: Buffer, limits: ImageLimits): Promise<Outcome> {
+  async #decode(format: 'heic' | 'bmp', bytes: Buffer, limits: ImageLimits): Promise<RawOutcome> {
     this.#thread ??= this.#start();
     const { worker: thread, failure } = this.#thread;
     const id = this.#nextId++;

@@ -12,6 +12,7 @@ import { type Region, regionText } from '#core/image-ref.ts';
 import type { ImageLimits } from '#core/limits.ts';
 import type { PreprocessSpec } from '#core/preprocess-spec.ts';
 import { type Refusal, refusal } from '#core/refusal.ts';
+import { DecodedOnce } from './decoded-once.ts';
 import { decoderRefusal } from './decoder-refusal.ts';
 import { DecoderTurns } from './decoder-turns.ts';
 import { startDecodingClock } from './decoding-clock.ts';
@@ -36,12 +37,33 @@ export interface PreprocessedImage extends Size {
   readonly perceptualHash: string | null;
 }
 
+/** One way to take a picture. */
+export interface PictureTarget {
+  readonly spec: PreprocessSpec;
+  /** uint8 RGB `[spec.heightPx, spec.widthPx, 3]`: the picture's row of a pack. */
+  readonly row: Uint8Array;
+}
+
 /** `decoderStuck`: native code runs on and can only be ended with its process. */
 type Refused = { readonly ok: false; readonly refusal: Refusal; readonly decoderStuck?: true };
 export type PreprocessOutcome = { readonly ok: true; readonly image: PreprocessedImage } | Refused;
 
 /** Waits until there is memory for so many bytes of a decoded picture. The answer gives it back. */
 export type TakeRoom = (bytes: number) => Promise<() => void>;
+
+interface Memory {
+  /** Whether a JPEG is shrunk while it is decoded. */
+  isShrunk(header: ImageHeader): boolean;
+  readonly takeRoom: TakeRoom;
+}
+
+type Inspected = Extract<ReturnType<typeof inspectImage>, { ok: true }>;
+
+/** A file whose header was inspected, and what has been decoded of it. */
+interface InspectedFile extends Inspected {
+  readonly bytes: Buffer;
+  readonly decoded: DecodedOnce;
+}
 
 const pictures = new PictureDecoder();
 const turns = new DecoderTurns();
@@ -68,12 +90,47 @@ export async function preprocessImage(
   region?: Region,
   takeRoom = boundless,
 ): Promise<PreprocessOutcome> {
-  const isShrunk = (header: ImageHeader): boolean => region === undefined && isShrunkJpeg(header, spec);
-  return guarded(bytes, limits, { isShrunk, takeRoom }, async (whole, format) => {
+  const [outcome] = await preprocessTargets(bytes, [{ spec, row }], limits, region, takeRoom);
+  return outcome as PreprocessOutcome;
+}
+
+/**
+ * The same in several ways: each comes to what it would come to by itself. A picture that is decoded whole for more than one of them is
+ * decoded once.
+ */
+export async function preprocessTargets(
+  bytes: Buffer,
+  targets: readonly PictureTarget[],
+  limits: ImageLimits,
+  region?: Region,
+  takeRoom = boundless,
+): Promise<PreprocessOutcome[]> {
+  const inspected = inspectImage(bytes, limits);
+  if (!inspected.ok) return targets.map(() => inspected);
+  const isShrunk = (header: ImageHeader): boolean =>
+    region === undefined && targets.every(({ spec }) => isShrunkJpeg(header, spec));
+  // One room for all of them: what is decoded for one is held for the next.
+  return inRoom(inspected, { isShrunk, takeRoom }, async () => {
+    const file: InspectedFile = { ...inspected, bytes, decoded: new DecodedOnce() };
+    const outcomes: PreprocessOutcome[] = [];
+    // In turn: each has all of the time that an image has, and together they hold little more than one of them.
+    for (const target of targets) outcomes.push(await preprocessTarget(file, target, limits, region));
+    return outcomes;
+  });
+}
+
+function preprocessTarget(
+  file: InspectedFile,
+  { spec, row }: PictureTarget,
+  limits: ImageLimits,
+  region: Region | undefined,
+): Promise<PreprocessOutcome> {
+  const { decoded } = file;
+  return opened(file, limits, async (whole, format) => {
     const picture = region === undefined ? whole : piece(whole, region);
     if (picture === undefined) return outside(region as Region, whole.upright);
     const placement = placementOf(picture.upright, spec);
-    const pixels = await scaledPixels(picture, placement.scaled, spec, limits);
+    const pixels = await scaledPixels(picture, placement.scaled, spec, limits, decoded);
     placePicture(pixels, placement, spec, row);
     const { widthPx, heightPx } = placement.scaled;
     const image: PreprocessedImage = {
@@ -111,6 +168,7 @@ async function scaledPixels(
   size: Size,
   spec: PreprocessSpec,
   limits: ImageLimits,
+  decoded: DecodedOnce,
 ): Promise<Uint8Array> {
   const { kernel, fidelity } = spec;
   const { upright } = picture;
@@ -119,7 +177,7 @@ async function scaledPixels(
   const isHeld = heldPixels <= limits.maxBufferedPixels;
   const whole = (): Promise<Uint8Array> => {
     if (!isHeld) throw heldTooLarge();
-    return picture.whole(spec);
+    return decoded.whole(picture, spec);
   };
   if (isSampled) return sampleBilinear(await whole(), upright, size, kernel === 'linear-corners');
   // What is decoded whole anyway is exact at no further cost; and enlarging, libvips would shift the picture.
@@ -163,28 +221,43 @@ export async function thumbnailOf(
 async function guarded<T>(
   bytes: Buffer,
   limits: ImageLimits,
-  memory: { isShrunk(header: ImageHeader): boolean; takeRoom: TakeRoom },
+  memory: Memory,
   use: (picture: OpenPicture, format: ImageFormat) => Promise<T>,
 ): Promise<T | Refused> {
   const inspected = inspectImage(bytes, limits);
   if (!inspected.ok) return inspected;
-  const { format, header } = inspected;
-  const isWhole = format !== 'jpeg' || !memory.isShrunk(header);
-  // Before its turn and its time begin: it may have to wait for other processes.
-  const giveBack = await memory.takeRoom(decodedBytes(format, header, isWhole));
+  return inRoom(inspected, memory, () =>
+    opened({ ...inspected, bytes, decoded: new DecodedOnce() }, limits, use),
+  );
+}
+
+/** Takes the memory for a picture before its turn and its time begin: it may have to wait for other processes. */
+async function inRoom<T>(
+  { format, header }: Inspected,
+  { isShrunk, takeRoom }: Memory,
+  work: () => Promise<T>,
+): Promise<T> {
+  const isWhole = format !== 'jpeg' || !isShrunk(header);
+  const giveBack = await takeRoom(decodedBytes(format, header, isWhole));
   try {
-    if (format === 'heic' || format === 'bmp') {
-      const decoded = await pictures.decode(format, bytes, limits);
-      return decoded.ok
-        ? await withSharp(limits, async () => use(openRaw(decoded.picture, header.colorProfile), format))
-        : decoded;
-    }
-    return await withSharp(limits, async () =>
-      use(await openWithSharp(bytes, format, header, limits), format),
-    );
+    return await work();
   } finally {
     giveBack();
   }
+}
+
+async function opened<T>(
+  { bytes, format, header, decoded }: InspectedFile,
+  limits: ImageLimits,
+  use: (picture: OpenPicture, format: ImageFormat) => Promise<T>,
+): Promise<T | Refused> {
+  if (format === 'heic' || format === 'bmp') {
+    const raw = await decoded.raw(() => pictures.decode(format, bytes, limits));
+    return raw.ok
+      ? withSharp(limits, async () => use(openRaw(raw.picture, header.colorProfile), format))
+      : raw;
+  }
+  return withSharp(limits, async () => use(await openWithSharp(bytes, format, header, limits), format));
 }
 
 /** Each try has all of the time: what else goes on in this process must not decide what becomes of an image. */

@@ -91,7 +91,7 @@ interface Death {
 
 /** Which packs of a job were given up, and why: dead ones, all of a dead shard, and all that was to follow on a dead one. */
 export class GivenUp {
-  /** By shard, or by what follows on which pack; and by range of those. */
+  /** By shard (at one stage, or at all that see it), or by what follows on which pack; and by range of those. */
   readonly #wholes = new Map<string, Death>();
   readonly #ranges = new Map<string, Death>();
   readonly #packs = new Map<string, Death>();
@@ -121,10 +121,11 @@ export class GivenUp {
 
   /** The death of what was to make the pack. */
   #deathBefore({ pack, parent, shard, range }: ExpectedPack): Death | undefined {
-    const whole = parent === undefined ? shardId(shard) : followUpsId(pack.stage, parent);
+    const wholes =
+      parent === undefined ? [shardId(shard), shardId(shard, pack.stage)] : [followUpsId(pack.stage, parent)];
+    const deaths = wholes.map((whole) => this.#ranges.get(`${whole} ${range}`) ?? this.#wholes.get(whole));
     return (
-      this.#ranges.get(`${whole} ${range}`) ??
-      this.#wholes.get(whole) ??
+      deaths.find((death) => death !== undefined) ??
       // Its part was written, and then it died: nobody may have asked for what follows.
       (parent && this.#packs.get(packIdText(parent)))
     );
@@ -135,7 +136,8 @@ export class GivenUp {
     const shards = ShardsMessage.safeParse(parse(body));
     if (shards.success) {
       const { data } = shards;
-      const whole = data.type === 'shard' ? shardId(data.shard) : followUpsId(data.stage, data.parent);
+      const whole =
+        data.type === 'shard' ? shardId(data.shard, data.stage) : followUpsId(data.stage, data.parent);
       if (data.ranges === undefined) this.#wholes.set(whole, death);
       for (const range of data.ranges ?? []) this.#ranges.set(`${whole} ${range}`, death);
     }
@@ -146,8 +148,8 @@ export class GivenUp {
   }
 }
 
-function shardId(shard: number): string {
-  return String(shard);
+function shardId(shard: number, stage?: string): string {
+  return stage === undefined ? String(shard) : `${shard} at ${stage}`;
 }
 
 function followUpsId(stage: string, parent: { readonly stage: string; readonly name: string }): string {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { Completion } from '#core/completion.ts';
 import { brokenKey, completionKey, packKey, partKey, planKey, requestKey } from '#core/job-layout.ts';
 import { JobRequest } from '#core/job-request.ts';
-import { type ExpectedPack, expectedRanges, Plan } from '#core/plan.ts';
+import { type ExpectedPack, expectedRanges, Plan, storedPackOf } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { UsageRecord } from '#core/usage.ts';
 import { ahead } from '../ahead.ts';
@@ -31,8 +31,8 @@ export interface StageProgress {
 /** The progress of the plan's images: at the first stage, which sees all of them. */
 export interface JobProgress extends StageProgress {
   /**
-   * The following stages of a cascade, each once nothing is left at those before it: until then nobody knows how many
-   * images it will see.
+   * The other stages of a cascade: those that see all images, and each other one once nothing is left at those before it, since
+   * until then nobody knows how many images it will see.
    */
   readonly following: readonly (StageProgress & { readonly stage: string })[];
   /** Nothing is on its way at any stage. */
@@ -73,8 +73,8 @@ async function jobProgress(plan: Plan, works: ObjectStore): Promise<JobProgress>
   const first = await progressOf(plan.stage.name, expectedRanges(plan));
   const following: (StageProgress & { stage: string })[] = [];
   let left = first.left;
-  for (const { name } of plan.following ?? []) {
-    if (left > 0) break;
+  for (const { name, from } of plan.following ?? []) {
+    if (left > 0 && from !== undefined) continue;
     const progress = await progressOf(name, expectedPacks(plan, name, works));
     following.push({ stage: name, ...progress });
     left += progress.left;
@@ -83,7 +83,7 @@ async function jobProgress(plan: Plan, works: ObjectStore): Promise<JobProgress>
     ...first,
     following,
     // Asked last of all, since it takes a request for each of them.
-    isOver: left === 0 && !(await anyIsStored(inDoubt, works)),
+    isOver: left === 0 && !(await anyIsStored(plan, inDoubt, works)),
     lostUsage: givenUp.usage,
     reasonOf: (expected) => givenUp.reasonOf(expected) ?? 'it has no part',
   };
@@ -110,9 +110,9 @@ async function stageProgress(
 }
 
 /** Listed, and not looked at: who finalizes need not be allowed to read packs. */
-async function anyIsStored(packs: readonly ExpectedPack[], works: ObjectStore): Promise<boolean> {
-  const look = async ({ pack }: ExpectedPack): Promise<boolean> =>
-    (await works.list({ prefix: packKey(pack) })).objects.length > 0;
+async function anyIsStored(plan: Plan, packs: readonly ExpectedPack[], works: ObjectStore): Promise<boolean> {
+  const look = async (expected: ExpectedPack): Promise<boolean> =>
+    (await works.list({ prefix: packKey(storedPackOf(plan, expected)) })).objects.length > 0;
   for await (const { result: isStored } of ahead(packs, LOOKS_AHEAD, look)) if (isStored) return true;
   return false;
 }

@@ -118,11 +118,13 @@ async function checkFollowing(
   problems: string[],
   unchecked: string[],
 ): Promise<void> {
-  if (plan.following === undefined || completion.audited === 0) return;
+  if (plan.following === undefined) return;
   let at = completion.planned;
   try {
-    if ((await partKeys(plan.job, plan.stage.name, works)).size === 0) return expired();
     for (const stage of plan.following) {
+      const parent = completion.stages?.find((one) => one.stage === stage.from?.stage);
+      const hadParts = parent !== undefined && parent.audited > 0;
+      if (hadParts && (await partKeys(plan.job, parent.stage, works)).size === 0) return expired();
       for await (const { refs } of followingPacks(plan, stage, works)) {
         for (const ref of refs) {
           const row = rows[at++];
@@ -143,7 +145,7 @@ async function checkFollowing(
 
   function expired(): void {
     unchecked.push(
-      'parts have expired: whether each piece that they hand on has its row could not be checked',
+      'shards or parts have expired: whether each image of the later stages has its row could not be checked',
     );
   }
 }

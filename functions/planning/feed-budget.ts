@@ -3,7 +3,7 @@ import { usageOfPart } from '#adapters/parquet-audit.ts';
 import { type Budget, feedingWithin } from '#core/budget.ts';
 import { jobCost } from '#core/cost/job-cost.ts';
 import { dispatchKey, partKey } from '#core/job-layout.ts';
-import { type ExpectedPack, expectedRanges, type Plan } from '#core/plan.ts';
+import { type ExpectedPack, expectedRanges, type Plan, rangeAtRoots } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { RowSet } from '#core/row-set.ts';
 import { type StageUsage, type UsageRecord, UsageSum } from '#core/usage.ts';
@@ -126,7 +126,10 @@ async function meteredSoFar(plan: Plan, known: Dispatch, works: ObjectStore) {
   const ofParts = new UsageSum(plan.job, known.feeding?.stages);
   const parts = await allPartKeys(plan, works);
   const givenUp = await GivenUp.of(plan.job, works);
-  const fresh = [...ranges.entries()].filter(([i, { pack }]) => !seen.has(i) && parts.has(partKey(pack)));
+  const hasPart = ({ pack }: ExpectedPack): boolean => parts.has(partKey(pack));
+  const fresh = [...ranges.entries()].filter(
+    ([i, range]) => !seen.has(i) && rangeAtRoots(plan, range).some(hasPart),
+  );
   const usageOf = async (range: ExpectedPack): Promise<(UsageRecord[] | undefined)[] | undefined> => {
     const keys = await settledParts(plan, range, { parts, givenUp, works });
     return keys && Promise.all(keys.map(async (key) => usageIfReadable((await works.get(key)).body)));
@@ -141,7 +144,9 @@ async function meteredSoFar(plan: Plan, known: Dispatch, works: ObjectStore) {
   let underWay = 0;
   for (const [i, range] of ranges.entries()) {
     // Where there is a part, what follows on it is still to come.
-    const isAlive = parts.has(partKey(range.pack)) || givenUp.reasonOf(range) === undefined;
+    const isAlive = rangeAtRoots(plan, range).some(
+      (one) => hasPart(one) || givenUp.reasonOf(one) === undefined,
+    );
     if (seen.has(i)) done += range.refs;
     else if (sentShards.has(range.shard) && isAlive) underWay += range.refs;
   }

@@ -1,5 +1,5 @@
 import { partKey } from '#core/job-layout.ts';
-import { type ExpectedPack, followersOf, followUpPacks, type Plan } from '#core/plan.ts';
+import { type ExpectedPack, followersOf, followUpPacks, type Plan, rangeAtRoots } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { GivenUp } from '../finalizing/dead-letters.ts';
 import { readFollowUps } from './read-plan.ts';
@@ -8,6 +8,7 @@ import { readFollowUps } from './read-plan.ts';
  * The parts of a range and of all that follows on it, through all stages of a cascade; `undefined` while one is still to come. What was
  * given up has none.
  *
+ * @param range of the first stage.
  * @param parts keys of all parts that are there, of every stage.
  */
 export async function settledParts(
@@ -16,7 +17,7 @@ export async function settledParts(
   { parts, givenUp, works }: { parts: ReadonlySet<string>; givenUp: GivenUp; works: ObjectStore },
 ): Promise<string[] | undefined> {
   const settled: string[] = [];
-  const expected = [range];
+  const expected = rangeAtRoots(plan, range);
   for (let one = expected.pop(); one !== undefined; one = expected.pop()) {
     const { pack } = one;
     const key = partKey(pack);

@@ -1,26 +1,25 @@
 import PQueue from 'p-queue';
-import type { PreprocessOutcome } from '#adapters/image/preprocess-image.ts';
+import type { PictureTarget, PreprocessOutcome } from '#adapters/image/preprocess-image.ts';
 import { Tally } from '#adapters/meter.ts';
 import { recordsOf } from '#adapters/owed-usage.ts';
-import { SluiceError } from '#core/error.ts';
 import type { ImageRef, Region } from '#core/image-ref.ts';
-import { type PackId, packIdText, packKey } from '#core/job-layout.ts';
-import { encodePack, type PackItem, type RefusedItem } from '#core/pack.ts';
-import type { ObjectStore, StoredObject } from '#core/ports/object-store.ts';
-import type { PreprocessSpec } from '#core/preprocess-spec.ts';
+import { packKey } from '#core/job-layout.ts';
+import { encodePack } from '#core/pack.ts';
+import type { ObjectStore } from '#core/ports/object-store.ts';
 import { type Refusal, refusal } from '#core/refusal.ts';
 import type { StoreLocation } from '#core/store-location.ts';
 import type { MeteredStage, Usage, UsageRecord } from '#core/usage.ts';
 import { ByteBudget } from './byte-budget.ts';
+import { type ImageResult, type PackTarget, PackTensor } from './pack-tensor.ts';
+import { readImage } from './read-image.ts';
 
 /** Some images, to be made into one pack. */
-export interface PackRequest {
-  readonly id: PackId;
+export interface PackRequest extends PackTarget {
   /** Where the refs' keys lie. */
   readonly source: StoreLocation;
   readonly refs: readonly ImageRef[];
-  readonly preprocess: PreprocessSpec;
-  readonly preprocessHash: string;
+  /** Further packs of the same images, each of which takes them in another way: the images are read once for all. */
+  readonly also?: readonly PackTarget[];
   /** Images (by their place in `refs`) that are not to be tried again, and what to say of them. */
   readonly refused?: Readonly<Record<number, Refusal>>;
   /** A pack of at most so many bytes is handed back instead of being stored. */
@@ -38,9 +37,11 @@ export interface BuiltPack {
   readonly inline?: Uint8Array;
   readonly images: number;
   readonly refused: number;
+  /** The further packs that were asked for, in their order. */
+  readonly also?: readonly BuiltPack[];
   /** Where it was asked for: milliseconds of processor time by the image's place in `refs`. */
   readonly imageCpuMs?: readonly number[];
-  /** What it took to make it, as its header says, and what it took to store it. */
+  /** What it took to make it, with all further packs, as its header says, and what it took to store it. */
   readonly usage?: { readonly inHeader: readonly UsageRecord[]; readonly after: Usage };
 }
 
@@ -56,13 +57,12 @@ export interface PackBuilderPorts {
   readonly decoderVersion: string;
   /** Takes what it consumes, also where it fails. */
   readonly tally?: Tally;
-  /** Decodes one image, or a region of it, into its row `[heightPx, widthPx, 3]` of the pack. */
+  /** Decodes one image, or a region of it, into a row `[heightPx, widthPx, 3]` of each pack. @returns an outcome for each. */
   preprocess(
     bytes: Buffer,
-    spec: PreprocessSpec,
-    row: Uint8Array,
+    targets: readonly PictureTarget[],
     region?: Region,
-  ): Promise<PreprocessOutcome>;
+  ): Promise<readonly PreprocessOutcome[]>;
 }
 
 export interface PackBuilderEvents {
@@ -74,11 +74,15 @@ export interface PackBuilderEvents {
   onDecoderStuck?(index: number): void;
 }
 
-type ImageResult = { item: Omit<PackItem, 'preprocessMs'> } | { refused: Omit<RefusedItem, 'preprocessMs'> };
+/** What became of one image: in one pack as in the other, or in each for itself. */
+type Outcome = { readonly ref: ImageRef } & (
+  | { readonly ok: false; readonly refusal: Refusal }
+  | PreprocessOutcome
+);
 
 /**
- * Reads and decodes every image of a request and writes them as one pack. A bad image becomes a refusal in the
- * pack; only a broken system (a store that does not answer) throws.
+ * Reads and decodes every image of a request and writes them as one pack, or as several that take them in different ways. A bad
+ * image becomes a refusal in the pack; only a broken system (a store that does not answer) throws.
  */
 export async function buildPack(
   request: PackRequest,
@@ -89,111 +93,85 @@ export async function buildPack(
   const stage = request.stage ?? 'preprocess';
   const tally = ports.tally ?? new Tally(stage);
   const cpuBefore = process.cpuUsage();
-  const { id, refs, preprocess } = request;
-  const rowBytes = preprocess.widthPx * preprocess.heightPx * 3;
-  const tensor = Buffer.allocUnsafeSlow(refs.length * rowBytes);
+  const { refs } = request;
+  const tensors = [request, ...(request.also ?? [])].map((target) => new PackTensor(target, refs.length));
   const budget = new ByteBudget(options.maxInFlightBytes);
   const queue = new PQueue({ concurrency: options.imagesInFlight });
 
+  /** By image, then by pack. */
   const results = await queue.addAll(
-    refs.map((ref, index) => async (): Promise<ImageResult & { preprocessMs: number }> => {
+    refs.map((ref, index) => async (): Promise<ImageResult[]> => {
       const known = request.refused?.[index];
-      if (known !== undefined) return { refused: { index, ref, refusal: known }, preprocessMs: 0 };
+      if (known !== undefined) {
+        return tensors.map(() => ({ refused: { index, ref, refusal: known, preprocessMs: 0 } }));
+      }
       const release = await budget.take(Math.min(ref.bytes, options.maxImageBytes));
       const startedMs = performance.now();
       try {
         events.onImageStarted?.(index);
-        const row = tensor.subarray(index * rowBytes, (index + 1) * rowBytes);
-        const result = await preprocessRef(ref, index, row);
+        const outcomes = await preprocessRef(ref, index);
         events.onImageDone?.(index);
-        return { ...result, preprocessMs: roundMs(performance.now() - startedMs) };
+        const preprocessMs = roundMs(performance.now() - startedMs);
+        return outcomes.map(({ ref, ...outcome }) =>
+          outcome.ok
+            ? { item: { index, ref, ...outcome.image, preprocessMs } }
+            : { refused: { index, ref, refusal: outcome.refusal, preprocessMs } },
+        );
       } finally {
         release();
       }
     }),
   );
 
-  async function preprocessRef(ref: ImageRef, index: number, row: Uint8Array): Promise<ImageResult> {
-    const stored = await tally.run(() => getOrRefuse(ports.source, ref, options.maxImageBytes));
-    if ('code' in stored) return { refused: { index, ref, refusal: stored } };
+  async function preprocessRef(ref: ImageRef, index: number): Promise<Outcome[]> {
+    const stored = await tally.run(() => readImage(ports.source, ref, options.maxImageBytes));
+    if ('code' in stored) return tensors.map(() => ({ ref, ok: false, refusal: stored }));
     const current: ImageRef = { ...ref, etag: stored.etag, bytes: stored.body.length };
     // A region speaks of the pixels that the stage before saw.
-    if (ref.region !== undefined && ref.etag !== stored.etag)
-      return {
-        refused: {
-          index,
-          ref,
-          refusal: refusal('missing', 'the object has changed since its region was found'),
-        },
-      };
-    const outcome = await ports.preprocess(stored.body, preprocess, row, ref.region);
-    if (outcome.ok) return { item: { index, ref: current, ...outcome.image } };
-    if (outcome.decoderStuck === true) events.onDecoderStuck?.(index);
-    return { refused: { index, ref: current, refusal: outcome.refusal } };
+    if (ref.region !== undefined && ref.etag !== stored.etag) {
+      const changed = refusal('missing', 'the object has changed since its region was found');
+      return tensors.map(() => ({ ref, ok: false, refusal: changed }));
+    }
+    const targets = tensors.map((tensor) => ({ spec: tensor.target.preprocess, row: tensor.row(index) }));
+    const outcomes = await ports.preprocess(stored.body, targets, ref.region);
+    for (const outcome of outcomes) {
+      if (!outcome.ok && outcome.decoderStuck === true) events.onDecoderStuck?.(index);
+    }
+    return outcomes.map((outcome) => ({ ref: current, ...outcome }));
   }
 
-  const items: PackItem[] = [];
-  const refused: RefusedItem[] = [];
-  for (const [index, { preprocessMs, ...result }] of results.entries()) {
-    if ('refused' in result) {
-      refused.push({ ...result.refused, preprocessMs });
-      continue;
-    }
-    // Rows of refused images leave holes: close them, so that the tensor is dense.
-    const row = items.length;
-    if (row !== index) tensor.copyWithin(row * rowBytes, index * rowBytes, (index + 1) * rowBytes);
-    items.push({ ...result.item, preprocessMs });
-  }
+  const ofPacks = tensors.map((_, pack) => results.map((ofImage) => ofImage[pack] as ImageResult));
+  const counted = ofPacks.map((ofPack) => {
+    const refused = ofPack.filter((result) => 'refused' in result).length;
+    return { images: ofPack.length - refused, refused };
+  });
   const cpu = process.cpuUsage(cpuBefore);
   tally.add({
     ms: { cpu: (cpu.user + cpu.system) / 1000 },
-    counts: { packs: 1, images: items.length, refused: refused.length },
+    // An image counts once, whatever number of packs it goes into: so does what it took.
+    counts: { ...counted[0], packs: tensors.length },
   });
   const usage = recordsOf(stage, false, tally.take());
-  const { header, body } = encodePack({
-    header: {
-      schema: 1,
-      pack: packIdText(id),
-      preprocessHash: request.preprocessHash,
-      decoderVersion: ports.decoderVersion,
-      items,
-      refused,
-      usage,
-    },
-    heightPx: preprocess.heightPx,
-    widthPx: preprocess.widthPx,
-    images: tensor.subarray(0, items.length * rowBytes),
-  });
-  const built = { bytes: header.length + body.length, images: items.length, refused: refused.length };
-  if (built.bytes <= (request.inlineUpToBytes ?? 0)) {
-    const inline = Buffer.concat([header, body]);
-    return { ...built, inline, usage: { inHeader: usage, after: tally.take() } };
-  }
-  await tally.run(() => ports.works.put(packKey(id), [header, body]));
-  return { ...built, usage: { inHeader: usage, after: tally.take() } };
-}
 
-async function getOrRefuse(
-  source: ObjectStore,
-  ref: ImageRef,
-  maxBytes: number,
-): Promise<StoredObject | Refusal> {
-  try {
-    return await source.get(ref.key, { maxBytes });
-  } catch (error) {
-    if (!(error instanceof SluiceError)) throw error;
-    switch (error.code) {
-      case 'object-missing':
-        return refusal('missing', 'there is no such object (any more)');
-      case 'object-forbidden':
-        // In the store's own words: they name the permission that is missing.
-        return refusal('forbidden', error.message);
-      case 'object-too-large':
-        return refusal('too-many-bytes', `more than ${maxBytes} bytes`);
-      default:
-        throw error;
+  const built: BuiltPack[] = [];
+  for (const [pack, tensor] of tensors.entries()) {
+    // What they took together is told once.
+    const inHeader = pack === 0 ? usage : [];
+    const { decoderVersion } = ports;
+    const { header, body } = encodePack(
+      tensor.finish(ofPacks[pack] as ImageResult[], { decoderVersion, usage: inHeader }),
+    );
+    const one = { bytes: header.length + body.length, ...(counted[pack] as (typeof counted)[0]) };
+    if (one.bytes <= (request.inlineUpToBytes ?? 0)) {
+      const inline = Buffer.concat([header, body]);
+      built.push({ ...one, inline, usage: { inHeader, after: tally.take() } });
+      continue;
     }
+    await tally.run(() => ports.works.put(packKey(tensor.target.id), [header, body]));
+    built.push({ ...one, usage: { inHeader, after: tally.take() } });
   }
+  const [first, ...also] = built as [BuiltPack, ...BuiltPack[]];
+  return also.length === 0 ? first : { ...first, also };
 }
 
 function roundMs(ms: number): number {

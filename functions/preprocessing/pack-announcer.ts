@@ -19,18 +19,23 @@ export function inlineBytes({ inline }: BuiltPack): number {
   return inline === undefined ? 0 : Math.ceil(inline.length / 3) * 4;
 }
 
-/** Sends the message for a pack that was built: with the pack inside, or with the claim check for it. */
+/**
+ * Sends the message for a pack that was built: with the pack inside, or with the claim check for it.
+ *
+ * @param stages all that see the pack, each of which has a message of its own.
+ */
 export async function announcePack(
   id: PackId,
   origin: PackMessage['origin'],
   built: BuiltPack,
   packs: MessageQueue,
   usage: readonly UsageRecord[],
+  stages: readonly string[] = [id.stage],
 ): Promise<void> {
   const { inline, bytes } = built;
   const pack =
     inline === undefined
-      ? { bytes }
+      ? { bytes, ...(stages.length > 1 && { stages: [...stages] }) }
       : { inline: Buffer.from(inline.buffer, inline.byteOffset, inline.length).toString('base64') };
   const message: PackMessage = { v: 1, type: 'pack', ...id, origin, pack, usage: [...usage] };
   await packs.send([JSON.stringify(message)], { group: id.job });

@@ -1,7 +1,7 @@
 import {
   decoderVersion,
   pixelHashOf,
-  preprocessImage,
+  preprocessTargets,
   type TakeRoom,
   thumbnailOf,
 } from '#adapters/image/preprocess-image.ts';
@@ -157,8 +157,8 @@ async function pack(
       {
         ...ports,
         decoderVersion: decoderVersion(),
-        preprocess: (bytes, spec, row, region) =>
-          preprocessImage(bytes, spec, setup.limits, row, region, roomsOf(emit)),
+        preprocess: (bytes, targets, region) =>
+          preprocessTargets(bytes, targets, setup.limits, region, roomsOf(emit)),
       },
       {
         onImageStarted: (index) => {

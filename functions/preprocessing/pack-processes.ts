@@ -15,6 +15,7 @@ import type {
   PackProcessTask,
   PixelSpec,
 } from './pack-process.ts';
+import type { PackTarget } from './pack-tensor.ts';
 
 type Process = TaskProcess<PackProcessStart, PackProcessTask, PackProcessEvent, PackProcessResult>;
 
@@ -53,12 +54,12 @@ export class PackProcesses implements AsyncDisposable {
     this.#queue = new PQueue({ concurrency: processes });
   }
 
-  /** Builds one pack. @throws SluiceError when a store fails; never because of an image. */
+  /** Builds one pack, or several of the same images. @throws SluiceError when a store fails; never because of an image. */
   async build(request: PackRequest, signal?: AbortSignal): Promise<BuiltPack> {
     return this.#queue.add(
       inCallersTally(() => {
         signal?.throwIfAborted();
-        return this.#build(request);
+        return request.also === undefined ? this.#build(request) : this.#buildSeveral(request, request.also);
       }),
     );
   }
@@ -120,6 +121,23 @@ export class PackProcesses implements AsyncDisposable {
     for (const process of this.#all) process.kill();
   }
 
+  /** Several at once where no image stands in the way; else one after the other, since each takes an image in its own way. */
+  async #buildSeveral(request: PackRequest, also: readonly PackTarget[]): Promise<BuiltPack> {
+    const result = await this.#run({ kind: 'pack', request, announceImages: false }).catch(
+      (error: unknown) => {
+        if (this.#disposed) throw error;
+      },
+    );
+    if (result?.kind === 'built') return this.#counted(result);
+    if (result?.kind === 'failed') throw this.#failure(result);
+    if (result?.kind === 'stuck') this.#countStuck(result, request.stage);
+    const { also: _, ...one } = request;
+    const first = await this.#build(one);
+    const others: BuiltPack[] = [];
+    for (const target of also) others.push(await this.#build({ ...one, ...target }));
+    return { ...first, also: others };
+  }
+
   async #build(request: PackRequest): Promise<BuiltPack> {
     const refused: Record<number, Refusal> = { ...request.refused };
     let announceImages = false;
@@ -137,18 +155,30 @@ export class PackProcesses implements AsyncDisposable {
         if (started !== undefined) refused[started] = refusal('corrupt', 'the decoder crashed on this image');
         announceImages = true;
       } else if (result.kind === 'stuck') {
-        this.#cpuMs += result.cpuMs;
-        oweWaste(request.stage ?? 'preprocess', result.usage);
+        this.#countStuck(result, request.stage);
         for (const image of result.images) refused[image] = timedOut(this.#setup.limits.maxSecondsPerImage);
       } else if (result.kind === 'built') {
-        this.#cpuMs += result.cpuMs;
-        this.#images += result.pack.images + result.pack.refused;
-        return result.pack;
+        return this.#counted(result);
       } else {
-        if (result.kind === 'failed') countUsage(result.usage);
-        throw failureOf(result);
+        throw this.#failure(result);
       }
     }
+  }
+
+  #counted({ pack, cpuMs }: PackProcessResult & { kind: 'built' }): BuiltPack {
+    this.#cpuMs += cpuMs;
+    this.#images += pack.images + pack.refused;
+    return pack;
+  }
+
+  #countStuck({ cpuMs, usage }: PackProcessResult & { kind: 'stuck' }, stage: PackRequest['stage']): void {
+    this.#cpuMs += cpuMs;
+    oweWaste(stage ?? 'preprocess', usage);
+  }
+
+  #failure(result: PackProcessResult): SluiceError {
+    if (result.kind === 'failed') countUsage(result.usage);
+    return failureOf(result);
   }
 
   async #run(task: PackProcessTask, onEvent?: (event: PackProcessEvent) => void): Promise<PackProcessResult> {

@@ -1,25 +1,16 @@
 import PQueue from 'p-queue';
 import { inCallersTally, type Tally, tallied } from '#adapters/meter.ts';
 import { sqsRequestsOf } from '#core/cost/bill.ts';
-import { SluiceError } from '#core/error.ts';
-import type { ImageRef } from '#core/image-ref.ts';
-import {
-  followUpName,
-  type PackId,
-  packKey,
-  partKey,
-  rangeName,
-  rangesIn,
-  refsOfRange,
-} from '#core/job-layout.ts';
+import { packKey, rangesIn, refsOfRange } from '#core/job-layout.ts';
 import type { PackMessage, ShardsMessage } from '#core/messages.ts';
-import { type Plan, type PlannedStage, stageOf } from '#core/plan.ts';
+import type { Plan } from '#core/plan.ts';
 import type { MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { StoreLocation } from '#core/store-location.ts';
-import { readFollowUps, readShard } from '#functions/planning/read-plan.ts';
 import type { BuiltPack, PackRequest } from './build-pack.ts';
 import { announcePack, inlineBytes, storedPack } from './pack-announcer.ts';
+import type { PackTarget } from './pack-tensor.ts';
+import { type ShardPack, shardWork, wantedPacks } from './shard-work.ts';
 
 export interface PreprocessPorts {
   readonly works: ObjectStore;
@@ -52,38 +43,8 @@ const MIN_TIME_FOR_RANGE_MS = 15_000;
 /** Nor with less than the longest one so far has taken, and some more. */
 const TIME_SAFETY = 1.5;
 
-/** Where the refs of a message come from, and what is made of them. */
-interface Work {
-  readonly refs: readonly ImageRef[];
-  readonly stage: PlannedStage;
-  packOf(range: number): PackId;
-}
-
-async function workOf(message: ShardsMessage, plan: Plan, works: ObjectStore): Promise<Work> {
-  const { job, shard } = message;
-  if (message.type === 'shard') {
-    const { refs } = await readShard(plan, shard, works);
-    const { stage } = plan;
-    return {
-      refs,
-      stage,
-      packOf: (range) => ({ job, stage: stage.name, name: rangeName({ shard, range }) }),
-    };
-  }
-  const { parent } = message;
-  const stage = stageOf(plan, message.stage);
-  if (stage === undefined)
-    throw new SluiceError('message-malformed', `job "${job}" has no stage "${message.stage}"`);
-  const { refs } = await readFollowUps(job, stage.name, parent.name, works);
-  return {
-    refs,
-    stage,
-    packOf: (range) => ({ job, stage: stage.name, name: followUpName(parent.name, range) }),
-  };
-}
-
 /**
- * Makes the packs of one shard, or of the follow-ups of one part, and announces them. Ranges whose part exists are done; a range whose pack exists
+ * Makes the packs of one shard, or of the follow-ups of one part, and announces them to the stages that see them. Ranges whose parts exist are done; a pack that exists
  * is announced again, since the announcement may have been lost. Safe to repeat at any point.
  *
  * When time runs short or workers fall behind, the ranges that are not begun are handed back: what is done is done.
@@ -94,7 +55,7 @@ export async function preprocessShard(
   ports: PreprocessPorts,
   options: PreprocessOptions,
 ): Promise<PreprocessOutcome> {
-  const { refs, stage, packOf } = await workOf(message, plan, ports.works);
+  const { refs, packsOf } = await shardWork(message, plan, ports.works);
   const queue = new PQueue({ concurrency: ports.concurrency });
   const left: number[] = [];
   let longestMs = 0;
@@ -102,35 +63,46 @@ export async function preprocessShard(
     (options.timeLeftMs?.() ?? Number.POSITIVE_INFINITY) <
     Math.max(MIN_TIME_FOR_RANGE_MS, longestMs * TIME_SAFETY);
 
+  /** Of one read of the range's images. */
+  const makePacks = async (packs: readonly ShardPack[], range: number): Promise<BuiltPack[]> => {
+    const startedMs = performance.now();
+    const [first, ...also] = packs.map(targetOf) as [PackTarget, ...PackTarget[]];
+    const request: PackRequest = {
+      ...first,
+      source: options.source,
+      refs: refsOfRange(refs, range, plan.packSize),
+      ...(also.length > 0 && { also }),
+    };
+    const made = await ports.build(request, options.signal);
+    longestMs = Math.max(longestMs, performance.now() - startedMs);
+    ports.onPack?.(made);
+    return [made, ...(made.also ?? [])];
+  };
+
   const preprocessRange = async (range: number, tally: Tally): Promise<void> => {
-    const id = packOf(range);
-    if ((await ports.works.head(partKey(id))) !== undefined) return;
+    const wanted = await wantedPacks(packsOf(range), ports.works);
+    if (wanted.length === 0) return;
     // A pack that is asked for again was damaged or is gone; it must not be announced as it is.
     const remade = message.remakes > 0;
-    if (remade) await ports.works.delete([packKey(id)]);
-    let built = remade ? undefined : await storedPack(id, ports.works);
-    // Another try has made it: whatever this one costs comes on top.
-    const waste = built !== undefined || remade;
-    using place = built === undefined && !timeIsShort() ? await ports.reserve(options.signal) : undefined;
-    if (built === undefined) {
+    if (remade) await ports.works.delete(wanted.map(({ id }) => packKey(id)));
+    const built = new Map<ShardPack, BuiltPack>();
+    for (const pack of wanted) {
+      const stored = remade ? undefined : await storedPack(pack.id, ports.works);
+      if (stored !== undefined) built.set(pack, stored);
+    }
+    const missing = wanted.filter((pack) => !built.has(pack));
+    // Another try has made them: whatever this one costs comes on top.
+    const waste = missing.length === 0 || remade;
+    using place = missing.length > 0 && !timeIsShort() ? await ports.reserve(options.signal) : undefined;
+    if (missing.length > 0) {
       if (place === undefined) {
         left.push(range);
         return;
       }
-      const startedMs = performance.now();
-      built = await ports.build(
-        {
-          id,
-          source: options.source,
-          refs: refsOfRange(refs, range, plan.packSize),
-          preprocess: stage.preprocess,
-          preprocessHash: stage.preprocessHash,
-        },
-        options.signal,
-      );
-      if (built.usage !== undefined) tally.add(built.usage.after);
-      longestMs = Math.max(longestMs, performance.now() - startedMs);
-      ports.onPack?.(built);
+      for (const [i, made] of (await makePacks(missing, range)).entries()) {
+        if (made.usage !== undefined) tally.add(made.usage.after);
+        built.set(missing[i] as ShardPack, made);
+      }
     }
     const origin: PackMessage['origin'] = {
       lane: 'bulk',
@@ -140,13 +112,21 @@ export async function preprocessShard(
       remakes: message.remakes,
       ...(message.type === 'follow-up' && { parent: message.parent }),
     };
-    const usage = tally.seal({
-      waste,
-      carried: built.usage?.inHeader ?? [],
-      storedBy: ports.packs.sendRequest,
-      units: sqsRequestsOf(inlineBytes(built)),
-    });
-    await announcePack(id, origin, built, ports.packs, usage);
+    for (const pack of wanted) {
+      const { id, stages, without } = pack;
+      const made = built.get(pack) as BuiltPack;
+      const names = stages.map(({ name }) => name);
+      for (const [i, { name }] of without.entries()) {
+        const usage = tally.seal({
+          waste,
+          carried: i === 0 ? (made.usage?.inHeader ?? []) : [],
+          storedBy: ports.packs.sendRequest,
+          units: sqsRequestsOf(inlineBytes(made)),
+        });
+        await announcePack({ ...id, stage: name }, origin, made, ports.packs, usage, names);
+        tally.confirm();
+      }
+    }
     tally.stored();
   };
 
@@ -161,4 +141,9 @@ export async function preprocessShard(
   const failure = outcomes.find((settled) => settled.status === 'rejected');
   if (failure !== undefined) throw failure.reason;
   return { left };
+}
+
+function targetOf({ id, stages }: ShardPack): PackTarget {
+  const [{ preprocess, preprocessHash }] = stages;
+  return { id, preprocess, preprocessHash };
 }

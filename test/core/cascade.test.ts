@@ -24,6 +24,12 @@ describe('a cascade', () => {
     expect(problemsOf(faces, whole, sure)).toBe('');
   });
 
+  it('has any number of stages that see all images, wherever they stand', () => {
+    const content = { name: 'content', model: 'nsfwjs' };
+    const all = { name: 'all', model: 'quality' };
+    expect(problemsOf(faces, content, { name: 'age', model: 'age', from }, all)).toBe('');
+  });
+
   it.each([
     [
       'no stage of that name',
@@ -46,7 +52,6 @@ describe('a cascade', () => {
     ],
     ['two stages of one name', [faces, { name: 'faces', model: 'm', from }], /two stages "faces"/],
     ['a first stage that follows', [{ ...faces, from }], /first stage sees all images/],
-    ['a later stage that sees everything', [faces, { name: 'b', model: 'm' }], /expected "from"/],
     [
       'boxes and images at once',
       [faces, { name: 'b', model: 'm', from: { ...from, images: { when: { measure: 'x', above: 1 } } } }],

@@ -75,6 +75,13 @@ describe('the fleet of workers', () => {
         .filter(({ Action }) => [Action].flat().includes('s3:PutObject'))
         .filter(({ Resource }) => JSON.stringify(Resource).includes('/shards/*')).length;
     expect(writers(cascade)).toBe(writers(stack) + 1);
+    // The packs that are cut out of others are announced to workers by workers.
+    const senders = (of: SynthesizedStack): number =>
+      of
+        .statements()
+        .filter(({ Action }) => [Action].flat().includes('sqs:SendMessage'))
+        .filter(({ Resource }) => /QueuesBulk(?!Dead)/.test(JSON.stringify(Resource))).length;
+    expect(senders(cascade)).toBe(senders(stack) + 1);
     expect(cascade.text).toContain('ultraface');
   });
 

@@ -20,10 +20,13 @@ const at = (point: string): void => {
   if (point === dieAt) process.kill(process.pid, 'SIGKILL');
 };
 
+/** What is done by writing an object, by the first name of its key. */
+const STEPS: Readonly<Record<string, string>> = { parts: 'part', shards: 'follow-ups', packs: 'cut' };
+
 class DyingStore extends S3ObjectStore {
   override async put(...args: Parameters<S3ObjectStore['put']>): ReturnType<S3ObjectStore['put']> {
     const [key] = args;
-    const step = key.startsWith('parts/') ? 'part' : key.startsWith('shards/') ? 'follow-ups' : undefined;
+    const step = STEPS[key.split('/')[0] ?? ''];
     const dies = step !== undefined && key.includes(`/${dieStage}`);
     if (dies) at(`${step}:before`);
     const outcome = await super.put(...args);
@@ -49,7 +52,11 @@ function dyingQueue(queue: MessageQueue): MessageQueue {
   });
   return {
     visibilityMs: queue.visibilityMs,
-    send: (...args) => queue.send(...args),
+    send: async (...args) => {
+      at('send:before');
+      await queue.send(...args);
+      at('send:after');
+    },
     depth: (...args) => queue.depth(...args),
     receive: async (options) => (await queue.receive(options)).map(dying),
   };
@@ -61,21 +68,17 @@ const models = await HeldModels.load(stages, ({ modelPath }) =>
   OnnxEngine.load({ modelPath, provider: 'cpu', threads: 1, maxBatch: 8 }),
 );
 const { manifest, name: stage } = stages.first;
-const shards = await pipeline.queue('shards');
+const [shards, bulk] = await Promise.all([pipeline.queue('shards'), pipeline.queue('bulk')]);
 const works = new DyingStore(pipeline.workLocation);
 const worker = new InferenceWorker(
   { manifest, stage, softwareVersion: softwareVersion(), ...pipeline.config.worker },
   {
     works,
-    bulk: dyingQueue(await pipeline.queue('bulk')),
+    bulk: dyingQueue(bulk),
     engine: models.first.engine,
     following: models.following,
     ...(stages.combined && {
-      followUps: plannedFollowing(works, async (message) => {
-        at('send:before');
-        await shards.send([JSON.stringify(message)]);
-        at('send:after');
-      }),
+      followUps: plannedFollowing(works, { shards: dyingQueue(shards), packs: dyingQueue(bulk) }),
     }),
     policyOf: async (_job, stage) => rulesOf(stages).cascade?.stages[stage] ?? manifest.policy,
     act: async (message, records) => {

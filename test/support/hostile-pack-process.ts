@@ -15,7 +15,7 @@ import type {
 serveTasks<PackProcessSetup, PackProcessTask, PackProcessEvent, PackProcessResult>(
   () => async (task, emit) => {
     if (task.kind !== 'pack') return { kind: 'thumbnail', jpeg: null, tainted: false, usage: noUsage() };
-    const { refs, refused = {} } = task.request;
+    const { refs, refused = {}, also = [] } = task.request;
     const stuck: number[] = [];
     for (const [index, { key }] of refs.entries()) {
       if (refused[index] !== undefined) continue;
@@ -36,9 +36,10 @@ serveTasks<PackProcessSetup, PackProcessTask, PackProcessEvent, PackProcessResul
     }
     if (stuck.length > 1) return { kind: 'stuck', images: stuck, usage: noUsage(), cpuMs: 0 };
     const detail = Object.keys(refused).length;
+    const pack = { bytes: detail, images: process.pid, refused: detail };
     return {
       kind: 'built',
-      pack: { bytes: detail, images: process.pid, refused: detail },
+      pack: also.length === 0 ? pack : { ...pack, also: also.map(() => pack) },
       tainted: stuck.length > 0,
       cpuMs: 0,
     };

@@ -19,10 +19,10 @@ export const STRICT_RED = 190.5;
 /** The last stage sees the pieces that are at least so red. */
 const SURE_RED = 0.9;
 
-const NO_IMAGE = 5;
+export const NO_IMAGE = 5;
 
 /** The red of both halves of the i-th picture. */
-function redOf(i: number): [left: number, right: number] {
+export function redOf(i: number): [left: number, right: number] {
   return [i % 2 === 0 ? 0 : 255 - i, i % 3 === 0 ? 200 : 0];
 }
 

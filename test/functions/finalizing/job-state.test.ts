@@ -11,7 +11,7 @@ import { temporaryFolder } from '#test/support/temporary-folder.ts';
 const DAY_MS = 24 * 3600 * 1000;
 
 /** A job of one shard of two ranges, two images in each, whose shard message died. */
-async function setUp(diedAt = new Date()) {
+async function setUp(diedAt = new Date(), following: Plan['following'] = undefined) {
   const folder = await temporaryFolder();
   const works = new FolderStore(folder.path);
   const stage = plannedStage(await loadManifest('quality'));
@@ -32,6 +32,7 @@ async function setUp(diedAt = new Date()) {
     source: 's3://photos/',
     createdAt: submittedAt,
     stage,
+    ...(following && { following }),
     bucket: 'photos',
     packSize: 2,
     shards: [{ shard: 0, refs: 4 }],
@@ -75,6 +76,17 @@ describe('a job whose shard died', () => {
     await job.works.put(partKey(job.pack(1)), Buffer.from('its part'));
     await job.works.delete([packKey(job.pack(1))]);
     expect(await job.progress()).toEqual({ done: 2, givenUp: 2, left: 0, isOver: true });
+  });
+
+  it('is not over while a pack is under way that another stage sees too, under whose name it is stored', async () => {
+    const also = plannedStage(await loadManifest('quality'), 'also');
+    await using job = await setUp(new Date(), [also]);
+    await job.works.put(packKey(job.pack(1)), Buffer.from('a pack'));
+    await job.works.put(partKey(job.pack(1)), Buffer.from('its part'));
+    expect(await job.progress()).toMatchObject({ left: 0, isOver: false });
+    await job.works.put(partKey({ ...job.pack(1), stage: 'also' }), Buffer.from('its part'));
+    await job.works.delete([packKey(job.pack(1))]);
+    expect(await job.progress()).toMatchObject({ left: 0, isOver: true });
   });
 
   it('waits neither for a pack that died itself nor for longer than packs are kept', async () => {

@@ -21,12 +21,13 @@ const CROPS = ['000', '001'].map((range) => part('crops', `${FIRST}.${range}`));
 const DEEPEST = part('deepest', `${FIRST}.000.000`);
 
 /** Six crops of the range, packs of four of them; one of the first four goes on to the last stage. */
-async function setUp() {
+async function setUp({ others = [] as string[] } = {}) {
   const folder = await temporaryFolder();
   const works = new FolderStore(folder.path);
   const manifest = await loadManifest('quality');
   const boxes = { minScore: 0, margin: 0 };
   const following = [
+    ...others.map((name) => plannedStage(manifest, name)),
     { ...plannedStage(manifest, 'crops'), from: { stage: 'faces', boxes } },
     { ...plannedStage(manifest, 'deepest'), from: { stage: 'crops', boxes } },
   ];
@@ -49,7 +50,13 @@ async function setUp() {
     const plan = { job: 'job', packSize: 4, following };
     return settledParts(plan, RANGE, { parts: new Set(parts), givenUp, works });
   };
-  return { ...folder, works, settled };
+  const giveUp = async (message: object): Promise<void> => {
+    const body = JSON.stringify(message);
+    const at = new Date().toISOString();
+    const letter: DeadLetter = { schema: 1, queue: 'shards', job: 'job', reason: 'it died', body, at };
+    await writeJson(works, 'dead/job/letter.json', letter);
+  };
+  return { ...folder, settled, giveUp };
 }
 
 describe('a range of a cascade', () => {
@@ -63,15 +70,32 @@ describe('a range of a cascade', () => {
     expect((await job.settled(...all, part('crops', 'of another range')))?.sort()).toEqual(all.sort());
   });
 
+  it('waits for every stage that sees all images', async () => {
+    await using job = await setUp({ others: ['content'] });
+    const all = [FACES, ...CROPS, DEEPEST];
+    expect(await job.settled(...all)).toBeUndefined();
+    expect(await job.settled(part('content', FIRST))).toBeUndefined();
+    all.push(part('content', FIRST));
+    expect((await job.settled(...all))?.sort()).toEqual(all.sort());
+  });
+
   it('waits for nothing that was given up, nor for what would have followed on it', async () => {
     await using job = await setUp();
     const message = { v: 1, type: 'follow-up', job: 'job', stage: 'crops', shard: 0 };
     const { name, stage } = RANGE.pack;
-    const body = JSON.stringify({ ...message, parent: { name, stage }, ranges: [0], remakes: 0 });
-    const at = new Date().toISOString();
-    const letter: DeadLetter = { schema: 1, queue: 'shards', job: 'job', reason: 'it died', body, at };
-    await writeJson(job.works, 'dead/job/letter.json', letter);
+    await job.giveUp({ ...message, parent: { name, stage }, ranges: [0], remakes: 0 });
     expect(await job.settled(FACES)).toBeUndefined();
     expect(await job.settled(FACES, CROPS[1] as string)).toEqual([FACES, CROPS[1]]);
+  });
+
+  it('was given up at one stage only where a pack was asked for again for that stage', async () => {
+    await using job = await setUp({ others: ['content'] });
+    const message = { v: 1, type: 'shard', job: 'job', shard: 0, ranges: [0], remakes: 3 };
+    await job.giveUp({ ...message, stage: 'content' });
+    expect(await job.settled()).toBeUndefined();
+    const all = [FACES, ...CROPS, DEEPEST];
+    expect((await job.settled(...all))?.sort()).toEqual(all.sort());
+    await job.giveUp(message);
+    expect(await job.settled()).toEqual([]);
   });
 });

@@ -21,16 +21,23 @@ const spec = PreprocessSpec.parse({
 });
 const options = { maxImageBytes: 100, imagesInFlight: 3, maxInFlightBytes: 100 };
 
-/** Decodes a file to a row filled with its first byte; a file that begins with "x" is corrupt. */
-const preprocess: PackBuilderPorts['preprocess'] = async (bytes, _spec, row) => {
+/**
+ * Decodes a file to rows filled with its first byte; a file that begins with "x" is corrupt, and one that begins with "w" too wide
+ * for a pack that is wider than this one.
+ */
+const preprocess: PackBuilderPorts['preprocess'] = async (bytes, targets) => {
   // Later files finish first: the order in the pack must not depend on it.
   await new Promise((resolve) => setTimeout(resolve, 30 - (bytes[0] as number) / 10));
-  if (bytes[0] === 120) return { ok: false, refusal: refusal('corrupt', 'begins with x') };
-  row.fill(bytes[0] as number);
-  return {
-    ok: true,
-    image: { widthPx: 20, heightPx: 10, format: 'png', contentHash: 'a'.repeat(32), perceptualHash: null },
-  };
+  return targets.map(({ row, spec: { widthPx } }) => {
+    if (bytes[0] === 120) return { ok: false, refusal: refusal('corrupt', 'begins with x') };
+    if (bytes[0] === 119 && widthPx > spec.widthPx)
+      return { ok: false, refusal: refusal('too-many-pixels', 'too wide') };
+    row.fill(bytes[0] as number);
+    return {
+      ok: true,
+      image: { widthPx: 20, heightPx: 10, format: 'png', contentHash: 'a'.repeat(32), perceptualHash: null },
+    };
+  });
 };
 
 async function build(
@@ -85,6 +92,64 @@ describe('building a pack', () => {
       'too-many-bytes',
     ]);
     expect(done.pack.header.items[0]?.ref).toEqual({ ...(await done.source.head('a')) });
+  });
+
+  it('makes several packs of one read, each with the images that it could take', async () => {
+    await using folder = await temporaryFolder();
+    const source = new FolderStore(join(folder.path, 'source'));
+    const works = new FolderStore(join(folder.path, 'works'));
+    const files = ['a', 'w wide', 'x broken', 'd'];
+    for (const content of files) await source.put(content[0] as string, Buffer.from(content));
+    const reads: string[] = [];
+    const get = source.get.bind(source);
+    source.get = (key, options) => {
+      reads.push(key);
+      return get(key, options);
+    };
+    const wide = { ...spec, widthPx: 3 };
+    const targets = [
+      { id: { job: 'job', stage: 'one', name: '0' }, preprocess: spec, preprocessHash: 'h' },
+      { id: { job: 'job', stage: 'other', name: '0' }, preprocess: wide, preprocessHash: 'wide' },
+    ] as const;
+    const refs = ['a', 'w', 'x', 'd', 'gone'].map((key) => ({ key, etag: '', bytes: 1 }));
+    const location = { kind: 'folder', root: folder.path } as const;
+    const ports = { source, works, decoderVersion: 'd', preprocess };
+    const request = { ...targets[0], source: location, refs, also: [targets[1]] };
+    const built = await buildPack(request, options, ports);
+    expect(reads.sort()).toEqual(['a', 'd', 'gone', 'w', 'x']);
+    const packs = await Promise.all(
+      targets.map(async ({ id }) => decodePack((await works.get(packKey(id))).body)),
+    );
+    expect(packs.map(({ images }) => images.toString())).toEqual([
+      `${'a'.repeat(6)}${'w'.repeat(6)}${'d'.repeat(6)}`,
+      `${'a'.repeat(9)}${'d'.repeat(9)}`,
+    ]);
+    expect(
+      packs.map(({ header }) => header.refused.map(({ index, refusal }) => [index, refusal.code])),
+    ).toEqual([
+      [
+        [2, 'corrupt'],
+        [4, 'missing'],
+      ],
+      [
+        [1, 'too-many-pixels'],
+        [2, 'corrupt'],
+        [4, 'missing'],
+      ],
+    ]);
+    expect(packs.map(({ header }) => [header.pack, header.preprocessHash])).toEqual([
+      ['job/one/0', 'h'],
+      ['job/other/0', 'wide'],
+    ]);
+    expect([built, ...(built.also ?? [])]).toMatchObject([
+      { images: 3, refused: 2 },
+      { images: 2, refused: 3 },
+    ]);
+    // What they took together is told once.
+    expect(packs.map(({ header }) => header.usage?.map(({ usage }) => usage.counts))).toEqual([
+      [{ packs: 2, images: 3, refused: 2 }],
+      [],
+    ]);
   });
 
   it('refuses what may not be read in the words of the store, which name the missing permission', async () => {

@@ -44,6 +44,17 @@ describe('decoding processes', () => {
     expect((await processes.build(request('stuck', 'a', 'stuck too'))).refused).toBe(2);
   });
 
+  it.each([
+    ['all images are sound', ['a', 'b'], 0],
+    ['an image takes the process down', ['a', 'crash', 'b'], 1],
+    ['images hold their decoders', ['stuck', 'a', 'stuck too'], 2],
+  ])('make several packs of the same images, the same of each, where %s', async (_, keys, refused) => {
+    await using processes = new PackProcesses(1, setup, entry);
+    const one = request(...keys);
+    const built = await processes.build({ ...one, also: [{ ...one, preprocessHash: 'another' }] });
+    expect([built, ...(built.also ?? [])].map((pack) => pack.refused)).toEqual([refused, refused]);
+  });
+
   it('give up a process in which a decoder still runs on, and keep a sound one', async () => {
     await using processes = new PackProcesses(1, setup, entry);
     const pids = [];

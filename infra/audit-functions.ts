@@ -191,6 +191,11 @@ export class AuditFunctions extends Construct {
     return [...this.#roles.values()];
   }
 
+  /** Lets jobs be planned from the inventory reports below a folder. */
+  mayPlanFrom(reports: IBucket, folder: string): void {
+    mayRead(this.#roleOf('plan'), reports, [`${folder}*`]);
+  }
+
   #roleOf(name: FunctionName): Role {
     return this.#roles.get(name) as Role;
   }

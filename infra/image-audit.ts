@@ -22,7 +22,6 @@ import { AuditQueues } from './audit-queues.ts';
 import { AuditStorage } from './audit-storage.ts';
 import { AuditWatch } from './audit-watch.ts';
 import { FleetScaling } from './fleet-scaling.ts';
-import { mayRead } from './grants.ts';
 import type { ImageAuditProps, RegularBackfill } from './image-audit-props.ts';
 import {
   checkedPipeline,
@@ -146,7 +145,7 @@ export class ImageAudit extends Construct {
       for (const backfill of backfills) {
         this.#backfillRegularly(bucket, backfill);
         const { inventory } = backfill;
-        if (inventory !== undefined) mayRead(functions.plan, inventory.reports, [`${inventory.folder}*`]);
+        if (inventory !== undefined) functions.mayPlanFrom(inventory.reports, inventory.folder);
       }
     }
     const watch = new AuditWatch(this, 'Watch', {

@@ -85,10 +85,24 @@ describe("a model of one's own, from the command line", () => {
 
   it('is verified, and fails with exit code 1 once its preprocessing is another', async () => {
     await imported();
-    const original = ['--images', join(photos, '0000.jpg'), '--original', join(folder.path, 'colour.onnx')];
+    const images = ['--images', join(photos, '0000.jpg')];
     const verify = (...flags: string[]) =>
       sluice('models', 'verify', join(models, 'colour'), ...flags).result;
-    expect(await verify(...original)).toMatchObject({ exitCode: 0, stderr: '' });
+    const byItself = await verify(...images, '--original', join(folder.path, 'colour.onnx'));
+    expect(byItself.exitCode).toBe(0);
+    // What was not checked is nothing to check against later.
+    expect(await verify()).toMatchObject({ exitCode: 2, stderr: expect.stringMatching(/no golden results/) });
+
+    const out = join(folder.path, 'right');
+    const { outputs } = lastLine(
+      await sluice('run', photos, '--model', join(models, 'colour'), '--out', out, '--json').result,
+    );
+    const [right] = await query(
+      `SELECT score_red AS red, score_green AS green, score_blue AS blue FROM '${outputs.audit}' WHERE key = '0000.jpg'`,
+    );
+    const expected = join(folder.path, 'expected.json');
+    await writeFile(expected, JSON.stringify({ '0000.jpg': right }));
+    expect(await verify(...images, '--expected', expected)).toMatchObject({ exitCode: 0, stderr: '' });
     expect(await verify()).toMatchObject({ exitCode: 0, stderr: '' });
 
     const path = join(models, 'colour', 'model.json');

@@ -12,16 +12,21 @@ class LongestFirst extends BaseSequencer {
 }
 
 const ALL = ['test/**/*.test.ts'];
-/** Those that run whole jobs again and again, under each fault in turn or by processes of their own: `npm run test:long`. */
+/** Those that run whole jobs, under each fault in turn or by processes of their own, or search through models: `npm run test:long`. */
 const LONG = [
-  'test/pipeline/{budget,cascade,cascade-budget,cost,drain,faults,hanging-stage,killed-processes,live,metering,metering-processes,whole-image-cascade}.test.ts',
-  'test/acceptance/{cascade,cascade-real-models,resume,whole-image-cascade}.test.ts',
-  'test/functions/preprocessing/decoding-memory.test.ts',
-  'test/infra/least-privilege.test.ts',
+  'test/pipeline/!(backfill|doctor).test.ts',
+  'test/acceptance/{cascade,cascade-real-models,corpus,exact-duplicates,other-user,resume,whole-image-cascade}.test.ts',
+  'test/functions/preprocessing/{decoding-memory,hostile-pack,pack-processes}.test.ts',
+  'test/infra/{app,least-privilege,packages,worker-image}.test.ts',
+  'test/models/import/{import-model,reduce-head}.test.ts',
   'test/models/precision/derive/*.test.ts',
+  'test/models/precision/raise-opset.test.ts',
+  'test/models/quality/agreement.test.ts',
+  'test/models/real-models.test.ts',
+  'test/models/verify/verify-model.test.ts',
   'test/adapters/image/library-goldens.test.ts',
   'test/cli/{capacity,quote}/*.test.ts',
-  'test/cli/models-guide.test.ts',
+  'test/cli/{models,models-guide}.test.ts',
 ];
 /** Those that take real models through whole corpora or searches, and want `../shared`: `npm run test:real-models`. */
 const REAL_MODELS = ['test/real-models/*.test.ts', 'test/models/precision/real-int8.test.ts'];

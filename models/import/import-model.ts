@@ -1,11 +1,11 @@
 import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { goldenPaths } from '#adapters/golden.ts';
 import { loadModel, refuseBuiltInName } from '#adapters/model-folder.ts';
 import { SluiceError } from '#core/error.ts';
 import type { ModelManifest } from '#core/model-manifest.ts';
 import type { Policy } from '#core/policy.ts';
-import { goldenPaths } from '#models/verify/golden.ts';
 import { buildManifest, checkScores } from './build-manifest.ts';
 import { readModelFolder } from './hugging-face.ts';
 import { type GraphFacts, imageInput, inspectGraph } from './inspect-graph.ts';

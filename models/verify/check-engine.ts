@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { goldenPaths, readGolden } from '#adapters/golden.ts';
 import type { LoadedModel } from '#adapters/model-folder.ts';
 import { readOutputs } from '#core/decode/read-outputs.ts';
 import { SluiceError } from '#core/error.ts';
@@ -13,7 +14,6 @@ import {
   resultFailures,
   withoutWeaker,
 } from './compare-results.ts';
-import { goldenPaths, readGolden } from './golden.ts';
 
 /**
  * float16 keeps 11 bits: probabilities move by some thousandths on the way through a deep network, and the edges of small

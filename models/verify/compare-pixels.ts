@@ -1,33 +1,8 @@
 import { TURNS, type Turn } from '#adapters/image/turned-picture.ts';
+import { pixelDifference } from '#core/image/pixel-difference.ts';
 
 /** A mean difference that scaling and rounding leave. */
 const FITTED_LEVELS = 2;
-
-/** How far pixels are from their reference, in levels (0–255). */
-export interface PixelDifference {
-  readonly mean: number;
-  readonly p99: number;
-  readonly max: number;
-}
-
-/** @param at value `i` of the pixels that are compared with value `i` of the reference. */
-export function pixelDifference(reference: Float32Array, at: (i: number) => number): PixelDifference {
-  const differences = new Float32Array(reference.length);
-  let sum = 0;
-  for (let i = 0; i < reference.length; i++) {
-    const difference = Math.abs(at(i) - (reference[i] as number));
-    differences[i] = difference;
-    sum += difference;
-  }
-  // NaN would be sorted to the end, and be the maximum that it is.
-  differences.sort();
-  const last = reference.length - 1;
-  return {
-    mean: sum / reference.length,
-    p99: differences[Math.floor(last * 0.99)] as number,
-    max: differences[last] as number,
-  };
-}
 
 /**
  * What a large difference of one image looks like, for a person: swapped channels, another mean or std, a picture

@@ -1,13 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { goldenPaths, readGolden, writeGolden } from '#adapters/golden.ts';
 import { decoderVersion } from '#adapters/image/preprocess-image.ts';
 import type { LoadedModel } from '#adapters/model-folder.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
 import type { ImageResult } from '#core/decode/read-outputs.ts';
 import { SluiceError } from '#core/error.ts';
+import { PIXEL_TOLERANCES, type PixelDifference, pixelDifference } from '#core/image/pixel-difference.ts';
 import { parseNpy } from '#core/npy.ts';
 import { preprocessHash } from '#core/preprocess-spec.ts';
-import { diagnosis, type PixelDifference, pixelDifference } from './compare-pixels.ts';
+import { diagnosis } from './compare-pixels.ts';
 import {
   atThreshold,
   boxFailures,
@@ -18,7 +20,6 @@ import {
   withoutWeaker,
 } from './compare-results.ts';
 import { readExpected } from './expected-results.ts';
-import { goldenPaths, readGolden, writeGolden } from './golden.ts';
 import { toInput, toLevels } from './input-tensor.ts';
 import { listImages, preprocessAll, type ReferenceImage, turnedPixels } from './references.ts';
 import { resultsOfOriginal, resultsOfPrepared } from './run-model.ts';
@@ -37,8 +38,8 @@ export interface Tolerances {
 }
 
 export const DEFAULT_TOLERANCES: Tolerances = {
-  maxPixelMean: 0.8,
-  maxPixelP99: 5,
+  maxPixelMean: PIXEL_TOLERANCES.maxMean,
+  maxPixelP99: PIXEL_TOLERANCES.maxP99,
   maxScoreDifference: 0.02,
   minBoxOverlap: 0.75,
   minTop1: 1,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { ModelManifest } from '#core/model-manifest.ts';
+import type { ModelManifest } from '#core/model-manifest.ts';
 import { decodeHash, modelReceipt } from '#core/model-receipt.ts';
+import { tinyManifest } from '#test/support/tiny-manifest.ts';
 
 const detector = {
   head: { kind: 'nms-rows', output: 'boxes' },
@@ -13,28 +14,7 @@ const scores = { name: 'scores', decode: 'softmax', labels: ['cat', 'dog'] };
 const outputs = [scores, { name: 'boxes', decode: 'detector' }];
 
 function manifest(change: object = {}): ModelManifest {
-  return ModelManifest.parse({
-    schema: 1,
-    name: 'pets',
-    description: '',
-    license: '',
-    source: '',
-    file: 'pets.onnx',
-    sha256: 'a'.repeat(64),
-    preprocess: {
-      widthPx: 2,
-      heightPx: 2,
-      resize: { mode: 'squash' },
-      kernel: 'linear',
-      color: 'srgb',
-      background: [0, 0, 0],
-    },
-    inputs: [{ name: 'images', from: 'pixels' }],
-    outputs,
-    detector,
-    policy: { rules: [] },
-    ...change,
-  });
+  return tinyManifest({ name: 'pets', sha256: 'a'.repeat(64), outputs, detector, ...change });
 }
 
 describe('the decode hash', () => {

@@ -1,10 +1,10 @@
 import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { goldenPaths } from '#adapters/golden.ts';
 import { type LoadedModel, loadModel, refuseBuiltInName } from '#adapters/model-folder.ts';
 import { sha256Hex } from '#core/canonical-json.ts';
 import { SluiceError } from '#core/error.ts';
 import { type Derived, ModelManifest } from '#core/model-manifest.ts';
-import { goldenPaths } from '#models/verify/golden.ts';
 
 /** Where a derived model goes. */
 export interface Destination {

@@ -1,13 +1,14 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { writeGolden } from '#adapters/golden.ts';
 import { loadModel } from '#adapters/model-folder.ts';
 import { OnnxEngine } from '#adapters/onnx-engine.ts';
 import { sha256Hex } from '#core/canonical-json.ts';
 import { GraphBuilder } from '#models/onnx/graph-builder.ts';
 import { checkAgainstGolden } from '#models/verify/check-engine.ts';
-import { writeGolden } from '#models/verify/golden.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
+import { tinyManifest } from '#test/support/tiny-manifest.ts';
 import { twoBoxesModel } from '#test/support/tiny-models.ts';
 
 const PIXELS = Uint8Array.from({ length: 2 * 48 }, (_, i) => (i * 5) % 256);
@@ -23,26 +24,15 @@ async function start(golden: (mean: number) => number) {
   g.output('scores', 'float32', ['N', 3], g.node('ReduceMean', [floats], { axes: [1, 2], keepdims: 0 }));
   const bytes = g.toBytes();
   await writeFile(join(model, 'mean.onnx'), bytes);
-  const manifest = {
-    schema: 1,
-    name: 'mean',
-    description: '',
-    license: '',
-    source: '',
-    file: 'mean.onnx',
-    sha256: sha256Hex(bytes),
-    preprocess: {
-      widthPx: 4,
-      heightPx: 4,
-      resize: { mode: 'squash' },
-      kernel: 'linear',
-      color: 'srgb',
-      background: [0, 0, 0],
+  const manifest = tinyManifest(
+    {
+      file: 'mean.onnx',
+      sha256: sha256Hex(bytes),
+      inputs: [{ name: 'pixels', from: 'pixels' }],
+      outputs: [{ name: 'scores', decode: 'scores', labels: ['red', 'green', 'blue'] }],
     },
-    inputs: [{ name: 'pixels', from: 'pixels' }],
-    outputs: [{ name: 'scores', decode: 'scores', labels: ['red', 'green', 'blue'] }],
-    policy: { rules: [] },
-  };
+    4,
+  );
   await writeFile(join(model, 'model.json'), JSON.stringify(manifest));
   const means = (image: number) =>
     [0, 1, 2].map((channel) => {

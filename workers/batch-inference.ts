@@ -7,6 +7,7 @@ import { EngineFault } from '#core/pack-records.ts';
 import type { FeedMeter, FeedTimes } from './feed-meter.ts';
 import type { HeldModel } from './held-models.ts';
 import { inferPacks, inferPiecemeal, sliceOf } from './infer-packs.ts';
+import type { LostStages } from './lost-stages.ts';
 import type { LoadedPack } from './pack-lane.ts';
 import { PresentJobs } from './present-jobs.ts';
 import type { RecycledMemory } from './recycled-memory.ts';
@@ -31,6 +32,8 @@ export interface BatchInferenceOptions {
   readonly models: ReadonlyMap<string, HeldModel>;
   readonly memory: RecycledMemory;
   readonly meter: FeedMeter;
+  /** Gets to know which stages lose their engines. */
+  readonly lost: LostStages;
 }
 
 export interface BatchInferencePorts {
@@ -78,7 +81,7 @@ export class BatchInference {
     const copies = shadow && batch.map(({ pack }) => sliceOf(pack, 0, pack.header.items.length));
     let results: ImageResult[];
     try {
-      results = await this.#run(
+      results = await this.#runStage(
         batch.map(({ pack }) => pack),
         model,
       );
@@ -122,7 +125,7 @@ export class BatchInference {
     const model = this.#modelOf(message);
     return inferPiecemeal(
       () => lane.load(message),
-      (packs) => this.#run(packs, model),
+      (packs) => this.#runStage(packs, model),
       failure,
     );
   }
@@ -157,6 +160,19 @@ export class BatchInference {
       return await inferPacks(packs, manifest, engine, this.#options.memory);
     } finally {
       this.#ports.onRun?.();
+    }
+  }
+
+  /** The same, of a stage's own model: how it ends tells whether the stage has its engine. */
+  async #runStage(packs: readonly Pack[], model: HeldModel): Promise<ImageResult[]> {
+    const { lost } = this.#options;
+    try {
+      const results = await this.#run(packs, model);
+      lost.set(model.stage, false);
+      return results;
+    } catch (error) {
+      lost.set(model.stage, hasCode(error, 'engine-lost'));
+      throw error;
     }
   }
 

@@ -9,6 +9,7 @@ import { FeedMeter } from './feed-meter.ts';
 import type { HeldModel } from './held-models.ts';
 import { type BatchOptions, LaneBatches } from './lane-batches.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
+import { LostStages } from './lost-stages.ts';
 import { checkModelFits } from './model-batch.ts';
 import { PackCommits, type PackCommitsPorts } from './pack-commits.ts';
 import { type PackFiles, storedPackFiles } from './pack-files.ts';
@@ -22,7 +23,7 @@ export interface InferenceWorkerOptions extends BatchOptions {
   /** What the first stage is called; left out, as its model. */
   readonly stage?: string;
   readonly softwareVersion: string;
-  /** Packs of one lane that are loading or loaded while others are inferred. */
+  /** Packs of one lane that are loading or loaded while others are inferred; of each further stage one may be beside them. */
   readonly prefetchPacks: number;
   /** Left out, a drain takes as long as it takes. */
   readonly drainLimitMs?: number;
@@ -52,8 +53,10 @@ const MAX_REMAKES = 3;
  * The GPU stage: packs in, parts out. Three steps overlap: load the next packs, run the model on the present
  * ones, commit the last ones.
  *
- * Each lane has a loop of its own, and the engine takes their batches in turn: a live image waits for one step of the
- * engine and not for a whole batch of a backfill, and however much is live, every other turn is the backfill's.
+ * Each lane has a loop of its own for each stage, and an engine takes the batches of both lanes in turn: a live image
+ * waits for one step of the engine and not for a whole batch of a backfill, and however much is live, every other turn is
+ * the backfill's. No stage waits for another one's engine: one that hangs costs the others nothing but its share of the
+ * room for packs.
  *
  * The life of a delivery: received → loaded → inferred → follow-ups written → their packs cut → part written → follow-ups
  * sent → actions run → acknowledged → pack deleted, by the last of the stages that see it.
@@ -67,6 +70,7 @@ export class InferenceWorker {
   readonly #ports: InferenceWorkerPorts;
   readonly #models: ReadonlyMap<string, HeldModel>;
   readonly #memory = new RecycledMemory();
+  readonly #lost = new LostStages();
   readonly #inference: BatchInference;
   readonly #commits: PackCommits;
 
@@ -82,7 +86,7 @@ export class InferenceWorker {
     this.#models = new Map(models.map((model) => [model.stage, model]));
     this.#options = options;
     this.#ports = ports;
-    const shared = { models: this.#models, memory: this.#memory, meter: this.meter };
+    const shared = { models: this.#models, memory: this.#memory, meter: this.meter, lost: this.#lost };
     this.#inference = new BatchInference({ ...shared, batchSize }, ports);
     this.#commits = new PackCommits({ ...shared, softwareVersion }, ports);
   }
@@ -116,16 +120,16 @@ export class InferenceWorker {
     return 0;
   }
 
-  /** Infers and commits what a lane makes ready, until it is over: as many batches at a time as the engine takes. */
+  /** Infers and commits what a lane makes ready, until it is over: as many batches at a time as each engine takes. */
   async #work(lane: PackLane, halt: AbortSignal, onEngineDied: (error: unknown) => void): Promise<void> {
-    const batches = new LaneBatches(lane, this.#options, this.meter);
     const commits = new PQueue({ concurrency: COMMITS_IN_FLIGHT });
-    const runsInFlight = Math.max(
-      ...[...this.#models.values()].map(({ engine }) => engine.runsInFlight ?? 1),
-    );
-    const runs = Array.from({ length: runsInFlight }, (_, i) => `${lane.name} ${i}`);
+    const runs = [...this.#models.values()].flatMap(({ stage, engine }) => {
+      const batches = new LaneBatches(lane, stage, this.#options, this.meter);
+      const name = `${lane.name} ${stage}`;
+      return Array.from({ length: engine.runsInFlight ?? 1 }, (_, i) => ({ run: `${name} ${i}`, batches }));
+    });
     await Promise.all(
-      runs.map(async (run) => {
+      runs.map(async ({ run, batches }) => {
         for (let batch = await batches.next(); batch !== undefined; batch = await batches.next()) {
           if (halt.aborted) {
             await giveBack(batch);
@@ -171,6 +175,7 @@ export class InferenceWorker {
         keeper,
         files,
         memory: this.#memory,
+        lost: this.#lost,
         ...(remake && { remake }),
         finish: (message) => this.#commits.finish(message),
         ...(onFailedDelivery && { onFailedDelivery }),

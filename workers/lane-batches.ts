@@ -2,21 +2,26 @@ import type { FeedMeter } from './feed-meter.ts';
 import type { LoadedPack, PackLane } from './pack-lane.ts';
 
 export interface BatchOptions {
-  /** Packs of one stage are merged up to so many images. A larger pack runs alone. */
+  /** Packs are merged up to so many images. A larger pack runs alone. */
   readonly batchSize: number;
   /** How long the first pack of a batch waits for more. */
   readonly maxWaitMs: number;
 }
 
-/** Takes batches of packs from a lane. */
+/** Takes batches of the packs of one stage from a lane. */
 export class LaneBatches {
   readonly #lane: PackLane;
+  readonly #stage: string;
+  /** What the meter knows the waiting of the stage by. */
+  readonly #name: string;
   readonly #options: BatchOptions;
   readonly #meter: FeedMeter;
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(lane: PackLane, options: BatchOptions, meter: FeedMeter) {
+  constructor(lane: PackLane, stage: string, options: BatchOptions, meter: FeedMeter) {
     this.#lane = lane;
+    this.#stage = stage;
+    this.#name = `${lane.name} ${stage}`;
     this.#options = options;
     this.#meter = meter;
   }
@@ -35,14 +40,14 @@ export class LaneBatches {
     const lane = this.#lane;
     let first = this.#take(() => true);
     while (first === undefined) {
-      if (lane.ready.isOver) return undefined;
-      this.#meter.enter(lane.name, lane.isFetching ? 'fetch' : 'message');
+      if (lane.isOver(this.#stage)) return undefined;
+      this.#meter.enter(this.#name, lane.isFetching(this.#stage) ? 'fetch' : 'message');
       await lane.changed();
       first = this.#take(() => true);
     }
     const batch = await this.#fill(first);
     // Until somebody asks again, the lane waits for nothing.
-    this.#meter.enter(lane.name, 'message');
+    this.#meter.enter(this.#name, 'message');
     return batch;
   }
 
@@ -51,8 +56,7 @@ export class LaneBatches {
     const lane = this.#lane;
     const batch = [first];
     let images = first.pack.header.items.length;
-    const fits = (next: LoadedPack): boolean =>
-      next.message.stage === first.message.stage && images + next.pack.header.items.length <= batchSize;
+    const fits = (next: LoadedPack): boolean => images + next.pack.header.items.length <= batchSize;
     const deadline = performance.now() + maxWaitMs;
     for (;;) {
       for (let next = this.#take(fits); next !== undefined; next = this.#take(fits)) {
@@ -61,15 +65,19 @@ export class LaneBatches {
       }
       const waitMs = deadline - performance.now();
       // What is ready and does not fit will not fit later either; without more on their way there is nothing to wait for.
-      if (images >= batchSize || lane.ready.size > 0 || !lane.isFetching || waitMs <= 0) return batch;
-      this.#meter.enter(lane.name, 'fetch');
+      if (
+        images >= batchSize ||
+        lane.readyOf(this.#stage) > 0 ||
+        !lane.isFetching(this.#stage) ||
+        waitMs <= 0
+      )
+        return batch;
+      this.#meter.enter(this.#name, 'fetch');
       await lane.changed(waitMs);
     }
   }
 
   #take(fits: (next: LoadedPack) => boolean): LoadedPack | undefined {
-    const loaded = this.#lane.ready.shiftIf(fits);
-    if (loaded !== undefined) this.#lane.release();
-    return loaded;
+    return this.#lane.take(this.#stage, fits);
   }
 }

@@ -6,25 +6,22 @@ import { PackMessage, parseMessage } from '#core/messages.ts';
 import { decodePack, type Pack } from '#core/pack.ts';
 import type { Lease, MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
-import { Handoff } from './handoff.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
+import type { LostStages } from './lost-stages.ts';
 import type { PackFiles } from './pack-files.ts';
 import type { RecycledMemory } from './recycled-memory.ts';
 import { seenByStage, storedPackId } from './shared-pack.ts';
+import { type Delivery, LaneRoom, StageLine } from './stage-line.ts';
 
 /** A pack that is ready to be inferred, and the delivery that it came by. */
-export interface LoadedPack {
-  readonly lease: Lease;
-  readonly message: PackMessage;
+export interface LoadedPack extends Delivery {
   readonly pack: Pack;
   readonly lane: PackLane;
-  /** What the delivery consumes. */
-  readonly tally: Tally;
 }
 
 export interface PackLaneOptions {
   readonly name: 'live' | 'bulk';
-  /** Packs that are loading or ready at the same time. */
+  /** Packs that are loading or ready at the same time; of each further stage one may be beside them. */
   readonly prefetchPacks: number;
   /** The stages whose models are here, each with its preprocess hash: any other pack is foreign. */
   readonly stages: ReadonlyMap<string, string>;
@@ -44,6 +41,8 @@ export interface PackLanePorts {
   /** Does what is left to do of a pack whose part stands, where an earlier delivery may have stopped before it. */
   finish?(message: PackMessage): Promise<void>;
   onFailedDelivery?(message: PackMessage | undefined, reason: string): void;
+  /** Which stages have lost their engines. */
+  readonly lost: LostStages;
 }
 
 /** Short enough for a drain, long enough to cost little: SQS's own limit is 20 s. */
@@ -52,29 +51,54 @@ const RECEIVE_AGAIN_AFTER_MS = 1_000;
 const FETCHERS = 4;
 
 /**
- * One lane of packs on its way to the model: receives messages, fetches and checks their packs, and holds them ready,
- * never more than `prefetchPacks` at once.
+ * One lane of packs on its way to the models: receives messages, fetches and checks their packs, and holds them ready,
+ * stage by stage, never more at once than there is {@link LaneRoom}.
  */
 export class PackLane {
   readonly name: 'live' | 'bulk';
-  readonly ready: Handoff<LoadedPack>;
   readonly #options: PackLaneOptions;
   readonly #ports: PackLanePorts;
   readonly #fetches = new PQueue({ concurrency: FETCHERS });
-  #held = 0;
-  #released: (() => void) | undefined;
+  readonly #lines: ReadonlyMap<string, StageLine>;
+  readonly #room: LaneRoom;
+  /** Those of which nothing is here but the message, in the order in which they came. */
+  readonly #waiting: Delivery[] = [];
+  #stop = new AbortController().signal;
+  #closed = false;
   #watchers: (() => void)[] = [];
 
   constructor(options: PackLaneOptions, ports: PackLanePorts) {
     this.name = options.name;
     this.#options = options;
     this.#ports = ports;
-    this.ready = new Handoff(options.prefetchPacks);
+    this.#lines = new Map([...options.stages.keys()].map((stage) => [stage, new StageLine()]));
+    const { prefetchPacks } = options;
+    this.#room = new LaneRoom({ prefetchPacks, isLost: (stage) => ports.lost.has(stage) }, this.#lines);
   }
 
-  /** Whether packs are on their way from the store. */
-  get isFetching(): boolean {
-    return this.#held > this.ready.size;
+  /** Whether packs of the stage are on their way from the store. */
+  isFetching(stage: string): boolean {
+    return this.#line(stage).loading > 0;
+  }
+
+  /** How many packs of the stage are ready. */
+  readyOf(stage: string): number {
+    return this.#line(stage).ready.length;
+  }
+
+  /** Whether nothing of the stage will come any more. */
+  isOver(stage: string): boolean {
+    return this.#closed && this.readyOf(stage) === 0;
+  }
+
+  /** Takes the next pack of the stage to the model, where it is ready and is wanted. */
+  take(stage: string, wanted: (next: LoadedPack) => boolean): LoadedPack | undefined {
+    const { ready } = this.#line(stage);
+    if (ready[0] === undefined || !wanted(ready[0])) return undefined;
+    const loaded = ready.shift();
+    this.#loadMore();
+    this.#notify();
+    return loaded;
   }
 
   /** Waits until something of this lane has come or gone. */
@@ -93,34 +117,55 @@ export class PackLane {
     for (const resolve of watchers) resolve();
   }
 
-  /** The pack has left for the model: there is room for another one. */
-  release(): void {
-    this.#held--;
-    this.#released?.();
-  }
-
   /** Receives until `stop`; what has been received by then and is not loaded yet goes back at once. */
   async run(stop: AbortSignal): Promise<void> {
-    stop.addEventListener('abort', () => this.#released?.(), { once: true });
+    this.#stop = stop;
+    stop.addEventListener('abort', () => this.#notify(), { once: true });
+    using _ = this.#ports.lost.watch(() => {
+      this.#handBackSurplus();
+      this.#notify();
+    });
     while (!stop.aborted) {
-      const room = this.#options.prefetchPacks - this.#held;
+      const room = this.#room.messages;
       if (room === 0) {
-        await new Promise<void>((resolve) => {
-          this.#released = resolve;
-        });
+        await this.changed();
         continue;
       }
       const leases = await this.#receive(room, stop);
-      for (const lease of leases) {
-        this.#held++;
-        this.#ports.keeper.keep(lease);
-        void this.#fetches.add(inCallersTally(() => this.#load(lease, stop)));
-      }
+      for (const lease of leases) this.#arrive(lease);
+      this.#loadMore();
       if (leases.length > 0) this.#notify();
     }
+    await Promise.all(
+      this.#waiting.splice(0).map((delivery) => this.giveBack(delivery).catch(() => undefined)),
+    );
     await this.#fetches.onIdle();
-    this.ready.close();
+    this.#closed = true;
     this.#notify();
+  }
+
+  /** What was held for stages that had lost their engines, beyond what this worker would hold, goes to any worker. */
+  #handBackSurplus(): void {
+    for (const [stage, line] of this.#lines) {
+      for (let surplus = this.#room.surplusOf(stage, line); surplus > 0; surplus--) {
+        const newest = this.#waiting.findLastIndex(({ message }) => this.#line(message.stage) === line);
+        const [delivery] = this.#waiting.splice(newest, 1);
+        line.waiting--;
+        void this.#fetches.add(inCallersTally(() => this.#handBack(delivery as Delivery)));
+      }
+    }
+  }
+
+  /** As a fresh message, so that being handed back never counts as a failed delivery. */
+  async #handBack({ lease, message, tally }: Delivery): Promise<void> {
+    try {
+      await tally.run(() => this.#ports.packs.send([lease.body], { group: message.job }));
+      await tally.run(() => lease.ack());
+    } catch {
+      // The lease runs out, and the message comes back by itself.
+    }
+    this.#ports.keeper.release(lease);
+    tally.wasted();
   }
 
   /** Gives a pack back at once, to any worker. */
@@ -190,24 +235,54 @@ export class PackLane {
     }
   }
 
-  async #load(lease: Lease, stop: AbortSignal): Promise<void> {
-    let message: PackMessage | undefined;
+  #arrive(lease: Lease): void {
+    this.#ports.keeper.keep(lease);
     const tally = new Tally('worker');
     tally.add({ counts: { messages: 1, ...(lease.deliveryCount > 1 && { redelivered: 1 }) } });
     try {
-      stop.throwIfAborted();
-      const known = parseMessage(PackMessage, lease.body);
-      message = known;
-      tally.isFor({ job: known.job });
-      const pack = await tally.run(() => this.load(known, stop));
-      await this.ready.push({ lease, message, pack, lane: this, tally });
+      const message = parseMessage(PackMessage, lease.body);
+      tally.isFor({ job: message.job });
+      this.#line(message.stage).waiting++;
+      this.#waiting.push({ lease, message, tally });
     } catch (error) {
-      this.release();
+      void this.#fetches.add(inCallersTally(() => this.refuse(lease, undefined, error, tally)));
+    }
+  }
+
+  /** Loads what there is room for, first come, first served. */
+  #loadMore(): void {
+    for (;;) {
+      const next = this.#waiting.findIndex(({ message }) => this.#room.mayLoad(this.#line(message.stage)));
+      const [delivery] = next < 0 ? [] : this.#waiting.splice(next, 1);
+      if (delivery === undefined) return;
+      const line = this.#line(delivery.message.stage);
+      line.waiting--;
+      line.loading++;
+      void this.#fetches.add(inCallersTally(() => this.#load(delivery, line)));
+    }
+  }
+
+  async #load(delivery: Delivery, line: StageLine): Promise<void> {
+    const { lease, message, tally } = delivery;
+    try {
+      this.#stop.throwIfAborted();
+      const pack = await tally.run(() => this.load(message, this.#stop));
+      line.ready.push({ ...delivery, pack, lane: this });
+      line.loading--;
+    } catch (error) {
+      line.loading--;
+      this.#loadMore();
+      this.#notify();
       // What is not there yet is not waited for: a store that stalls must not hold up the drain.
-      if (stop.aborted) await this.giveBack({ lease, tally }).catch(() => undefined);
+      if (this.#stop.aborted) await this.giveBack(delivery).catch(() => undefined);
       else await this.refuse(lease, message, error, tally);
     }
     this.#notify();
+  }
+
+  /** The line of a stage. What is of none of them is found out once it is loaded, whoever's room it takes. */
+  #line(stage: string): StageLine {
+    return (this.#lines.get(stage) ?? this.#lines.values().next().value) as StageLine;
   }
 
   /** The pack of a message. @throws SluiceError `pack-damaged`, `object-missing`, or `message-malformed` for a foreign one. */

@@ -2,8 +2,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { sha256Hex } from '#core/canonical-json.ts';
-import { ModelManifest } from '#core/model-manifest.ts';
 import { GraphBuilder, type Value } from '#models/onnx/graph-builder.ts';
+import { tinyManifest } from './tiny-manifest.ts';
 import { endlessModel, meansModel, OPSET, SIDE_PX } from './tiny-models.ts';
 
 type Colour = readonly [number, number, number];
@@ -35,6 +35,18 @@ export async function tinyImages(count: number): Promise<ReadonlyMap<string, Buf
     return [key, await halves([left, 10 + i, 0], [right, 0, 99])];
   });
   return new Map(await Promise.all(entries));
+}
+
+/** Writes them into `photos` of a folder. @returns where they are, and the files. */
+export async function writeTinyImages(
+  folder: string,
+  count: number,
+): Promise<{ photos: string; images: ReadonlyMap<string, Buffer> }> {
+  const photos = join(folder, 'photos');
+  await mkdir(photos);
+  const images = await tinyImages(count);
+  for (const [key, bytes] of images) await writeFile(join(photos, key), bytes);
+  return { photos, images };
 }
 
 /** What the cascade is to find in so many images: by stage, the name of each row and its red. */
@@ -149,26 +161,8 @@ async function writeModel(
   bytes: Uint8Array,
   change: Readonly<Record<string, unknown>>,
 ): Promise<string> {
-  const manifest = ModelManifest.parse({
-    schema: 1,
-    name,
-    description: 'a few nodes',
-    license: 'none',
-    source: 'a test',
-    file: 'model.onnx',
-    sha256: sha256Hex(bytes),
-    preprocess: {
-      widthPx: SIDE_PX,
-      heightPx: SIDE_PX,
-      resize: { mode: 'squash' },
-      kernel: 'nearest',
-      color: 'srgb',
-      background: [0, 0, 0],
-    },
-    inputs: [{ name: 'x', from: 'pixels' }],
-    policy: { rules: [] },
-    ...change,
-  });
+  const own = { name, sha256: sha256Hex(bytes), inputs: [{ name: 'x', from: 'pixels' }], ...change };
+  const manifest = tinyManifest(own, SIDE_PX);
   const place = join(folder, name);
   await mkdir(place, { recursive: true });
   await writeFile(join(place, 'model.onnx'), bytes);

@@ -1,7 +1,13 @@
 import { messageOf, SluiceError, type SluiceErrorCode } from '#core/error.ts';
 import type { Engine, EngineBatch, RunOptions, Tensor, TensorInfo } from '#core/ports/engine.ts';
 import type { EngineEvent, EngineResult, EngineSetup, EngineTask } from './engine-process.ts';
-import { MAX_LOAD_SECONDS, memoryOf, type OnnxEngineOptions, overrunText } from './onnx-engine.ts';
+import {
+  checkIsHere,
+  MAX_LOAD_SECONDS,
+  memoryOf,
+  type OnnxEngineOptions,
+  overrunText,
+} from './onnx-engine.ts';
 import { entryFile } from './runtime.ts';
 import { TaskProcess } from './task-process.ts';
 import { within } from './time-limit.ts';
@@ -93,6 +99,7 @@ export class IsolatedEngine implements Engine {
 
   async #run(batch: EngineBatch): Promise<Readonly<Record<string, Tensor>>> {
     if (this.#dead !== undefined) throw this.#dead;
+    checkIsHere(batch);
     const { maxSecondsPerRun, maxBatch } = this.#options;
     const result = await within(maxSecondsPerRun, (progress) =>
       this.#process.run({ kind: 'run', batch }, progress),

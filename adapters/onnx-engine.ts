@@ -70,6 +70,21 @@ export function memoryOf(batch: EngineBatch): ArrayBuffer[] {
 }
 
 /**
+ * Memory that has gone to another thread arrives nowhere a second time, and a thread that is sent it says nothing.
+ *
+ * @throws SluiceError `engine-failed` where a tensor's memory is gone.
+ */
+export function checkIsHere(batch: EngineBatch): void {
+  for (const [name, { data, shape }] of Object.entries(batch)) {
+    if (data.length > 0 || shape.includes(0)) continue;
+    throw new SluiceError(
+      'engine-failed',
+      `expected the data of input "${name}", [${shape.join(', ')}]; its memory has been handed on already`,
+    );
+  }
+}
+
+/**
  * An ONNX Runtime session in a worker thread of its own: `session.run` blocks the thread that calls it, and
  * here that thread has nothing else to do. Tensors move by transfer, not by copy.
  *
@@ -151,6 +166,7 @@ export class OnnxEngine implements Engine {
    */
   async run(batch: EngineBatch, { recycle }: RunOptions = {}): Promise<Readonly<Record<string, Tensor>>> {
     if (this.#dead !== undefined) throw this.#dead;
+    checkIsHere(batch);
     const id = this.#nextId++;
     if (this.#pending.size === 0) this.#limit?.begin();
     return new Promise((resolve, reject) => {

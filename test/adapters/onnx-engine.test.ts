@@ -59,6 +59,18 @@ describe('an engine in a thread that hangs', () => {
 });
 
 describe.each(ENGINES)('an engine %s', (_, load) => {
+  it('refuses a batch whose memory is gone, and takes the next one', async () => {
+    await using engine = await load();
+    const gone = batch();
+    const { buffer } = gone['images']!.data;
+    structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
+    await expect(engine.run(gone)).rejects.toMatchObject({
+      code: 'engine-failed',
+      message: expect.stringMatching(/^expected the data of input "images", \[6, .*handed on already$/),
+    });
+    expect((await engine.run(batch()))['scores']?.shape[0]).toBe(6);
+  });
+
   it('gives the memory of a batch back, whether the model takes the batch or not', async () => {
     await using engine = await load();
     const recycled: number[] = [];

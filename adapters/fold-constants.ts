@@ -13,7 +13,7 @@ export async function foldConstants(modelPath: string, foldedPath: string): Prom
       executionProviders: ['cpu'],
       graphOptimizationLevel: 'basic',
       optimizedModelFilePath: foldedPath,
-      logSeverityLevel: 3,
+      logSeverityLevel: 4,
     });
     await session.release();
   } catch (cause) {

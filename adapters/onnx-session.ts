@@ -33,7 +33,8 @@ export async function openOnnxSession(options: OnnxEngineOptions): Promise<OnnxS
       graphOptimizationLevel: 'disabled',
       extra: { session: { disable_cpu_ep_fallback: '1' } },
     }),
-    logSeverityLevel: 3,
+    // Whatever goes wrong is thrown, and told in our words: ONNX Runtime would write its own beside it.
+    logSeverityLevel: 4,
   };
   const open = (more: ort.InferenceSession.SessionOptions = {}): Promise<ort.InferenceSession> =>
     ort.InferenceSession.create(options.modelPath, { ...settings, ...more });

@@ -56,7 +56,7 @@ export function hasCode(error: unknown, ...codes: readonly SluiceErrorCode[]): e
   return error instanceof SluiceError && codes.includes(error.code);
 }
 
-/** The error's message, whatever was thrown. */
+/** The error's message, whatever was thrown, without the line break that native libraries end theirs with. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return (error instanceof Error ? error.message : String(error)).trim();
 }

@@ -5,7 +5,7 @@ import { writePhotos } from '#test/support/photo-folder.ts';
 import { query } from '#test/support/query.ts';
 import { lastLine, type RunLine, sluice } from '#test/support/sluice-command.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
-import { endlessModel, meansModel, putModel } from '#test/support/tiny-models.ts';
+import { endlessModel, meansModel, putModel, unshapelyModel } from '#test/support/tiny-models.ts';
 
 describe("a model of one's own, from the command line", () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -127,6 +127,16 @@ describe("a model of one's own, from the command line", () => {
     ).result;
     expect(exitCode).toBe(2);
     expect(stderr).toMatch(/--preset/);
+  });
+
+  it('that fails when it runs is refused in one sentence, without what ONNX Runtime logs', async () => {
+    await putModel(folder.path, unshapelyModel(), 'unshapely.onnx');
+    const flags = ['--preset', 'zero-one', '--output-decode', 'scores', '--labels', 'red,green,blue'];
+    const { exitCode, stderr } = await sluice(
+      ...['models', 'import', join(folder.path, 'unshapely.onnx'), '--out', models, ...flags],
+    ).result;
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(/^[^\n]*trial run[^\n]*Reshape node[^\n]*\n$/);
   });
 
   it('that never ends is stopped, and its images are failed rows', async () => {

@@ -47,6 +47,15 @@ export function meansModel({
   return g.toBytes();
 }
 
+/** A model that ONNX Runtime takes, and that fails on every run: no reshaping comes to seven rows. */
+export function unshapelyModel(): Uint8Array {
+  const g = new GraphBuilder('unshapely', OPSET);
+  const x = g.input('x', 'float32', ['N', 3, SIDE_PX, SIDE_PX]);
+  const rows = g.node('Reshape', [x, g.ints(7, -1)]);
+  g.output('y', 'float32', ['N', 3], rows);
+  return g.toBytes();
+}
+
 /**
  * A detector that finds two things in any picture: scores `[N, 2, 1]`, 0.9 and 0.26 times `factor`, and boxes `[N, 2, 4]`
  * as left, top, right, bottom in shares of its input.

@@ -172,6 +172,18 @@ export function knownMeasures(scores: readonly string[]): string[] {
   return [...scores, ...IMAGE_MEASURES, ...JOB_MEASURES];
 }
 
+/** What a rule on the images of a planned job can speak of. */
+export function plannedMeasures({
+  stage: first,
+  following = [],
+}: Pick<Plan, 'stage' | 'following'>): string[] {
+  const own = knownMeasures(first.scores);
+  if (following.length === 0) return own;
+  const of = (stage: string, measures: readonly string[]): string[] =>
+    [...measures, 'count'].map((measure) => `${stage}.${measure}`);
+  return [...own, ...of(first.name, own), ...following.flatMap(({ name, scores }) => of(name, scores))];
+}
+
 function split(measure: string): string[] {
   const dot = measure.indexOf('.');
   return dot < 0 ? [measure] : [measure.slice(0, dot), measure.slice(dot + 1)];

@@ -28,6 +28,8 @@ export const ShadowTotals = z.strictObject({
   model: z.string(),
   modelSha256: z.string(),
   policyHash: z.string(),
+  /** Left out in those of earlier versions. */
+  policy: Policy.optional(),
   /** Rows that both have judged. */
   compared: Count,
   agreed: Count,

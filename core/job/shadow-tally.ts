@@ -58,6 +58,7 @@ export class ShadowTally {
       model,
       modelSha256,
       policyHash: policyHash(this.#policy),
+      policy: this.#policy,
       compared: this.#compared,
       agreed: this.#agreed,
       failed: this.#failed,

@@ -29,6 +29,7 @@ export interface CompleteJobPorts {
   /** What was consumed and is in no part. */
   readonly lostUsage?: readonly UsageRecord[];
   records?: FinalizePorts['records'];
+  readonly following?: FinalizePorts['following'];
 }
 
 /** Where the results of jobs on S3 lie in the work store. */
@@ -78,6 +79,7 @@ async function complete(
       thumbnail: ports.thumbnail,
       pixels: ports.pixels,
       ...(ports.records && { records: ports.records }),
+      ...(ports.following && { following: ports.following }),
     },
   );
   const series = request === undefined ? plan.job : seriesOf(request, plan.stage.model);
@@ -118,6 +120,11 @@ async function complete(
   return { summary, completion };
 }
 
+/** Where a file of a job's results lies, beside its table. */
+export function resultFile(job: string, name: string): string {
+  return `${RESULTS_PREFIX}jobs/${job}/${name}`;
+}
+
 /** Hive's way of naming partitions, which Athena, Spark and DuckDB read: by day, then by job. */
 function resultLayout(plan: Plan, tableFileBytes: number): ResultLayout {
   const place = `${RESULTS_PREFIX}audit/dt=${plan.createdAt.slice(0, 10)}/run=${plan.job}/`;
@@ -125,7 +132,7 @@ function resultLayout(plan: Plan, tableFileBytes: number): ResultLayout {
     table: (n) => `${place}part-${String(n).padStart(5, '0')}.parquet`,
     tableFileBytes,
     tablePlace: place,
-    file: (name) => `${RESULTS_PREFIX}jobs/${plan.job}/${name}`,
+    file: (name) => resultFile(plan.job, name),
   };
 }
 

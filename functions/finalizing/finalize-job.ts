@@ -43,6 +43,11 @@ export interface FinalizePorts {
   reasonOf(expected: ExpectedPack): string;
   /** The records of the job's first stage; left out, what its plan and parts come to. */
   records?(onPart: OnPart): AsyncGenerator<AuditRecord>;
+  /** The same of the following stages. */
+  readonly following?: {
+    planned(stage: string): number;
+    records(stage: FollowingStage): AsyncGenerator<AuditRecord>;
+  };
   /** Left out, no pictures are compared: exact duplicates are those that an earlier job has found. */
   readonly pixels?: PixelPorts | undefined;
   /** A small JPEG of an image; `undefined` where there is none to be had. */
@@ -77,7 +82,9 @@ export async function finalizeJob(
   const rowsOf = async function* (stage: FollowingStage, onPart?: OnPart): AsyncGenerator<AuditRecord> {
     const policy = stagePolicy(options, stage.name);
     const own = policyHash(policy);
-    for await (const record of followingRecords(plan, stage, ports.works, failedUnder(own), onPart))
+    const rows =
+      ports.following?.records(stage) ?? followingRecords(plan, stage, ports.works, failedUnder(own), onPart);
+    for await (const record of rows)
       yield record.state === 'audited' ? judgedAtStage(record, policy, own) : record;
   };
   const shadows = new Map(
@@ -96,9 +103,10 @@ export async function finalizeJob(
   const verdicts = new StageVerdicts(options, [plan.stage.name, ...following.map(({ name }) => name)]);
   const plannedAt = new Map<string, number>();
   for (const stage of following) {
-    let planned = 0;
-    for await (const { refs } of expectedPacks(plan, stage.name, ports.works)) planned += refs;
-    plannedAt.set(stage.name, planned);
+    plannedAt.set(
+      stage.name,
+      ports.following?.planned(stage.name) ?? (await plannedImagesAt(plan, stage.name, ports.works)),
+    );
     for await (const record of rowsOf(stage)) verdicts.add(record);
   }
 
@@ -205,6 +213,13 @@ export async function finalizeJob(
   const json = `${JSON.stringify(Summary.parse(summary), null, 2)}\n`;
   await ports.results.put(layout.file(SUMMARY_FILE), Buffer.from(json));
   return { summary, tables, parts: digest.finish(), usage };
+}
+
+/** How many images, or pieces of them, a following stage is expected to have. */
+async function plannedImagesAt(plan: Plan, stage: string, works: ObjectStore): Promise<number> {
+  let planned = 0;
+  for await (const { refs } of expectedPacks(plan, stage, works)) planned += refs;
+  return planned;
 }
 
 /** That a part does not tell what it took is no reason to fail the job. */

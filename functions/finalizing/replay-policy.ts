@@ -1,3 +1,4 @@
+import type { Completion } from '#core/completion.ts';
 import { SluiceError } from '#core/error.ts';
 import { carriedRowsKey, completionKey, planKey, requestKey } from '#core/job-layout.ts';
 import { JobRequest } from '#core/job-request.ts';
@@ -5,18 +6,21 @@ import type { Plan } from '#core/plan.ts';
 import { measuresOf, type Policy, policyHash } from '#core/policy.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { RowSet } from '#core/row-set.ts';
-import { knownMeasures } from '#core/stages.ts';
-import type { Summary } from '#core/summary.ts';
+import { type JobRules, plannedMeasures } from '#core/stages.ts';
+import { Summary } from '#core/summary.ts';
 import { readJson, writeJson } from '../json-object.ts';
 import { readPlan } from '../planning/read-plan.ts';
-import { completeJob, completionOf } from './complete-job.ts';
+import { completeJob, completionOf, resultFile } from './complete-job.ts';
+import { SUMMARY_FILE } from './finalize-job.ts';
+import { rowsOfTables } from './table-rows.ts';
 
 /**
  * Decides anew on all rows of a complete job, under another policy and from the scores that are stored: nothing is
- * decoded, no model runs. The outcome is a job of its own, named after the policy.
+ * decoded, no model runs. The outcome is a job of its own, named after the policy. Of a cascade the policy decides on the
+ * images, from what all stages saw; each stage's own rows keep the policy that they were judged by.
  *
- * @throws SluiceError `job-conflict` for a job that is not complete, or ran a cascade; `config-invalid` for a policy that
- *   speaks of what the job's rows do not have.
+ * @throws SluiceError `job-conflict` for a job that is not complete, or whose plan or summary is gone; `config-invalid`
+ *   for a policy that speaks of what the job's rows do not have.
  */
 export async function replayPolicy(
   job: string,
@@ -25,12 +29,6 @@ export async function replayPolicy(
   works: ObjectStore,
 ): Promise<Summary> {
   const completion = await completionOf(job, works);
-  if (completion.stages !== undefined) {
-    throw new SluiceError(
-      'job-conflict',
-      `job "${job}" ran a cascade, whose rows cannot be decided on anew: submit it again with another --policy`,
-    );
-  }
   const plan = await readPlan(job, works);
   if (plan === undefined) {
     throw new SluiceError(
@@ -38,7 +36,7 @@ export async function replayPolicy(
       `the plan of "${job}" is gone, or a version before plans of the live lane's days made it: "sluice finalize ${job}" writes one`,
     );
   }
-  const known = knownMeasures(plan.stage.scores);
+  const known = plannedMeasures(plan);
   const unknown = measuresOf(policy).filter((measure) => !known.includes(measure));
   if (unknown.length > 0) {
     throw new SluiceError(
@@ -47,7 +45,9 @@ export async function replayPolicy(
     );
   }
   const replay = `${job}-${policyHash(policy).slice(0, 8)}`;
-  const rows = completion.tables.reduce((sum, table) => sum + table.rows, 0);
+  const rules = await rulesOfReplay(completion, policy, works);
+  // Those of the images: of a cascade the rows of the other stages come after them.
+  const rows = completion.planned;
   const all = new RowSet(rows);
   for (let row = 0; row < rows; row++) all.add(row);
   await works.put(carriedRowsKey(replay), all.bytes);
@@ -74,12 +74,39 @@ export async function replayPolicy(
   const { summary } = await completeJob(
     replayed,
     undefined,
-    { ...options, policy },
+    { ...options, ...rules },
     {
       works,
       reasonOf: () => '',
       thumbnail: async () => undefined,
+      ...(rules.cascade && rowsOfTables(completion, plan, works)),
     },
   );
   return summary;
+}
+
+/** The policy in the place of what decided on the images, beside the policies that the stages were judged by. */
+async function rulesOfReplay(
+  { job, stages }: Completion,
+  policy: Policy,
+  works: ObjectStore,
+): Promise<JobRules> {
+  if (stages === undefined) return { policy };
+  const summary = await readJson(works, resultFile(job, SUMMARY_FILE), Summary);
+  if (summary?.stages === undefined) {
+    throw new SluiceError(
+      'job-conflict',
+      `the summary of "${job}" is gone, and with it the policies that its stages were judged by: submit it again with another --policy`,
+    );
+  }
+  const policies = summary.stages.map(({ stage, policy }) => [stage, policy] as const);
+  const shadows = (summary.shadows ?? []).flatMap(({ stage, policy }) => (policy ? [[stage, policy]] : []));
+  return {
+    policy,
+    cascade: {
+      stages: Object.fromEntries(policies),
+      shadows: Object.fromEntries(shadows),
+      verdict: 'rules',
+    },
+  };
 }

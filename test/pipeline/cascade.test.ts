@@ -1,25 +1,18 @@
 import { once } from 'node:events';
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { tableRows } from '#adapters/parquet-audit.ts';
 import { SluiceError } from '#core/error.ts';
+import { Policy } from '#core/policy.ts';
 import { redriveJob } from '#functions/finalizing/redrive.ts';
+import { replayPolicy } from '#functions/finalizing/replay-policy.ts';
 import { verifyJob } from '#functions/finalizing/verify-job.ts';
+import { type Row, rowsOfTables, rowsOnOneMachine, withoutPlace } from '#test/support/cascade-rows.ts';
 import { wrapped } from '#test/support/disturbed-backfill.ts';
-import { query } from '#test/support/query.ts';
 import { RunningPipeline } from '#test/support/running-pipeline.ts';
-import { lastLine, sluice } from '#test/support/sluice-command.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
-import { expectedRows, tinyImages, writeTinyCascade } from '#test/support/tiny-cascade.ts';
+import { expectedRows, writeTinyCascade, writeTinyImages } from '#test/support/tiny-cascade.ts';
 
 const IMAGES = 24;
-/** What depends on where and when a row was made. */
-const PLACE = ['job', 'pack', 'preprocess_ms', 'etag'];
-
-type Row = Readonly<Record<string, unknown>>;
-
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 let cascade: Pick<Awaited<ReturnType<typeof writeTinyCascade>>, 'stages'>;
 let images: ReadonlyMap<string, Buffer>;
@@ -32,16 +25,9 @@ beforeAll(async () => {
   cascade = {
     stages: stages.map((stage) => (stage.name === 'colours' ? { ...stage, shadow: strict } : stage)),
   };
-  images = await tinyImages(IMAGES);
-  const photos = join(folder.path, 'photos');
-  await mkdir(photos);
-  for (const [key, bytes] of images) await writeFile(join(photos, key), bytes);
-  const file = join(folder.path, 'cascade.json');
-  await writeFile(file, JSON.stringify(cascade));
-  const out = join(folder.path, 'out');
-  const run = sluice('run', photos, '--cascade', file, '--out', out, '--json', '--quiet');
-  const { outputs } = lastLine(await run.result);
-  expected = withoutPlace(await query(`SELECT * FROM '${outputs.audit}'`));
+  const written = await writeTinyImages(folder.path, IMAGES);
+  ({ images } = written);
+  expected = await rowsOnOneMachine(folder.path, cascade, written.photos);
   const { boxes, sure } = expectedRows(IMAGES);
   expect(expected).toHaveLength(IMAGES + boxes.length + sure.length);
 }, 60_000);
@@ -57,16 +43,6 @@ async function start(options: Parameters<typeof RunningPipeline.start>[0] = {}):
   return running;
 }
 
-function withoutPlace(rows: readonly Row[]): Row[] {
-  return rows.map((row) =>
-    Object.fromEntries(
-      Object.entries(row)
-        .filter(([name]) => !PLACE.includes(name))
-        .map(([name, value]) => [name, typeof value === 'bigint' ? String(value) : value]),
-    ),
-  );
-}
-
 /** The job ends with the rows of a run on one machine, in the same order, and its proof holds. */
 async function expectWhole(running: RunningPipeline): Promise<void> {
   const { works } = running.pipeline;
@@ -79,9 +55,7 @@ async function expectWhole(running: RunningPipeline): Promise<void> {
     { stage: 'sure', planned: sure.length, audited: sure.length, unreadable: 0, failed: 0 },
   ]);
   expect(await verifyJob('job', works)).toMatchObject({ problems: [], unchecked: [] });
-  const rows: Row[] = [];
-  for (const { key } of completion.tables) rows.push(...(await tableRows((await works.get(key)).body)));
-  expect(withoutPlace(rows)).toEqual(expected);
+  expect(withoutPlace(await rowsOfTables(completion.tables, works))).toEqual(expected);
 }
 
 describe('a cascade on S3 and SQS', () => {
@@ -91,6 +65,56 @@ describe('a cascade on S3 and SQS', () => {
     await running.startWorkerHere();
     await running.submit('job');
     await expectWhole(running);
+  }, 100_000);
+
+  it('is decided on anew under another policy of the images, twice over, without a decoder, a model or its parts', async () => {
+    await using running = await start();
+    running.startFunctions();
+    const stop = await running.startWorkerHere();
+    await running.submit('job');
+    await expectWhole(running);
+    await stop();
+    await running.stopFunctions();
+    const { works } = running.pipeline;
+    const { objects } = await works.list({ prefix: 'parts/job/' });
+    await works.delete(objects.map(({ key }) => key));
+
+    const options = { softwareVersion: 's', tableFileBytes: 1 << 20 };
+    const rule = (check: string, measure: string, above: number) =>
+      Policy.parse({ rules: [{ check, when: { measure, above }, verdict: 'review' }] });
+    const replayed = async (job: string, policy: Policy): Promise<[string, Row[]]> => {
+      const summary = await replayPolicy(job, policy, options, works);
+      const { completion } = await verifyJob(summary.job, works).then((verified) => {
+        expect(verified).toMatchObject({ problems: [], unchecked: [] });
+        return verified;
+      });
+      expect(completion.stages?.map(({ planned }) => planned)).toEqual([
+        IMAGES,
+        boxes.length,
+        expectedRows(IMAGES).sure.length,
+      ]);
+      return [summary.job, await rowsOfTables(completion.tables, works)];
+    };
+    const { boxes } = expectedRows(IMAGES);
+    const [job, rows] = await replayed('job', rule('two_red', 'colours.count', 1));
+    const found = boxes.map(([name]) => name.split('#')[0]);
+    for (const { key, state, verdict, checks } of rows.slice(0, IMAGES)) {
+      const two = found.indexOf(String(key)) !== found.lastIndexOf(String(key));
+      const expected =
+        state === 'unreadable' ? ['unreadable', []] : two ? ['review', ['two_red']] : ['pass', []];
+      expect([key, verdict, checks]).toEqual([key, ...expected]);
+    }
+    // The stages' own rows, with those of the model on trial, are what they were.
+    const ofStages = (all: readonly Row[]) => withoutPlace(all).slice(IMAGES);
+    expect(ofStages(rows)).toEqual(expected.slice(IMAGES));
+
+    const [, again] = await replayed(job, rule('red', 'colours.red', 210));
+    const reds = new Set(boxes.filter(([, red]) => red > 210).map(([name]) => name.split('#')[0]));
+    for (const { key, checks } of again.slice(0, IMAGES))
+      expect([key, checks]).toEqual([key, reds.has(String(key)) ? ['red'] : []]);
+    await expect(replayPolicy('job', rule('x', 'colours.nsfw', 0.5), options, works)).rejects.toThrow(
+      /speaks of "colours.nsfw", which job "job" does not have: it has .*colours.red/,
+    );
   }, 100_000);
 
   it('doubles nothing when every message is delivered twice', async () => {
@@ -171,7 +195,7 @@ describe('a cascade on S3 and SQS', () => {
       { stage: 'colours', planned: boxes.length, audited: 0, failed: boxes.length },
       { stage: 'sure', planned: 0, audited: 0, failed: 0 },
     ]);
-    const rows = await tableRows((await works.get(completion.tables[0]?.key ?? '')).body);
+    const rows = await rowsOfTables(completion.tables, works);
     const found = new Set(boxes.map(([name]) => name.split('#')[0]));
     for (const { key, checks, verdict } of rows.slice(0, IMAGES).filter(({ state }) => state === 'audited')) {
       const unjudged = found.has(String(key));

@@ -1,7 +1,7 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runKilled } from '#test/support/killed-runs.ts';
 import { query } from '#test/support/query.ts';
 import { lastLine, type RunLine, sluice } from '#test/support/sluice-command.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
@@ -12,6 +12,7 @@ import {
   tinyImages,
   WIDTH_PX,
   writeTinyCascade,
+  writeTinyImages,
 } from '#test/support/tiny-cascade.ts';
 
 const IMAGES = 90;
@@ -23,9 +24,7 @@ let cascade: Pick<Awaited<ReturnType<typeof writeTinyCascade>>, 'stages'>;
 let strict: string;
 beforeAll(async () => {
   folder = await temporaryFolder();
-  photos = join(folder.path, 'photos');
-  await mkdir(photos);
-  for (const [key, bytes] of await tinyImages(IMAGES)) await writeFile(join(photos, key), bytes);
+  ({ photos } = await writeTinyImages(folder.path, IMAGES));
   ({ strict, ...cascade } = await writeTinyCascade(folder.path));
 });
 afterAll(() => folder[Symbol.asyncDispose]());
@@ -183,16 +182,7 @@ describe('a cascade on one machine', () => {
     const out = join(folder.path, 'stormy');
     const args = ['run', photos, '--cascade', file, '--out', out, '--pack-size', '8', '--quiet'];
     const calm = JSON.parse(await readFile(join(folder.path, 'whole', 'summary.json'), 'utf8'));
-    let killed = 0;
-    let startOver = true;
-    while (killed < KILLS) {
-      const under = sluice(...args, ...(startOver ? ['--force'] : []));
-      await Promise.race([under.result, sleep(300 + Math.random() * calm.seconds * 1000)]);
-      under.process.kill('SIGKILL');
-      const { signal } = await under.result;
-      if (signal === 'SIGKILL') killed++;
-      startOver = signal !== 'SIGKILL';
-    }
+    await runKilled(KILLS, calm.seconds, args);
     const resumed = lastLine(await sluice(...args, '--json').result);
     expect(await rowsOf(resumed.outputs.audit)).toEqual(
       await rowsOf(join(folder.path, 'whole', 'audit.parquet')),

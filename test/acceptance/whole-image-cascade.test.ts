@@ -1,11 +1,11 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runKilled } from '#test/support/killed-runs.ts';
 import { query } from '#test/support/query.ts';
 import { sluice } from '#test/support/sluice-command.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
-import { tinyImages } from '#test/support/tiny-cascade.ts';
+import { writeTinyImages } from '#test/support/tiny-cascade.ts';
 import { seenByStages, writeWholeImageCascade } from '#test/support/whole-image-cascade.ts';
 
 const IMAGES = 40;
@@ -22,9 +22,7 @@ let stages: Awaited<ReturnType<typeof writeWholeImageCascade>>['stages'];
 let args: (out: string) => string[];
 beforeAll(async () => {
   folder = await temporaryFolder();
-  photos = join(folder.path, 'photos');
-  await mkdir(photos);
-  for (const [key, bytes] of await tinyImages(IMAGES)) await writeFile(join(photos, key), bytes);
+  ({ photos } = await writeTinyImages(folder.path, IMAGES));
   ({ stages } = await writeWholeImageCascade(folder.path));
   const file = join(folder.path, 'cascade.json');
   await writeFile(file, JSON.stringify({ stages }));
@@ -78,18 +76,9 @@ describe('a cascade whose stages see whole images', () => {
 
   it(`killed ${KILLS} times at random moments ends with the rows of an undisturbed run, in the same order`, async () => {
     const calm = JSON.parse(await readFile(join(folder.path, 'whole', 'summary.json'), 'utf8'));
-    const stormy = args('stormy');
-    let killed = 0;
-    let startOver = true;
-    while (killed < KILLS) {
-      const under = sluice(...stormy, '--quiet', ...(startOver ? ['--force'] : []));
-      await Promise.race([under.result, sleep(300 + Math.random() * calm.seconds * 1000)]);
-      under.process.kill('SIGKILL');
-      const { signal } = await under.result;
-      if (signal === 'SIGKILL') killed++;
-      startOver = signal !== 'SIGKILL';
-    }
-    const { exitCode } = await sluice(...stormy, '--quiet').result;
+    const stormy = [...args('stormy'), '--quiet'];
+    await runKilled(KILLS, calm.seconds, stormy);
+    const { exitCode } = await sluice(...stormy).result;
     expect(exitCode).toBe(0);
     expect(await rowsOf('stormy')).toEqual(await rowsOf('whole'));
   }, 240_000);

@@ -1,27 +1,18 @@
 import { once } from 'node:events';
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { tableRows } from '#adapters/parquet-audit.ts';
 import { jobState } from '#functions/finalizing/job-state.ts';
 import { verifyJob } from '#functions/finalizing/verify-job.ts';
 import type { FaultRequest } from '#local-aws/server.ts';
-import { query } from '#test/support/query.ts';
+import { type Row, rowsOfTables, rowsOnOneMachine, withoutPlace } from '#test/support/cascade-rows.ts';
 import { RunningPipeline } from '#test/support/running-pipeline.ts';
-import { lastLine, sluice } from '#test/support/sluice-command.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
-import { tinyImages } from '#test/support/tiny-cascade.ts';
+import { writeTinyImages } from '#test/support/tiny-cascade.ts';
 import { seenByStages, writeWholeImageCascade } from '#test/support/whole-image-cascade.ts';
 
 const IMAGES = 12;
 /** Long enough for no message to come twice, however busy the machine is: then reads can be counted. */
 const UNDISTURBED_SECONDS = 120;
-/** What depends on where and when a row was made. */
-const PLACE = ['job', 'pack', 'preprocess_ms', 'etag'];
-
-type Row = Readonly<Record<string, unknown>>;
-
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
 let cascade: Awaited<ReturnType<typeof writeWholeImageCascade>>;
 let images: ReadonlyMap<string, Buffer>;
@@ -32,16 +23,10 @@ let seen: Awaited<ReturnType<typeof seenByStages>>;
 beforeAll(async () => {
   folder = await temporaryFolder();
   cascade = await writeWholeImageCascade(folder.path);
-  images = await tinyImages(IMAGES);
   seen = await seenByStages(IMAGES);
-  const photos = join(folder.path, 'photos');
-  await mkdir(photos);
-  for (const [key, bytes] of images) await writeFile(join(photos, key), bytes);
-  const file = join(folder.path, 'cascade.json');
-  await writeFile(file, JSON.stringify(cascade));
-  const out = join(folder.path, 'out');
-  const run = sluice('run', photos, '--cascade', file, '--out', out, '--json', '--quiet');
-  expected = withoutPlace(await query(`SELECT * FROM '${lastLine(await run.result).outputs.audit}'`));
+  const written = await writeTinyImages(folder.path, IMAGES);
+  ({ images } = written);
+  expected = await rowsOnOneMachine(folder.path, cascade, written.photos);
   expect(expected).toHaveLength(Object.values(seen).flat().length);
 }, 120_000);
 afterAll(() => folder[Symbol.asyncDispose]());
@@ -62,16 +47,6 @@ async function start({ aws = {}, visibilitySeconds = 2 }: Parameters<typeof Runn
   });
   for (const [key, bytes] of images) running.aws.objects.putObject(running.images, key, bytes);
   return { running, reads, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() };
-}
-
-function withoutPlace(rows: readonly Row[]): Row[] {
-  return rows.map((row) =>
-    Object.fromEntries(
-      Object.entries(row)
-        .filter(([name]) => !PLACE.includes(name))
-        .map(([name, value]) => [name, typeof value === 'bigint' ? String(value) : value]),
-    ),
-  );
 }
 
 /** Runs a job up to its last part: the report, which reads some of the images once more, is still to come. */
@@ -97,9 +72,7 @@ async function expectWhole(running: RunningPipeline): Promise<void> {
     }),
   );
   expect(await verifyJob('job', works)).toMatchObject({ problems: [], unchecked: [] });
-  const rows: Row[] = [];
-  for (const { key } of completion.tables) rows.push(...(await tableRows((await works.get(key)).body)));
-  expect(withoutPlace(rows)).toEqual(expected);
+  expect(withoutPlace(await rowsOfTables(completion.tables, works))).toEqual(expected);
 }
 
 const packsLeft = async ({ pipeline }: RunningPipeline): Promise<string[]> =>

@@ -61,7 +61,8 @@ export async function loadPolicy(path: string): Promise<Policy> {
   return readJson(path, Policy, `policy "${path}"`, 'config-invalid');
 }
 
-function modelFolder(nameOrFolder: string): string {
+/** Where a model lies that is named so. */
+export function modelFolder(nameOrFolder: string): string {
   const isFolder = /[/\\]/.test(nameOrFolder) || nameOrFolder.startsWith('.');
   if (isFolder) return resolve(nameOrFolder);
   return BUILT_IN_NAMES.includes(nameOrFolder)

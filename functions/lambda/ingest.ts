@@ -1,8 +1,8 @@
 import { meterStart } from '#adapters/meter.ts';
 import { ingestHandler } from '../handlers/ingest-handler.ts';
-import { lambdaContext, lambdaDecoders } from './context.ts';
+import { checkedDecoders, lambdaContext } from './context.ts';
 
 const { pipeline, log } = await lambdaContext('ingest');
 
-export const handler = await ingestHandler(pipeline, lambdaDecoders(pipeline), log);
+export const handler = await ingestHandler(pipeline, await checkedDecoders(pipeline, log), log);
 meterStart('ingest');

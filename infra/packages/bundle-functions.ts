@@ -2,6 +2,7 @@ import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
+import { packageFirstGolden } from './package-golden.ts';
 import { packagedModel } from './package-models.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -43,7 +44,7 @@ const REQUIRED_FROM_LAYER: Plugin = {
 };
 
 /**
- * Writes the package that all functions share: `functions/<name>.mjs` with `handler`, the manifests of the models, and
+ * Writes the package that all functions share: `functions/<name>.mjs` with `handler`, the manifests of the models with a golden image of each, and
  * what says its version. The layout below is that of the sources, one folder deep, so paths between files hold.
  *
  * @param models the folders of the models' manifests; their ONNX files stay behind.
@@ -78,6 +79,7 @@ export async function bundleFunctions(
     const name = basename(model);
     await mkdir(join(outFolder, 'models', name), { recursive: true });
     await cp(join(model, 'model.json'), join(outFolder, 'models', name, 'model.json'));
+    await packageFirstGolden(model, join(outFolder, 'models', name));
   }
   const { name: software, version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as {
     name: string;

@@ -45,7 +45,7 @@ describe.skipIf(!hasAll)(`real models in int8 ${hasAll ? '' : NEEDS_SHARED}`, ()
       for (const [i, one] of [image, ...varied.map((variation) => variation.image)].entries())
         await writeFile(join(photos, `${name}-${i}.png`), await toPng(one));
     }
-  }, 120_000);
+  }, 300_000);
   afterAll(() => folder?.[Symbol.asyncDispose]());
 
   /** Quantizes for a CPU, and compares on all photos and their variations. */

@@ -1,4 +1,4 @@
-import { decodePart } from '#adapters/parquet-audit.ts';
+import { auditTable } from '#adapters/parquet-audit.ts';
 import type { AuditRecord } from '#core/audit-record.ts';
 import type { Completion } from '#core/completion.ts';
 import type { Plan, PlannedStage } from '#core/plan.ts';
@@ -26,7 +26,7 @@ export function rowsOfTables(
       first += rows;
       if (from >= to) continue;
       const { body } = await works.get(key);
-      yield* (await decodePart(body, scores, shadow?.scores)).slice(from, to);
+      yield* (await auditTable(body, scores, shadow?.scores)).slice(from, to);
     }
   };
   return {

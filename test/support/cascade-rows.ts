@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { tableRows } from '#adapters/parquet-audit.ts';
+import { tableRows } from '#adapters/parquet-table.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import { query } from './query.ts';
 import { lastLine, sluice } from './sluice-command.ts';

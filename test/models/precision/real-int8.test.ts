@@ -4,8 +4,6 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadModel } from '#adapters/model-folder.ts';
 import { importModel } from '#models/import/import-model.ts';
-import { PRESETS } from '#models/import/presets.ts';
-import type { Wishes } from '#models/import/wishes.ts';
 import { agreementOf } from '#models/precision/derive/compare-models.ts';
 import { type DeriveReport, deriveModel } from '#models/precision/derive/derive-model.ts';
 import { sampleImages } from '#models/precision/derive/sample-images.ts';
@@ -49,10 +47,11 @@ describe.skipIf(!hasAll)(`real models in int8 ${hasAll ? '' : NEEDS_SHARED}`, ()
   afterAll(() => folder?.[Symbol.asyncDispose]());
 
   /** Quantizes for a CPU, and compares on all photos and their variations. */
-  async function int8(name: string, file: string, wishes: Wishes) {
+  async function int8(name: string, file: string, preset: string, labels: string[]) {
     const { folder: imported } = await importModel({
       path: join(models as string, file),
-      wishes: { ...wishes, name },
+      wishes: { labels, name },
+      preset,
       modelsFolder: folder.path,
       force: false,
       maxSecondsPerRun: 60,
@@ -79,10 +78,9 @@ describe.skipIf(!hasAll)(`real models in int8 ${hasAll ? '' : NEEDS_SHARED}`, ()
   }
 
   it('nsfwjs keeps 98 % of the best labels that are clear, in less than a third of the bytes', async () => {
-    const { report, agreement } = await int8('nsfwjs', 'nsfwjs-mobilenet-v2/nsfwjs_mobilenet_v2.onnx', {
-      ...PRESETS['zero-one'],
-      labels: ['drawing', 'hentai', 'neutral', 'porn', 'sexy'],
-    });
+    const { report, agreement } = await int8('nsfwjs', 'nsfwjs-mobilenet-v2/nsfwjs_mobilenet_v2.onnx', 'zero-one', [
+      ...['drawing', 'hentai', 'neutral', 'porn', 'sexy'],
+    ]);
     expect(agreement.images).toBeGreaterThan(100);
     expect(agreement.clearTop1).toBeGreaterThanOrEqual(0.98);
     expect(agreement.top1).toBeGreaterThanOrEqual(0.97);
@@ -91,10 +89,9 @@ describe.skipIf(!hasAll)(`real models in int8 ${hasAll ? '' : NEEDS_SHARED}`, ()
 
   // Of 1001 labels the best two are often as good as each other, and then eight bits decide between them.
   it('mobilenet-v2 keeps 98 % of the best labels that are clear, and nine in ten of all', async () => {
-    const { agreement } = await int8('mobilenet-v2', 'mobilenet-v2/mobilenet_v2_1.0_224_u8w.onnx', {
-      ...PRESETS['tf-inception'],
-      labels: Array.from({ length: 1001 }, (_, i) => `class_${i}`),
-    });
+    const { agreement } = await int8('mobilenet-v2', 'mobilenet-v2/mobilenet_v2_1.0_224_u8w.onnx', 'tf-inception', [
+      ...Array.from({ length: 1001 }, (_, i) => `class_${i}`),
+    ]);
     expect(agreement.clearImages).toBeGreaterThan(50);
     expect(agreement.clearTop1).toBeGreaterThanOrEqual(0.98);
     expect(agreement.top1).toBeGreaterThanOrEqual(0.9);

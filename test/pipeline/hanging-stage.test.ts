@@ -45,9 +45,7 @@ afterAll(() => folder[Symbol.asyncDispose]());
 async function rowsOf(stage: string, works: ObjectStore): Promise<number> {
   const { objects } = await works.list({ prefix: 'parts/' });
   const parts = objects.filter(({ key }) => key.includes(`/${stage}/`));
-  const rows = await Promise.all(
-    parts.map(async ({ key }) => decodePart((await works.get(key)).body)),
-  );
+  const rows = await Promise.all(parts.map(async ({ key }) => decodePart((await works.get(key)).body)));
   return rows.flat().length;
 }
 

@@ -78,9 +78,12 @@ describe.skipIf(!hasAll)(`real models in int8 ${hasAll ? '' : NEEDS_SHARED}`, ()
   }
 
   it('nsfwjs keeps 98 % of the best labels that are clear, in less than a third of the bytes', async () => {
-    const { report, agreement } = await int8('nsfwjs', 'nsfwjs-mobilenet-v2/nsfwjs_mobilenet_v2.onnx', 'zero-one', [
-      ...['drawing', 'hentai', 'neutral', 'porn', 'sexy'],
-    ]);
+    const { report, agreement } = await int8(
+      'nsfwjs',
+      'nsfwjs-mobilenet-v2/nsfwjs_mobilenet_v2.onnx',
+      'zero-one',
+      [...['drawing', 'hentai', 'neutral', 'porn', 'sexy']],
+    );
     expect(agreement.images).toBeGreaterThan(100);
     expect(agreement.clearTop1).toBeGreaterThanOrEqual(0.98);
     expect(agreement.top1).toBeGreaterThanOrEqual(0.97);
@@ -89,9 +92,12 @@ describe.skipIf(!hasAll)(`real models in int8 ${hasAll ? '' : NEEDS_SHARED}`, ()
 
   // Of 1001 labels the best two are often as good as each other, and then eight bits decide between them.
   it('mobilenet-v2 keeps 98 % of the best labels that are clear, and nine in ten of all', async () => {
-    const { agreement } = await int8('mobilenet-v2', 'mobilenet-v2/mobilenet_v2_1.0_224_u8w.onnx', 'tf-inception', [
-      ...Array.from({ length: 1001 }, (_, i) => `class_${i}`),
-    ]);
+    const { agreement } = await int8(
+      'mobilenet-v2',
+      'mobilenet-v2/mobilenet_v2_1.0_224_u8w.onnx',
+      'tf-inception',
+      [...Array.from({ length: 1001 }, (_, i) => `class_${i}`)],
+    );
     expect(agreement.clearImages).toBeGreaterThan(50);
     expect(agreement.clearTop1).toBeGreaterThanOrEqual(0.98);
     expect(agreement.top1).toBeGreaterThanOrEqual(0.9);

@@ -36,8 +36,8 @@ describe('what is estimated', () => {
     });
     expect(estimate(cost, "SQS, Lambda's empty polls")).toMatchObject({ quantity: 2700 });
     expect(estimate(cost, 'S3 storage of packs')?.usd).toBeCloseTo(0.023 / 730, 9);
-    expect(estimate(cost, 'GPU instances booting')?.quantity).toBeCloseTo(240 / 3600, 9);
-    expect(estimate(cost, 'GPU idle tail')?.quantity).toBeCloseTo(600 / 3600, 9);
+    expect(estimate(cost, 'GPU instances booting')?.quantity).toBeCloseTo(600 / 3600, 9);
+    expect(estimate(cost, 'GPU idle tail')?.quantity).toBeCloseTo(960 / 3600, 9);
     expect(cost.items.map(({ resource }) => resource)).not.toContain('GPU idle tail');
     expect(cost.estimatedUsd).toBeCloseTo(
       cost.estimated.reduce((sum, { usd }) => sum + usd, 0),

@@ -4,6 +4,7 @@ import PQueue from 'p-queue';
 import sharp from 'sharp';
 import type { Completion } from '#core/completion.ts';
 import { type RequestClass, requestClass } from '#core/cost/request-class.ts';
+import { completionKey } from '#core/job-layout.ts';
 import { measurementsFrom } from '#core/simulation/measurements.ts';
 import { Random } from '#core/simulation/random.ts';
 import { Scenario } from '#core/simulation/scenario.ts';

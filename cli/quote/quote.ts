@@ -34,6 +34,11 @@ export async function quote(
   now: Date,
 ): Promise<number> {
   const { against } = flags;
+  if (flags.pipeline !== undefined && against === undefined)
+    throw new SluiceError(
+      'config-invalid',
+      '--pipeline would be ignored without --against: leave it out, or name a job',
+    );
   // What the quote is held against is read first: nobody waits for a sample to learn of a typo.
   const actual = against === undefined ? undefined : await openActual(against, flags, env);
   const saved = actual === undefined ? undefined : await readQuote(sourcePath);

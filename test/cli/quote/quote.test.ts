@@ -113,6 +113,7 @@ describe('sluice quote', () => {
     expect((await quoted(photos, '--deadline', 'soon')).exitCode).toBe(2);
     for (const [args, message] of [
       [['--spot-price', '0'], /spotHourUsd/],
+      [['--pipeline', 'sluice.pipeline.json'], /--pipeline would be ignored without --against/],
       [['--market', 'on-demand', '--spot-price', '0.2'], /--spot-price would be ignored/],
     ] as const) {
       const refused = await quoted(photos, ...args);

@@ -47,7 +47,13 @@ describe('what is estimated', () => {
   });
 
   it('follows the assumptions', () => {
-    const estimates = { alarmMetrics: 0, workerMetrics: 0, emptyPollsPerHour: 0, interfaceEndpoints: 8 };
+    const estimates = {
+      alarmMetrics: 0,
+      workerMetrics: 0,
+      dashboards: 0,
+      emptyPollsPerHour: 0,
+      interfaceEndpoints: 8,
+    };
     const assumed = parseAssumptions({ estimates }, 'the test');
     const cost = jobCost([job('a')], assumed, prices);
     expect(cost.estimated.map(({ resource }) => resource)).toEqual(['interface endpoints']);

@@ -1,27 +1,32 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import PQueue from 'p-queue';
-import sharp from 'sharp';
 import type { Completion } from '#core/completion.ts';
 import { type RequestClass, requestClass } from '#core/cost/request-class.ts';
 import { completionKey } from '#core/job-layout.ts';
 import { measurementsFrom } from '#core/simulation/measurements.ts';
-import { Random } from '#core/simulation/random.ts';
 import { Scenario } from '#core/simulation/scenario.ts';
 import { type Outcome, simulate } from '#core/simulation/simulate.ts';
 import { addUsage, isOwn, type MeteredStage, noUsage, type StageUsage, type Usage } from '#core/usage.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 import { atMost, type BenchResult } from './support/bench.ts';
+import { type Corpus, cut, writeCorpus } from './support/corpora.ts';
 import { LocalCloud } from './support/local-cloud.ts';
 import { type JobTime, simulatedHere } from './support/simulated-here.ts';
 
-const [WIDTH_PX, HEIGHT_PX] = [640, 480];
-const MEGAPIXELS = (WIDTH_PX * HEIGHT_PX) / 1e6;
-/** Colours of a photo, side by side. */
-const [COLUMNS, ROWS] = [16, 12];
-const SMALL = { prefix: 'a-', images: 160 };
-const SHORT = { prefix: 'b-', images: 640 };
-const LONG = { prefix: '', images: 3200 };
+/** Each is cut from another place: copies would be decoded again by `finalize`, which no simulation knows of. */
+const PHOTOS: Corpus = {
+  name: 'photos of 1 megapixel',
+  images: 1600,
+  baseMegapixels: 3,
+  async file(base, random) {
+    const picture = await cut(base, MEGAPIXELS, random);
+    return { suffix: 'jpg', bytes: await picture.jpeg({ quality: 85 }).toBuffer() };
+  },
+};
+const MEGAPIXELS = 1;
+const SMALL = { prefix: 'a-', images: 100 };
+const SHORT = { prefix: 'b-', images: 400 };
+const LONG = { prefix: '', images: PHOTOS.images };
 const PACK_SIZE = 16;
 const SHARD_SIZE = 64;
 /** Each in a process of its own, as Lambda has them. */
@@ -33,7 +38,7 @@ const WITHIN_MS = 120_000;
 /**
  * The simulation of `sluice plan-capacity` against a pipeline on S3 and SQS: planning, functions, queues, a worker and
  * finalizing, each a process of its own on this machine. What two short jobs have metered are the service times; from them
- * duration and requests of a job of five times the images are predicted, then it is run.
+ * duration and requests of a job of four times the images are predicted, then it is run.
  */
 export async function capacityCloudBench(): Promise<BenchResult[]> {
   await using folder = await temporaryFolder();
@@ -54,6 +59,8 @@ export async function capacityCloudBench(): Promise<BenchResult[]> {
   const predicted = predictedOf(small, short);
   const long = await runOf(cloud, 'long', LONG.prefix);
   return [
+    ...timesOf('short job', short),
+    ...timesOf('long job', long),
     ...compared('duration', predicted.seconds, long.seconds, 's'),
     ...compared('S3 GET and HEAD', predicted.usage.s3Gets, long.requests.get, 'requests'),
     ...compared('S3 PUT', predicted.usage.s3Puts, long.requests.put, 'requests'),
@@ -63,15 +70,28 @@ export async function capacityCloudBench(): Promise<BenchResult[]> {
 }
 
 async function writePhotos(folder: string): Promise<void> {
-  await mkdir(folder);
-  const queue = new PQueue({ concurrency: 4 });
-  await queue.addAll(
-    Array.from({ length: LONG.images }, (_, i) => async () => {
-      const rest = i < SMALL.images + SHORT.images ? SHORT.prefix : '';
-      const name = `${i < SMALL.images ? SMALL.prefix : rest}${i}.jpg`;
-      await writeFile(join(folder, name), await photo(i));
-    }),
-  );
+  await writeCorpus(folder, PHOTOS, 1);
+  for (const [i, name] of (await readdir(folder)).sort().entries()) {
+    const rest = i < SMALL.images + SHORT.images ? SHORT.prefix : '';
+    await rename(join(folder, name), join(folder, `${i < SMALL.images ? SMALL.prefix : rest}${name}`));
+  }
+}
+
+/** By the image: what is predicted from, and whether it stays so. */
+function timesOf(name: string, { images, stages, seconds, completionMs, lookMs }: CloudRun): BenchResult[] {
+  const { run = 0, commit = 0, fetch = 0 } = stages.worker.ms;
+  return [
+    { metric: `${name}`, value: seconds, unit: 's' },
+    {
+      metric: `${name}: an invocation, for an image`,
+      value: (stages.preprocess.ms['function'] ?? 0) / images,
+      unit: 'ms',
+    },
+    { metric: `${name}: the worker, for an image`, value: (run + commit + fetch) / images, unit: 'ms' },
+    { metric: `${name}: planning`, value: stages.plan.ms['function'] ?? 0, unit: 'ms' },
+    { metric: `${name}: completion`, value: completionMs, unit: 'ms' },
+    { metric: `${name}: a look of finalize`, value: lookMs, unit: 'ms' },
+  ];
 }
 
 function compared(name: string, predicted: number, measured: number, unit: string): BenchResult[] {
@@ -170,14 +190,4 @@ function predictedOf(small: CloudRun, short: CloudRun): Outcome {
 function jobTime(small: CloudRun, short: CloudRun, ms: (job: CloudRun) => number): JobTime {
   const imageMs = Math.max(1e-6, (ms(short) - ms(small)) / (short.images - small.images));
   return { imageMs, fixedMs: Math.max(0, ms(short) - imageMs * short.images) };
-}
-
-/** Each is another one: copies would be decoded again by `finalize`, which no simulation knows of. */
-function photo(seed: number): Promise<Buffer> {
-  const random = new Random(seed);
-  const colours = Buffer.from(Array.from({ length: COLUMNS * ROWS * 3 }, () => random.uniform() * 256));
-  return sharp(colours, { raw: { width: COLUMNS, height: ROWS, channels: 3 } })
-    .resize(WIDTH_PX, HEIGHT_PX, { kernel: 'cubic' })
-    .jpeg({ quality: 85 })
-    .toBuffer();
 }

@@ -5,7 +5,7 @@ export const ALARM_PERIOD_S = 60;
 /** From the launch of an instance to its worker's first pack: boot, drivers, container image. Assumed; nobody has measured it. */
 export const WORKER_START_S = 300;
 /** Decoding processes of one `preprocess`: it has memory for two processors. */
-export const PREPROCESS_PROCESSES = 2;
+const PREPROCESS_PROCESSES = 2;
 
 /**
  * When a fleet of workers grows and shrinks, by the packs that wait or are in hand for each worker that was asked for.

@@ -81,8 +81,9 @@ export function fleetFor(
   });
   if (settings === first.settings) return first;
   const outcome = simulated(settings);
-  // The search looked coarsely: what is late when looked at closely is no find.
-  return outcome.seconds > deadlineS ? first : { ...first, outcome, settings };
+  // The search looked coarsely: what is late or hardly cheaper when looked at closely is no find.
+  const isWorthIt = usdOf(outcome) <= usdOf(first.outcome) * (1 - WORTH_IT);
+  return isWorthIt && outcome.seconds <= deadlineS ? { ...first, outcome, settings } : first;
 }
 
 function firstFleet(

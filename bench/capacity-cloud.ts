@@ -16,7 +16,7 @@ import { type JobTime, simulatedHere } from './support/simulated-here.ts';
 /** Each is cut from another place: copies would be decoded again by `finalize`, which no simulation knows of. */
 const PHOTOS: Corpus = {
   name: 'photos of 1 megapixel',
-  images: 1600,
+  images: 3000,
   baseMegapixels: 3,
   async file(base, random) {
     const picture = await cut(base, MEGAPIXELS, random);
@@ -24,21 +24,21 @@ const PHOTOS: Corpus = {
   },
 };
 const MEGAPIXELS = 1;
-const SMALL = { prefix: 'a-', images: 100 };
-const SHORT = { prefix: 'b-', images: 400 };
+const SMALL = { prefix: 'a-', images: 200 };
+const SHORT = { prefix: 'b-', images: 600 };
 const LONG = { prefix: '', images: PHOTOS.images };
 const PACK_SIZE = 16;
 const SHARD_SIZE = 64;
 /** Each in a process of its own, as Lambda has them. */
 const INVOCATIONS = 2;
-const FINALIZE_EVERY_S = 2;
+const FINALIZE_EVERY_S = 1;
 const WITHIN = 0.15;
 const WITHIN_MS = 120_000;
 
 /**
  * The simulation of `sluice plan-capacity` against a pipeline on S3 and SQS: planning, functions, queues, a worker and
  * finalizing, each a process of its own on this machine. What two short jobs have metered are the service times; from them
- * duration and requests of a job of four times the images are predicted, then it is run.
+ * duration and requests of a job of five times the images are predicted, then it is run.
  */
 export async function capacityCloudBench(): Promise<BenchResult[]> {
   await using folder = await temporaryFolder();

@@ -24,8 +24,9 @@ const PHOTOS: Corpus = {
   },
 };
 const MEGAPIXELS = 1;
-const SMALL = { prefix: 'a-', images: 200 };
-const SHORT = { prefix: 'b-', images: 600 };
+/** Enough for as many thumbnails as a report shows: from there on, completing a job grows with its rows alone. */
+const SMALL = { prefix: 'a-', images: 400 };
+const SHORT = { prefix: 'b-', images: 1000 };
 const LONG = { prefix: '', images: PHOTOS.images };
 const PACK_SIZE = 16;
 const SHARD_SIZE = 64;
@@ -38,7 +39,7 @@ const WITHIN_MS = 120_000;
 /**
  * The simulation of `sluice plan-capacity` against a pipeline on S3 and SQS: planning, functions, queues, a worker and
  * finalizing, each a process of its own on this machine. What two short jobs have metered are the service times; from them
- * duration and requests of a job of five times the images are predicted, then it is run.
+ * duration and requests of a job of three times the images are predicted, then it is run.
  */
 export async function capacityCloudBench(): Promise<BenchResult[]> {
   await using folder = await temporaryFolder();
@@ -53,7 +54,7 @@ export async function capacityCloudBench(): Promise<BenchResult[]> {
   cloud.functions(['plan', 'finalize', ...finalizeEvery], { concurrency: 1, processes: 1 });
   for (let i = 0; i < INVOCATIONS; i++) cloud.functions(['preprocess'], { concurrency: 1, processes: 1 });
   // The first job fills caches and starts what stays.
-  await runOf(cloud, 'warm', SHORT.prefix);
+  await runOf(cloud, 'warm', SMALL.prefix);
   const small = await runOf(cloud, 'small', SMALL.prefix);
   const short = await runOf(cloud, 'short', SHORT.prefix);
   const predicted = predictedOf(small, short);

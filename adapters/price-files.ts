@@ -7,16 +7,22 @@ import { PROJECT_FOLDER } from './runtime.ts';
 
 const FOLDER = new URL('infra/prices/', PROJECT_FOLDER);
 
-/** Where the prices of a region lie. */
+/** Where the prices of a region lie. @throws SluiceError `config-invalid` for a name that would lead elsewhere. */
 export function priceFile(region: string): string {
+  if (!/^[a-z0-9-]+$/.test(region))
+    throw new SluiceError('config-invalid', `expected a region such as us-east-1, got "${region}"`);
   return fileURLToPath(new URL(`${region}.json`, FOLDER));
 }
 
 /**
  * @param file instead of the region's own.
- * @throws SluiceError `config-invalid` for a region without a file, which names those that have one.
+ * @throws SluiceError `config-invalid` for a region without a file, which names those that have one, and for what is no region.
  */
-export async function readPrices(region: string, file = priceFile(region)): Promise<Prices> {
+export async function readPrices(
+  region: string,
+  file = priceFile(region),
+  now = new Date(),
+): Promise<Prices> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
@@ -30,7 +36,7 @@ export async function readPrices(region: string, file = priceFile(region)): Prom
     );
   }
   try {
-    return parsePrices(JSON.parse(text), { region, file });
+    return parsePrices(JSON.parse(text), { region, file, now });
   } catch (cause) {
     if (cause instanceof SluiceError) throw cause;
     throw new SluiceError('config-invalid', `${file} is no JSON: ${messageOf(cause)}`, { cause });

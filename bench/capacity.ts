@@ -20,6 +20,7 @@ import { PackProcesses } from '#functions/preprocessing/pack-processes.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 import { atMost, type BenchResult } from './support/bench.ts';
 import { writeSamplePhotos } from './support/sample-photos.ts';
+import { simulatedHere } from './support/simulated-here.ts';
 import { StageClock } from './support/stage-clock.ts';
 
 const MEGAPIXELS = 1;
@@ -72,43 +73,18 @@ interface MeasuredRun {
 function predictedSeconds(images: number, { decodeMs, modelMs }: MeasuredRun): number {
   const config = RunConfig.parse({});
   const processes = availableParallelism();
-  const given = {
-    decode: [{ megapixels: MEGAPIXELS, coreMs: decodeMs, bytes: 1 }],
-    workerImageMs: figure(modelMs),
-    ...Object.fromEntries(['lambdaSlowness', 'lambdaCores', 'getsInFlight'].map((name) => [name, figure(1)])),
-    ...Object.fromEntries(
-      ['firstByteMs', 'packMs', 'invocationMs', 'coldStartMs', 'workerBatchMs', 'bootS', 'engineLoadS'].map(
-        (name) => [name, figure(0)],
-      ),
-    ),
-    ...Object.fromEntries(
-      [
-        'lambdaMbPerSecond',
-        'feedImagesPerSecond',
-        'workerMbPerSecond',
-        'listedPerSecond',
-        'finalizedPerSecond',
-      ].map((name) => [name, figure(1e9)]),
-    ),
-  };
+  const here = simulatedHere({ coreMs: decodeMs, modelMs, megapixels: MEGAPIXELS });
   const scenario = Scenario.parse({
+    ...here.scenario,
     images,
-    megapixels: MEGAPIXELS,
     packSize: PACK_SIZE,
     shardSize: PACK_SIZE,
-    sourcePartitions: 1000,
     functions: { concurrency: processes, firstInvocations: processes, handedBackS: 0.005 },
     maxBacklogPacks: config.backlogPacks,
     worker: { batchSize: config.batchSize },
-    scaling: { minWorkers: 1, maxWorkers: 1 },
-    spot: { interruptionsPerHour: 0 },
     granularity: { cohort: 1, packsPerStep: 1, lotS: (config.batchSize * modelMs) / 1000 },
   });
-  return simulate(scenario, measurementsFrom(given)).inferredS;
-}
-
-function figure(value: number) {
-  return { value, basis: 'measured' as const, on: '2026-11-21', note: 'this run' };
+  return simulate(scenario, measurementsFrom(here.measurements)).inferredS;
 }
 
 /** Runs of the pipeline on this machine, with the same processes and the same engine, and a clock on each. */

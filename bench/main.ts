@@ -1,5 +1,6 @@
 import { backfillBench } from './backfill.ts';
 import { capacityBench } from './capacity.ts';
+import { capacityCloudBench } from './capacity-cloud.ts';
 import { coldStartBench } from './cold-start.ts';
 import { decodeBench } from './decode.ts';
 import { gpuBench } from './gpu/gpu.ts';
@@ -22,6 +23,7 @@ const BENCHES: Readonly<Record<string, () => Promise<BenchResult[]>>> = {
   'live-latency': liveLatencyBench,
   backfill: backfillBench,
   capacity: capacityBench,
+  'capacity-cloud': capacityCloudBench,
   'cold-start': coldStartBench,
   gpu: gpuBench,
   decode: decodeBench,
@@ -37,3 +39,8 @@ if (bench === undefined) {
 }
 const results = await bench();
 console.log(flags.includes('--json') ? jsonLine(name, results) : table(name, results));
+const missed = results.filter(({ met }) => met === false);
+if (missed.length > 0) {
+  console.error(`missed: ${missed.map(({ metric }) => metric).join('; ')}`);
+  process.exitCode = 1;
+}

@@ -11,6 +11,8 @@ export const EXIT = {
   someFailed: 3,
   /** An image has the verdict of --fail-on, or a graver one. */
   verdict: 4,
+  /** No fleet was found that is done by --deadline. */
+  late: 5,
   /** Stopped by Ctrl-C or SIGTERM: run the same command again to go on. */
   stopped: 130,
 } as const;

@@ -22,6 +22,7 @@ Exit codes:
   2    the command, configuration, model or source is not usable as given
   3    done, but some images failed: they are in the audit table with state "failed"
   4    done, and an image has the verdict of --fail-on or a graver one
+  5    no fleet that is done by --deadline was found
   130  stopped; run the same command again to go on`;
 
 const program = new Command('sluice')

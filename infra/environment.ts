@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
+import { DEPLOYED_SCALING } from '#core/fleet-scaling.ts';
 import { SourceFilter } from '#core/job-request.ts';
 import { ObjectEvents } from './audit-functions.ts';
 import { FleetSubnets } from './fleet-network.ts';
 import type { PipelineSettings } from './pipeline-description.ts';
-import { DEFAULT_MAX_WORKERS, WorkerInstance } from './worker-fleet.ts';
+import { WorkerInstance } from './worker-fleet.ts';
 import { isInEcr } from './worker-image.ts';
 
 const BucketName = z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "expected a bucket's name");
@@ -114,12 +115,13 @@ export const Environment = z
         instances: z.array(z.enum(WorkerInstance)).min(1).optional(),
         maxWorkers: z.int().min(1).max(1000).optional(),
         minWorkers: z.int().min(0).optional(),
+        growAtPacks: z.int().min(1).optional(),
         onDemandWorkers: z.int().min(0).optional(),
         subnets: z.enum(FleetSubnets).optional(),
         zones: z.int().min(1).max(6).optional(),
         buildsEngines: z.boolean().optional(),
       })
-      .refine(({ minWorkers = 0, maxWorkers = DEFAULT_MAX_WORKERS }) => minWorkers <= maxWorkers, {
+      .refine(({ minWorkers = 0, maxWorkers = DEPLOYED_SCALING.maxWorkers }) => minWorkers <= maxWorkers, {
         path: ['minWorkers'],
         message: 'expected at most maxWorkers',
       })

@@ -11,41 +11,26 @@ import {
 import { AutoScalingAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import { ALARM_PERIOD_S, type ScalingRule } from '#core/fleet-scaling.ts';
 import type { AuditAlarms } from './alarms.ts';
 import type { AuditQueues } from './audit-queues.ts';
 
-/**
- * Packs for each worker from which the fleet grows: at 64 images a pack and 1,000 images a second, a worker takes
- * 13 seconds for 200. A pipeline's `maxBacklogPacks` must leave room for as many for each of its workers.
- */
-export const GROW_AT_PACKS = 200;
-/** From here on the fleet doubles. */
-const DOUBLE_AT_PACKS = 400;
-/** Below this, for ten minutes, there are too many workers. */
-const SHRINK_BELOW_PACKS = 20;
-/** An instance takes about five minutes from its start to its first pack; before that, more of them help nobody. */
-const WARM_UP = Duration.minutes(5);
 /** What somebody waits for on the live lane, though a worker could have started meanwhile. */
 const LIVE_AGE = Duration.minutes(6);
-/**
- * From when an instance is there: it must outlast the start of its worker, and the lag of the metrics of queues that have
- * been idle. Each minute of it costs an idle GPU.
- */
-const IDLE_MINUTES = 8;
 /** An instance is there within two or three, where there is one. */
 const DROUGHT_MINUTES = 15;
-const ONE_MINUTE = Duration.minutes(1);
+const ONE_MINUTE = Duration.seconds(ALARM_PERIOD_S);
 
 export interface FleetScalingProps {
   readonly alarms: AuditAlarms;
   readonly group: AutoScalingGroup;
   readonly queues: AuditQueues;
+  readonly rule: ScalingRule;
 }
 
 /**
- * The size of the fleet, by what waits for it. It grows by half, then by its whole size with the backlog, and one by one with
- * the age of the live lane's messages; it lets go of a quarter when there is too little to do, and of everyone when there
- * is nothing. Steps, because target tracking takes no expressions over metrics, and never reaches zero by itself.
+ * The size of the fleet, by what waits for it and by the rule of core/fleet-scaling.ts, which is simulated too; and one by
+ * one with the age of the live lane's messages. Steps, because target tracking takes no expressions over metrics, and never reaches zero by itself.
  */
 export class FleetScaling extends Construct {
   /** Packs that wait or are in hand, for each worker. */
@@ -53,10 +38,14 @@ export class FleetScaling extends Construct {
   /** Everything that waits or is in hand before the workers are done. */
   readonly openWork: IMetric;
   readonly #group: AutoScalingGroup;
+  readonly #rule: ScalingRule;
+  readonly #warmUp: Duration;
 
-  constructor(scope: Construct, id: string, { group, queues, alarms }: FleetScalingProps) {
+  constructor(scope: Construct, id: string, { group, queues, alarms, rule }: FleetScalingProps) {
     super(scope, id);
     this.#group = group;
+    this.#rule = rule;
+    this.#warmUp = Duration.seconds(rule.warmUpS);
     const { live, bulk, shards, events } = queues;
     const packs = { ...messagesOf('live', live), ...messagesOf('bulk', bulk) };
     this.packsPerWorker = new MathExpression({
@@ -95,7 +84,7 @@ export class FleetScaling extends Construct {
   /** Functions wake the fleet when they find work; this is for whatever they could not. */
   #wake(): void {
     const action = this.#action('Wake', AdjustmentType.CHANGE_IN_CAPACITY, {
-      estimatedInstanceWarmup: WARM_UP,
+      estimatedInstanceWarmup: this.#warmUp,
     });
     action.addAdjustment({ adjustment: 1, lowerBound: 0 });
     this.#alarm('Asleep', action, {
@@ -116,25 +105,34 @@ export class FleetScaling extends Construct {
   #grow(): void {
     const action = this.#action('Grow', AdjustmentType.PERCENT_CHANGE_IN_CAPACITY, {
       minAdjustmentMagnitude: 1,
-      estimatedInstanceWarmup: WARM_UP,
+      estimatedInstanceWarmup: this.#warmUp,
     });
+    const { growAtPacks, growAfterMinutes, steps } = this.#rule;
     // Bounds count from the alarm's threshold.
-    const doubling = DOUBLE_AT_PACKS - GROW_AT_PACKS;
-    action.addAdjustment({ adjustment: 50, lowerBound: 0, upperBound: doubling });
-    action.addAdjustment({ adjustment: 100, lowerBound: doubling });
+    const bounds = steps.map(({ from }) => (from - 1) * growAtPacks);
+    for (const [i, { percent }] of steps.entries()) {
+      const upperBound = bounds[i + 1];
+      action.addAdjustment({
+        adjustment: percent,
+        lowerBound: bounds[i] ?? 0,
+        ...(upperBound !== undefined && { upperBound }),
+      });
+    }
     this.#alarm('Backlog', action, {
       metric: this.packsPerWorker,
-      threshold: GROW_AT_PACKS,
+      threshold: growAtPacks,
       comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-      minutes: 2,
+      minutes: growAfterMinutes,
       whenMissing: TreatMissingData.NOT_BREACHING,
-      meaning: `${GROW_AT_PACKS} packs for each worker: half as many more start, and as many from ${DOUBLE_AT_PACKS} on.`,
+      meaning: `Packs for each worker: ${steps
+        .map(({ from, percent }) => `from ${from * growAtPacks} on ${percent} % more start`)
+        .join(', ')}.`,
     });
   }
 
   #growForLive(live: Queue): void {
     const action = this.#action('GrowForLive', AdjustmentType.CHANGE_IN_CAPACITY, {
-      estimatedInstanceWarmup: WARM_UP,
+      estimatedInstanceWarmup: this.#warmUp,
     });
     action.addAdjustment({ adjustment: 1, lowerBound: 0 });
     this.#alarm('LiveWaits', action, {
@@ -160,19 +158,21 @@ export class FleetScaling extends Construct {
     const action = this.#action('Shrink', AdjustmentType.PERCENT_CHANGE_IN_CAPACITY, {
       minAdjustmentMagnitude: 1,
     });
-    action.addAdjustment({ adjustment: -25, upperBound: 0 });
+    const { growAtPacks, shrinkBelow, shrinkAfterMinutes, shrinkPercent } = this.#rule;
+    const fewPacks = shrinkBelow * growAtPacks;
+    action.addAdjustment({ adjustment: -shrinkPercent, upperBound: 0 });
     this.#alarm('LittleToDo', action, {
       metric: new MathExpression({
         // The last worker stays until there is nothing at all.
-        expression: `IF(wanted > 1, packs, ${SHRINK_BELOW_PACKS})`,
+        expression: `IF(wanted > 1, packs, ${fewPacks})`,
         usingMetrics: { wanted: workersWanted(this.#group), packs: this.packsPerWorker },
         period: ONE_MINUTE,
       }),
-      threshold: SHRINK_BELOW_PACKS,
+      threshold: fewPacks,
       comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,
-      minutes: 10,
+      minutes: shrinkAfterMinutes,
       whenMissing: TreatMissingData.NOT_BREACHING,
-      meaning: `Less than ${SHRINK_BELOW_PACKS} packs for each worker, ten minutes long: a quarter of the workers go.`,
+      meaning: `Less than ${fewPacks} packs for each worker, ${shrinkAfterMinutes} minutes long: ${shrinkPercent} % of the workers go.`,
     });
   }
 
@@ -188,10 +188,10 @@ export class FleetScaling extends Construct {
       }),
       threshold: 0,
       comparisonOperator: ComparisonOperator.LESS_THAN_OR_EQUAL_TO_THRESHOLD,
-      minutes: IDLE_MINUTES,
+      minutes: this.#rule.idleMinutes,
       // Queues that have been idle for hours send no metrics at all.
       whenMissing: TreatMissingData.BREACHING,
-      meaning: `There are workers, and nothing waits or is in hand, ${IDLE_MINUTES} minutes long: all of them go.`,
+      meaning: `There are workers, and nothing waits or is in hand, ${this.#rule.idleMinutes} minutes long: all of them go.`,
     });
   }
 

@@ -13,6 +13,7 @@ import { SqsSendMessage } from 'aws-cdk-lib/aws-scheduler-targets';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Construct } from 'constructs';
+import { ScalingRule } from '#core/fleet-scaling.ts';
 import { acknowledge } from './acknowledge.ts';
 import { AuditAlarms } from './alarms.ts';
 import { AuditBudget } from './audit-budget.ts';
@@ -31,7 +32,7 @@ import {
   settingsOf,
 } from './pipeline-description.ts';
 import { RUNBOOK } from './runbook.ts';
-import { DEFAULT_MAX_WORKERS, WorkerFleet } from './worker-fleet.ts';
+import { WorkerFleet } from './worker-fleet.ts';
 import { allowWorker } from './worker-permissions.ts';
 
 /** A worker has as long for one delivery; its heartbeats extend it. */
@@ -90,8 +91,13 @@ export class ImageAudit extends Construct {
     this.work = storage.work;
     this.quarantine = storage.quarantine;
     const given = props.pipeline ?? {};
+    const rule = ScalingRule.parse({
+      minWorkers: fleet?.minWorkers,
+      maxWorkers: fleet?.maxWorkers,
+      growAtPacks: fleet?.growAtPacks,
+    });
     const parts = {
-      ...(fleet && { maxWorkers: fleet.maxWorkers ?? DEFAULT_MAX_WORKERS }),
+      ...(fleet && { maxWorkers: rule.maxWorkers, growAtPacks: rule.growAtPacks }),
       hasQuarantine: this.quarantine !== undefined,
     };
     const settings = checkedPipeline(given, parts);
@@ -162,6 +168,7 @@ export class ImageAudit extends Construct {
         group: workers.group,
         queues: this.queues,
         alarms: this.alarms,
+        rule,
       });
     new AuditDashboard(this, 'Overview', {
       queues: this.queues,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { backlogFor, DEPLOYED_SCALING } from '#core/fleet-scaling.ts';
 import { PipelineConfig } from '#core/pipeline-config.ts';
-import { GROW_AT_PACKS } from './fleet-scaling.ts';
 
 /** Settings of a pipeline: all of core/pipeline-config.ts but what the stack itself knows. */
 export type PipelineSettings = Omit<z.input<typeof PipelineConfig>, '$schema' | 'work' | 'queues' | 'fleet'>;
@@ -9,6 +9,8 @@ export type PipelineSettings = Omit<z.input<typeof PipelineConfig>, '$schema' | 
 export interface PipelineParts {
   /** Left out, the stack has no workers. */
   readonly maxWorkers?: number;
+  /** Of each worker, from which the fleet grows; by default those of core/fleet-scaling.ts. */
+  readonly growAtPacks?: number;
   readonly hasQuarantine: boolean;
 }
 
@@ -27,25 +29,21 @@ const GPU_PROVIDERS = ['tensorrt', 'cuda'] as const;
 /** Of all variables of a function, names and values. Source: "Lambda quotas" in the Lambda guide. */
 const LAMBDA_ENVIRONMENT_BYTES = 4096;
 const NAME = 'SLUICE_PIPELINE';
-/** Decoding processes of one `preprocess`: it has memory for two processors. */
-const PREPROCESS_PROCESSORS = 2;
 
 /** The part of a pipeline's description that is known when the stack is made. */
-export function settingsOf(settings: PipelineSettings, { maxWorkers }: PipelineParts): PipelineSettings {
+export function settingsOf(
+  settings: PipelineSettings,
+  { maxWorkers, growAtPacks = DEPLOYED_SCALING.growAtPacks }: PipelineParts,
+): PipelineSettings {
   if (maxWorkers === undefined) return settings;
   const usual = PipelineConfig.shape.maxBacklogPacks.parse(undefined);
-  const backlog = Math.max(usual, backlogFor(settings, maxWorkers));
+  const { concurrency, processes } = PipelineConfig.shape.preprocess.parse(settings.preprocess);
+  const backlog = Math.max(usual, backlogFor({ growAtPacks, maxWorkers }, concurrency, processes));
   return {
     ...(backlog > usual && { maxBacklogPacks: backlog }),
     ...settings,
     worker: { providers: [...GPU_PROVIDERS], ...settings.worker },
   };
-}
-
-/** Packs that must wait for the fleet to grow to its limit, and those that all invocations leave room for. */
-function backlogFor(settings: PipelineSettings, maxWorkers: number): number {
-  const { concurrency, processes } = PipelineConfig.shape.preprocess.parse(settings.preprocess);
-  return GROW_AT_PACKS * maxWorkers + concurrency * (processes ?? PREPROCESS_PROCESSORS);
 }
 
 /** The other part, which goes before the settings. */

@@ -29,6 +29,7 @@ import {
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
+import { DEPLOYED_SCALING } from '#core/fleet-scaling.ts';
 import { acknowledge, acknowledgeWildcard } from './acknowledge.ts';
 import { FleetNetwork, type FleetNetworkProps } from './fleet-network.ts';
 import { createInstanceRole } from './instance-role.ts';
@@ -55,6 +56,8 @@ export interface WorkerFleetProps extends FleetNetworkProps {
   readonly maxWorkers?: number;
   /** Workers that run day and night. @default 0: an idle GPU costs more than anything else here */
   readonly minWorkers?: number;
+  /** Packs for each worker from which the fleet grows. @default 200; `sluice plan-capacity` finds what a slow or fast model needs */
+  readonly growAtPacks?: number;
   /** On-demand instances among them, before any Spot instance. @default 0: packs go back when Spot takes an instance */
   readonly onDemandWorkers?: number;
 }
@@ -70,7 +73,6 @@ const DEFAULT_INSTANCES = [
   WorkerInstance.G6_XLARGE,
   WorkerInstance.G5_XLARGE,
 ];
-export const DEFAULT_MAX_WORKERS = 4;
 /** What the GPU image of ECS needs, with room for the worker's image of CUDA, cuDNN and TensorRT. */
 const DISK = Size.gibibytes(60);
 /** A g4dn.xlarge has 16 GiB, of which system and ECS agent keep about one. */
@@ -173,7 +175,11 @@ export class WorkerFleet extends Construct {
   }
 
   #createGroup(network: FleetNetwork): AutoScalingGroup {
-    const { instances = DEFAULT_INSTANCES, maxWorkers = DEFAULT_MAX_WORKERS, minWorkers = 0 } = this.#props;
+    const {
+      instances = DEFAULT_INSTANCES,
+      maxWorkers = DEPLOYED_SCALING.maxWorkers,
+      minWorkers = 0,
+    } = this.#props;
     const userData = UserData.forLinux();
     userData.addCommands(
       // The property of that name is ignored beside a mixed-instances policy.

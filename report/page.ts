@@ -2,6 +2,9 @@ import { createHash } from 'node:crypto';
 import { type Html, html, trusted } from './html.ts';
 import { PAGE_CSS } from './page-css.ts';
 
+/** Where a page that was written names the page that lies beside it. */
+const BESIDE = '<!-- beside -->';
+
 export interface Page {
   readonly title: string;
   /** Of the link that leads past the navigation: "Skip to the results". */
@@ -32,12 +35,18 @@ export function renderPage({ title, skip, navigation, main, footer }: Page): str
 <a class="skip" href="#main">${skip}</a>
 ${navigation}
 <main id="main">
+${trusted(BESIDE)}
 ${main}
 </main>
 ${footer}
 </body>
 </html>
 `.markup;
+}
+
+/** A page with a link to another one, ahead of what it says. A page of an earlier version has no place for it, and stays as it is. */
+export function besidePage(page: string, { href, text }: { href: string; text: string }): string {
+  return page.replace(BESIDE, () => html`<p class="note"><a href="${href}">${text}</a></p>`.markup);
 }
 
 // The style sheet is named by its hash, so that not even an injected style element would apply.

@@ -83,7 +83,7 @@ export async function writeCorpus(folder: string, corpus: Corpus, seed: number):
 }
 
 /** A region of the base at random, of about that many megapixels, landscape or portrait. */
-async function cut(base: Buffer, megapixels: number, random: Random): Promise<Sharp> {
+export async function cut(base: Buffer, megapixels: number, random: Random): Promise<Sharp> {
   const { width, height } = await sharp(base).metadata();
   const aspect = between(random, 1, 1.6) ** (random.uniform() < 0.7 ? 1 : -1);
   const cutWidth = Math.min(width, Math.round(Math.sqrt(megapixels * 1e6 * aspect)));

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createAwsClients } from '#adapters/aws-clients.ts';
 import { Pipeline } from '#adapters/pipeline.ts';
 import { NODE_ARGUMENTS } from '#adapters/runtime.ts';
+import type { JobRequest } from '#core/job-request.ts';
 import { PipelineConfig } from '#core/pipeline-config.ts';
 import { type JobState, jobState } from '#functions/finalizing/job-state.ts';
 import { submitJob } from '#functions/planning/submit-job.ts';
@@ -59,7 +60,7 @@ export class LocalCloud implements AsyncDisposable {
     return this.#start('cli/main.ts', ['worker', ...flags], rest);
   }
 
-  async submit(job: string): Promise<void> {
+  async submit(job: string, change: Partial<JobRequest> = {}): Promise<void> {
     await submitJob(
       {
         schema: 1,
@@ -68,6 +69,7 @@ export class LocalCloud implements AsyncDisposable {
         filter: { include: [], exclude: [], suffixes: [] },
         incremental: false,
         submittedAt: new Date().toISOString(),
+        ...change,
       },
       { works: this.pipeline.works, jobs: await this.pipeline.queue('jobs') },
     );

@@ -1,12 +1,12 @@
+import { CostAssumptions } from '#core/cost/assumptions.ts';
 import type { BillTerms } from '#core/cost/bill.ts';
-import { instanceHourUsd, type Prices, staleness } from '#core/cost/prices.ts';
+import { DEPLOYED_TERMS } from '#core/cost/deployed-terms.ts';
+import { instanceHour, missingSpotPrice, type Prices, staleness } from '#core/cost/prices.ts';
 import type { GivenMeasurements } from '#core/simulation/measurements.ts';
 import type { CapacityFlags } from './capacity-flags.ts';
 
-/** What the deployment in infra/ has: two alarms for each of six queues; a worker's root volume. */
-const ALARMS = 12;
-const METRICS = 10;
-const VOLUME_GB = 60;
+/** What sluice cost assumes too. */
+const { memoryMb, volumeGb, publicIpv4 } = CostAssumptions.parse({});
 /** Whose service times the defaults are. */
 const MEASURED_INSTANCE = 'g4dn.xlarge';
 
@@ -19,10 +19,10 @@ export function billTerms(
     market: flags.market,
     spotHourUsd,
     architecture: flags.architecture,
-    volumeGb: VOLUME_GB,
-    publicIpv4: true,
-    alarms: ALARMS,
-    metrics: METRICS,
+    volumeGb,
+    publicIpv4,
+    deployed: DEPLOYED_TERMS,
+    finalizeMemoryMib: memoryMb.finalize,
   };
 }
 
@@ -33,11 +33,13 @@ export function billTerms(
  */
 export function doubts(terms: BillTerms, prices: Prices, given: GivenMeasurements, now: Date): string[] {
   const { instanceType, market, spotHourUsd } = terms;
-  if (spotHourUsd === undefined || market !== 'spot') instanceHourUsd(prices, instanceType, market);
+  if (spotHourUsd === undefined || market !== 'spot') instanceHour(prices, instanceType, market);
+  const missingSpot = missingSpotPrice(prices, instanceType, market, spotHourUsd);
   const old = staleness(prices, now);
   const isOther = instanceType !== MEASURED_INSTANCE && given.workerImageMs === undefined;
   return [
     ...(old === undefined ? [] : [old]),
+    ...(missingSpot === undefined ? [] : [missingSpot]),
     ...(isOther
       ? [
           `service times are those of ${MEASURED_INSTANCE}; give those of ${instanceType} with --measurements (workerImageMs, workerMbPerSecond)`,

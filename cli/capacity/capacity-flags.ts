@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { messageOf, SluiceError } from '#core/error.ts';
+import { SluiceError } from '#core/error.ts';
 import { GivenMeasurements } from '#core/simulation/measurements.ts';
 import { Scenario } from '#core/simulation/scenario.ts';
 import { validated } from '../cloud/validated.ts';
+import { readJsonObject } from '../json-file.ts';
 
 /** The flags of `sluice plan-capacity`, as commander hands them over. */
 export interface CapacityFlags {
@@ -23,6 +23,7 @@ export interface CapacityFlags {
   readonly imagesPerJob?: string;
   readonly concurrency?: string;
   readonly maxWorkers?: string;
+  readonly growAtPacks?: string;
   readonly maxBacklogPacks?: string;
   readonly sourcePartitions?: string;
   readonly pipelines?: string;
@@ -38,8 +39,9 @@ const Wishes = z.strictObject({
   deadlineS: z.number().positive().optional(),
   concurrency: Count.max(100_000).optional(),
   maxWorkers: Count.optional(),
+  growAtPacks: z.number().positive().optional(),
   maxBacklogPacks: Count.optional(),
-  spotHourUsd: z.number().min(0).optional(),
+  spotHourUsd: z.number().positive().optional(),
 });
 
 export interface CapacityRequest {
@@ -49,8 +51,8 @@ export interface CapacityRequest {
 
 /** Flags win over the scenario's file. @throws SluiceError `config-invalid` that lists every bad value. */
 export async function capacityRequest(flags: CapacityFlags): Promise<CapacityRequest> {
-  const given =
-    flags.scenario === undefined ? {} : ((await readJsonFile(flags.scenario)) as Record<string, unknown>);
+  const given = flags.scenario === undefined ? {} : await readJsonObject(flags.scenario, 'a scenario');
+  refuseIgnored(flags);
   const market = flags.market === 'on-demand' ? { interruptionsPerHour: 0 } : {};
   const scenario = {
     ...given,
@@ -70,38 +72,54 @@ export async function capacityRequest(flags: CapacityFlags): Promise<CapacityReq
       ...market,
     },
   };
-  // Checked here for its messages; what is left to be found is filled in later, so the input goes on.
-  validated(Scenario, scenario, 'the scenario');
   const file = given as z.input<typeof Scenario>;
   const wishes = defined({
     deadlineS: duration(flags.deadline),
     concurrency: quantity(flags.concurrency) ?? file.functions?.concurrency,
     maxWorkers: quantity(flags.maxWorkers) ?? file.scaling?.maxWorkers,
+    growAtPacks: quantity(flags.growAtPacks) ?? file.scaling?.growAtPacks,
     maxBacklogPacks: quantity(flags.maxBacklogPacks) ?? file.maxBacklogPacks,
     spotHourUsd: quantity(flags.spotPrice),
   });
+  // Checked here for its messages; what is left to be found is filled in later, so the input goes on.
+  validated(Scenario, withWishes(scenario, wishes), 'the scenario');
   return {
     scenario: scenario as z.input<typeof Scenario>,
     wishes: validated(Wishes, wishes, 'the command'),
   };
 }
 
-/** What a `--measurements` file holds; nothing, where there is none. */
-export async function givenMeasurements(path: string | undefined): Promise<GivenMeasurements> {
-  return path === undefined ? {} : validated(GivenMeasurements, await readJsonFile(path), path);
+/** What there is of the wishes in a scenario; workers are at least those that the scenario always has. */
+function withWishes(
+  scenario: Readonly<Record<string, unknown>>,
+  { maxWorkers }: Readonly<Record<string, unknown>>,
+): object {
+  const scaling = scenario['scaling'];
+  if (scaling !== undefined && (typeof scaling !== 'object' || scaling === null)) return scenario;
+  const { minWorkers } = { ...scaling } as { minWorkers?: unknown };
+  const most = maxWorkers ?? (typeof minWorkers === 'number' ? Math.max(1, minWorkers) : undefined);
+  return { ...scenario, scaling: { ...scaling, ...defined({ maxWorkers: most }) } };
 }
 
-/** @throws SluiceError `config-invalid` for a file that is not there, or no JSON. */
-async function readJsonFile(path: string): Promise<unknown> {
-  try {
-    return JSON.parse(await readFile(path, 'utf8'));
-  } catch (cause) {
-    throw new SluiceError(
-      'config-invalid',
-      `expected a JSON file at ${path}: ${messageOf(cause)}; check the path, and the file with a JSON linter`,
-      { cause },
-    );
-  }
+/** @throws SluiceError `config-invalid` for flags of spot instances where there are none. */
+function refuseIgnored(flags: Pick<CapacityFlags, 'market' | 'spotPrice' | 'interruptions'>): void {
+  if (flags.market === 'spot') return;
+  const ignored = [
+    ...(flags.spotPrice === undefined ? [] : ['--spot-price']),
+    ...(flags.interruptions === undefined ? [] : ['--interruptions']),
+  ];
+  if (ignored.length === 0) return;
+  throw new SluiceError(
+    'config-invalid',
+    `${ignored.join(' and ')} would be ignored with --market on-demand: leave one of them out`,
+  );
+}
+
+/** What a `--measurements` file holds; nothing, where there is none. */
+export async function givenMeasurements(path: string | undefined): Promise<GivenMeasurements> {
+  return path === undefined
+    ? {}
+    : validated(GivenMeasurements, await readJsonObject(path, 'measurements'), path);
 }
 
 const MULTIPLES: Readonly<Record<string, number>> = { '': 1, k: 1e3, M: 1e6, B: 1e9 };

@@ -1,9 +1,18 @@
-import { type BillItem, type BillTerms, bill, tieredUsd, totalUsd, type Usage } from '#core/cost/bill.ts';
+import {
+  type BillItem,
+  type BillTerms,
+  bill,
+  tieredUsd,
+  timesUsage,
+  totalUsd,
+  type Usage,
+} from '#core/cost/bill.ts';
 import type { Prices } from '#core/cost/prices.ts';
-import type { FleetFound } from '#core/simulation/fleet-for.ts';
+import type { FleetFound, FleetSettings } from '#core/simulation/fleet-for.ts';
 import { type Limit, limitsOf } from '#core/simulation/limits.ts';
 import type { Figure, Measurements } from '#core/simulation/measurements.ts';
 import { invocationRate } from '#core/simulation/service-times.ts';
+import { environmentFor, notDeployable } from './deployment.ts';
 
 /** A planned fleet with its price: what `sluice plan-capacity --json` prints. */
 export interface CapacityPlan {
@@ -13,6 +22,8 @@ export interface CapacityPlan {
   readonly market: 'spot' | 'on-demand';
   readonly deadlineSeconds?: number;
   readonly inTime?: boolean;
+  /** No fleet would be in time. */
+  readonly hopeless?: boolean;
   /** From the first message to the last job's completion, to the last part, and to the last worker's end. */
   readonly seconds: number;
   readonly inferredSeconds: number;
@@ -43,6 +54,11 @@ export interface CapacityPlan {
   readonly backlog: { readonly limitPacks: number; readonly peakPacks: number };
   readonly jobs: number;
   readonly pipelines: number;
+  /** Of each pipeline; functions, workers and backlog above are those of all pipelines together. */
+  readonly settings: FleetSettings;
+  /** What the environment file of each stack must say (infra/environments/), and what of the scenario none can say. */
+  readonly environment: Readonly<Record<string, object>>;
+  readonly notDeployable: readonly string[];
   readonly usage: Usage;
   readonly cost: {
     readonly usd: number;
@@ -67,24 +83,27 @@ export interface CapacityPlan {
 }
 
 export function capacityPlan(
-  { outcome, isInTime }: Pick<FleetFound, 'outcome' | 'isInTime'>,
+  { outcome, isInTime, isHopeless, settings }: FleetFound,
   deadlineS: number | undefined,
   parts: { terms: BillTerms; prices: Prices; measurements: Measurements },
 ): CapacityPlan {
-  const { scenario, times, busyS, readyS, paidS } = outcome;
+  const { scenario, times, busyS, readyS } = outcome;
+  const { pipelines } = scenario;
+  const paidS = outcome.paidS * pipelines;
+  const usage = timesUsage(outcome.usage, pipelines);
   const { terms, prices, measurements } = parts;
-  const items = bill(outcome.usage, terms, prices);
+  const items = bill(usage, terms, prices);
   const usd = totalUsd(items);
   const samples = outcome.samples.map((sample) => ({
     atS: sample.atS,
-    backlogPacks: sample.backlogPacks,
-    shards: sample.shards,
-    invocations: sample.invocations,
-    workers: sample.workers,
-    ready: sample.ready,
+    backlogPacks: sample.backlogPacks * pipelines,
+    shards: sample.shards * pipelines,
+    invocations: sample.invocations * pipelines,
+    workers: sample.workers * pipelines,
+    ready: sample.ready * pipelines,
     utilisation: sample.utilisation,
-    inferred: sample.inferred,
-    usd: totalUsd(bill(sample.usage, terms, prices)),
+    inferred: Math.min(scenario.images, sample.inferred * pipelines),
+    usd: totalUsd(bill(timesUsage(sample.usage, pipelines), terms, prices)),
   }));
   return {
     images: scenario.images,
@@ -93,37 +112,41 @@ export function capacityPlan(
     market: terms.market,
     ...(deadlineS !== undefined && { deadlineSeconds: deadlineS }),
     ...(isInTime !== undefined && { inTime: isInTime }),
+    ...(isHopeless && { hopeless: true }),
     seconds: outcome.seconds,
     inferredSeconds: outcome.inferredS,
     fleetGoneSeconds: outcome.fleetGoneS,
     functions: {
-      concurrency: scenario.functions.concurrency,
-      peak: outcome.peakInvocations,
+      concurrency: settings.concurrency * pipelines,
+      peak: outcome.peakInvocations * pipelines,
       imagesPerSecond: invocationRate(scenario, times),
       heldBackBy: times.invocationBound,
-      coldStarts: outcome.coldStarts,
-      handedBack: outcome.handedBack,
+      coldStarts: outcome.coldStarts * pipelines,
+      handedBack: outcome.handedBack * pipelines,
     },
     workers: {
-      max: scenario.scaling.maxWorkers,
-      peak: outcome.peakWorkers,
+      max: settings.maxWorkers * pipelines,
+      peak: outcome.peakWorkers * pipelines,
       imagesPerSecond: 1 / times.workerImageS,
       heldBackBy: times.workerBound,
       hours: paidS / 3600,
-      readyHours: readyS / 3600,
+      readyHours: (readyS * pipelines) / 3600,
       utilisation: readyS > 0 ? busyS / readyS : 0,
-      paidUtilisation: paidS > 0 ? busyS / paidS : 0,
-      launches: outcome.launches,
-      interruptions: outcome.interruptions,
-      imagesRepeated: outcome.repeated,
+      paidUtilisation: outcome.paidS > 0 ? busyS / outcome.paidS : 0,
+      launches: outcome.launches * pipelines,
+      interruptions: outcome.interruptions * pipelines,
+      imagesRepeated: outcome.repeated * pipelines,
     },
     backlog: {
-      limitPacks: scenario.maxBacklogPacks,
+      limitPacks: settings.maxBacklogPacks * pipelines,
       peakPacks: Math.max(...samples.map(({ backlogPacks }) => backlogPacks)),
     },
-    jobs: outcome.jobs,
-    pipelines: scenario.pipelines,
-    usage: outcome.usage,
+    jobs: outcome.jobs * pipelines,
+    pipelines,
+    settings,
+    environment: environmentFor(settings, scenario),
+    notDeployable: notDeployable(scenario),
+    usage,
     cost: { usd, usdPerMillion: (usd / scenario.images) * 1e6, items },
     alternatives: alternatives(scenario.images, paidS / 3600, prices),
     limits: limitsOf(outcome, measurements),
@@ -155,4 +178,9 @@ function alternatives(
       usd: workerHours * usd,
     })),
   ];
+}
+
+/** What a simulated outcome costs, over all of its pipelines. */
+export function usdOf(terms: BillTerms, prices: Prices): (outcome: FleetFound['outcome']) => number {
+  return ({ usage, scenario }) => totalUsd(bill(timesUsage(usage, scenario.pipelines), terms, prices));
 }

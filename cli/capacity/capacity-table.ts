@@ -7,7 +7,7 @@ export function capacityTable(plan: CapacityPlan): string {
   const deadline =
     deadlineSeconds === undefined
       ? ''
-      : `; the deadline of ${formatSeconds(deadlineSeconds)} is ${inTime ? 'met' : 'MISSED'}`;
+      : `; the deadline of ${formatSeconds(deadlineSeconds)} is ${inTime ? 'met' : 'MISSED'}${plan.hopeless === true ? ', and no fleet can meet it: see the limits' : ''}`;
   const rows: [string, string][] = [
     ['done after', `${formatSeconds(plan.seconds)}${deadline}`],
     [
@@ -32,6 +32,7 @@ export function capacityTable(plan: CapacityPlan): string {
       `${formatCount(backlog.peakPacks)} packs at most, of ${formatCount(backlog.limitPacks)} allowed`,
     ],
     ['jobs', `${formatCount(plan.jobs)}, in ${plan.pipelines} pipeline(s)`],
+    ...deployRows(plan),
   ];
   const lines = [
     `${formatCount(plan.images)} images, ${plan.instance} (${plan.market}), ${plan.region}`,
@@ -56,6 +57,25 @@ export function capacityTable(plan: CapacityPlan): string {
     ...Object.entries(plan.assumed).map(([name, { value, note }]) => `  ${name.padEnd(20)}${value}  ${note}`),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** The settings that come to this: what a stack has by default is not said again. */
+function deployRows({ pipelines, environment, notDeployable, settings }: CapacityPlan): [string, string][] {
+  const each = pipelines > 1 ? `each of ${pipelines} stacks: ` : '';
+  const { growAtPacks, maxBacklogPacks } = settings;
+  return [
+    [
+      'deploy',
+      `${each}${Object.keys(environment).length > 0 ? JSON.stringify(environment) : 'the defaults'}`,
+    ],
+    [
+      '',
+      `the fleet grows at ${formatCount(growAtPacks)} packs a worker; ${formatCount(maxBacklogPacks)} packs may wait`,
+    ],
+    ...(notDeployable.length > 0
+      ? [['', `no setting of a stack: ${notDeployable.join(', ')}`] satisfies [string, string]]
+      : []),
+  ];
 }
 
 const HELD_BACK: Readonly<Record<string, string>> = {

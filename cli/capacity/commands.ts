@@ -23,11 +23,18 @@ export function addCapacityCommands(program: Command): void {
     )
     .option('--measurements <file>', 'service times (JSON), instead of the defaults; any of them')
     .option('--scenario <file>', 'everything else (JSON): scaling rule, batch size, function memory, …')
-    .option('--concurrency <n>', 'invocations of preprocess at a time (default: 100, or by the deadline)')
-    .option('--max-workers <n>', 'workers at most (default: enough for the functions)')
+    .option(
+      '--concurrency <n>',
+      'invocations of preprocess at a time, of each pipeline (default: 100, or by the deadline)',
+    )
+    .option('--max-workers <n>', 'workers at most, of each pipeline (default: what costs least)')
+    .option(
+      '--grow-at-packs <n>',
+      'packs for each worker from which the fleet grows (default: 200, or what costs less)',
+    )
     .option(
       '--max-backlog-packs <n>',
-      'packs that may wait before preprocessing pauses (default: by the workers)',
+      'packs that may wait before preprocessing pauses, of each pipeline (default: as infra/ has it for so many workers)',
     )
     .option('--pack-size <n>', 'images in a pack (default: 64)')
     .option('--images-per-job <n>', 'a larger source is several jobs (default: 3M)')

@@ -1,13 +1,14 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readPrices } from '#adapters/price-files.ts';
+import { messageOf, SluiceError } from '#core/error.ts';
 import { fleetFor } from '#core/simulation/fleet-for.ts';
 import { measurementsFrom } from '#core/simulation/measurements.ts';
 import { capacityPlots } from '#report/capacity-plots.ts';
 import { EXIT } from '../exit-codes.ts';
 import { billTerms, doubts } from './bill-terms.ts';
 import { type CapacityFlags, capacityRequest, givenMeasurements } from './capacity-flags.ts';
-import { capacityPlan } from './capacity-plan.ts';
+import { type CapacityPlan, capacityPlan, usdOf } from './capacity-plan.ts';
 import { capacityTable } from './capacity-table.ts';
 
 /** `sluice plan-capacity`: simulates a fleet and prices it. @returns the exit code. */
@@ -20,13 +21,25 @@ export async function planCapacity(flags: CapacityFlags, now: Date): Promise<num
   const terms = billTerms(flags, spotHourUsd);
   for (const doubt of doubts(terms, prices, given, now)) process.stderr.write(`sluice: ${doubt}\n`);
 
-  const found = fleetFor(scenario, fleet, measurements);
+  const found = fleetFor(scenario, fleet, measurements, usdOf(terms, prices));
   const plan = capacityPlan(found, wishes.deadlineS, { terms, prices, measurements });
   if (flags.out !== undefined) {
-    await mkdir(flags.out, { recursive: true });
-    for (const [name, { markup }] of Object.entries(capacityPlots(plan.samples)))
-      await writeFile(join(flags.out, name), markup);
+    await writePlots(flags.out, plan);
   }
   process.stdout.write(flags.json === true ? `${JSON.stringify(plan)}\n` : capacityTable(plan));
-  return EXIT.ok;
+  return plan.inTime === false ? EXIT.late : EXIT.ok;
+}
+
+async function writePlots(folder: string, { samples }: CapacityPlan): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+    for (const [name, { markup }] of Object.entries(capacityPlots(samples)))
+      await writeFile(join(folder, name), markup);
+  } catch (cause) {
+    throw new SluiceError(
+      'config-invalid',
+      `expected --out to be a folder that can be written to, "${folder}" is none: ${messageOf(cause)}`,
+      { cause },
+    );
+  }
 }

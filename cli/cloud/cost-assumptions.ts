@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import { type CostAssumptions, parseAssumptions } from '#core/cost/assumptions.ts';
-import { messageOf, SluiceError } from '#core/error.ts';
+import { SluiceError } from '#core/error.ts';
 import type { Quote } from '#core/quote/quote.ts';
+import { readJsonObject } from '../json-file.ts';
 
 /** Flags that say what to reckon with. */
 export interface AssumptionFlags {
@@ -13,6 +13,15 @@ export interface AssumptionFlags {
   spotPrice?: string;
   architecture?: string;
   memory?: string;
+}
+
+/** The region of a queue; `undefined` where it is not on AWS. */
+function regionOf(queueUrl: string): string | undefined {
+  return /^https:\/\/sqs\.([a-z0-9-]+)\.amazonaws\.com/.exec(queueUrl)?.[1];
+}
+
+export function isOnAws({ config }: Pick<Pipeline, 'config'>): boolean {
+  return regionOf(config.queues.jobs) !== undefined;
 }
 
 /**
@@ -26,21 +35,10 @@ export async function assumptionsFrom(
   { config }: Pipeline,
   quote?: Quote,
 ): Promise<CostAssumptions> {
-  let given: Record<string, unknown> = {};
-  if (flags.assume !== undefined) {
-    try {
-      given = JSON.parse(await readFile(flags.assume, 'utf8')) as Record<string, unknown>;
-    } catch (cause) {
-      throw new SluiceError(
-        'config-invalid',
-        `no assumptions can be read from "${flags.assume}": ${messageOf(cause)}`,
-        { cause },
-      );
-    }
-  }
-  const [, ofQueue] = /^https:\/\/sqs\.([a-z0-9-]+)\.amazonaws\.com/.exec(config.queues.jobs) ?? [];
+  const given = flags.assume === undefined ? {} : await readJsonObject(flags.assume, 'assumptions');
+  const ofQueue = regionOf(config.queues.jobs);
   const memory = flags.memory === undefined ? undefined : Number(flags.memory);
-  return parseAssumptions(
+  const assumptions = parseAssumptions(
     {
       ...quote?.fleet.metered?.assumptions,
       ...(ofQueue !== undefined && { region: ofQueue }),
@@ -56,4 +54,10 @@ export async function assumptionsFrom(
     },
     flags.assume === undefined ? 'the command line' : `"${flags.assume}" and the command line`,
   );
+  if (flags.spotPrice !== undefined && assumptions.market !== 'spot')
+    throw new SluiceError(
+      'config-invalid',
+      '--spot-price would be ignored with --market on-demand: leave one of them out',
+    );
+  return assumptions;
 }

@@ -17,7 +17,7 @@ import { renderCostHistory } from '#report/render-cost-history.ts';
 import { EXIT } from '../exit-codes.ts';
 import { readQuote } from '../quote/compare.ts';
 import { budgetLines } from './budget-lines.ts';
-import { type AssumptionFlags, assumptionsFrom } from './cost-assumptions.ts';
+import { type AssumptionFlags, assumptionsFrom, isOnAws } from './cost-assumptions.ts';
 import { costCsv, costLines, historyCsv, monthLines } from './cost-lines.ts';
 import { budgetOf } from './pipeline-status.ts';
 
@@ -53,7 +53,8 @@ export async function cost(
     const reckoned = reckon([metered]);
     const budget = await budgetNotes(job, pipeline);
     const report = { ...reckoned, notes: [...budget, ...reckoned.notes] };
-    const held = quote && heldJob(quote, await completionOf(job, pipeline.works), metered, report);
+    const held =
+      quote && heldJob(quote, await completionOf(job, pipeline.works), metered, report, !isOnAws(pipeline));
     await writeFiles(flags, {
       csv: () => costCsv(report),
       html: () => renderCostReport(report, { title: `Cost of ${job}`, prices, ...(held && { held }) }),

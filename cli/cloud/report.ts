@@ -7,6 +7,7 @@ import { SluiceError } from '#core/error.ts';
 import { Summary } from '#core/summary.ts';
 import { completionOf, RESULTS_PREFIX } from '#functions/finalizing/complete-job.ts';
 import { meteredJob } from '#functions/finalizing/job-usage.ts';
+import { besidePage } from '#report/page.ts';
 import { renderCostReport } from '#report/render-cost.ts';
 import { EXIT } from '../exit-codes.ts';
 import { summaryTable } from '../summary-table.ts';
@@ -20,7 +21,7 @@ async function costPage(job: string, pipeline: Pipeline): Promise<string> {
   return renderCostReport(cost, { title: `Cost of ${job}`, prices });
 }
 
-async function write(file: string, text: string | Uint8Array): Promise<void> {
+async function write(file: string, text: string): Promise<void> {
   await writeFile(file, text).catch((cause: unknown) => {
     throw new SluiceError('config-invalid', `cannot write "${file}": ${String(cause)}`, { cause });
   });
@@ -42,10 +43,13 @@ export async function report(
   );
   if (flags.out !== undefined) {
     const page = await works.get(summary.outputs['report'] ?? '');
-    await write(flags.out, page.body);
     outputs['report'] = flags.out;
     outputs['cost'] = join(dirname(flags.out), `${basename(flags.out, '.html')}-cost.html`);
-    await write(outputs['cost'], await costPage(job, pipeline));
+    const link = (name: string, text: string) => ({ href: encodeURI(`./${basename(name)}`), text });
+    const toCost = link(outputs['cost'], 'What this job has cost');
+    const toReport = link(flags.out, 'What this job has found');
+    await write(flags.out, besidePage(page.body.toString('utf8'), toCost));
+    await write(outputs['cost'], besidePage(await costPage(job, pipeline), toReport));
   }
   if (flags.json === true) process.stdout.write(`${JSON.stringify(summary)}\n`);
   else process.stdout.write(summaryTable(summary, outputs));

@@ -6,7 +6,7 @@ import { heldJob } from '#core/quote/held-job.ts';
 import type { Quote } from '#core/quote/quote.ts';
 import { completionOf } from '#functions/finalizing/complete-job.ts';
 import { meteredJob } from '#functions/finalizing/job-usage.ts';
-import { assumptionsFrom } from '../cloud/cost-assumptions.ts';
+import { assumptionsFrom, isOnAws } from '../cloud/cost-assumptions.ts';
 import { comparison, comparisonTable, readActual } from './compare.ts';
 import { heldLines } from './held-lines.ts';
 
@@ -40,7 +40,8 @@ export async function openActual(
   return async (quote) => {
     const assumptions = await assumptionsFrom({}, pipeline, quote);
     const prices = await readPrices(assumptions.region, flags.prices);
-    const held = heldJob(quote, completion, metered, jobCost([metered], assumptions, prices));
+    const cost = jobCost([metered], assumptions, prices);
+    const held = heldJob(quote, completion, metered, cost, !isOnAws(pipeline));
     return { value: held, text: () => heldLines(held) };
   };
 }

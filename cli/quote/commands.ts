@@ -19,10 +19,10 @@ export function addQuoteCommand(program: Command, env: Readonly<Record<string, s
     .option('--region <region>', 'whose prices', 'us-east-1')
     .option('--prices <file>', "prices from here (default: the project's file of the region)")
     .option('--instance <type>', 'what workers run on', 'g4dn.xlarge')
-    .option(
-      '--spot [usd]',
-      "rent workers as spot instances; with an hour's price instead of the file's (default: on demand)",
+    .addOption(
+      new Option('--market <market>', 'how they are rented').choices(['spot', 'on-demand']).default('spot'),
     )
+    .option('--spot-price <usd>', "an hour's price, instead of the file's")
     .option('--source-partitions <n>', 'into how many S3 has split the source bucket (default: 1)')
     .option('--pipelines <n>', 'deployments that share the work (default: 1)')
     .option('--measurements <file>', 'service times of your own (JSON), as for plan-capacity')
@@ -50,8 +50,8 @@ plan-capacity has everything else that a fleet can be told.
 
 Examples:
   sluice quote photos
-  sluice quote s3://photos/2026/ --deadline 8h --spot
-  sluice quote catalogue.txt --root s3://photos/ --instance g5.xlarge --spot 0.42 --measurements g5.json
+  sluice quote s3://photos/2026/ --deadline 8h --market on-demand
+  sluice quote catalogue.txt --root s3://photos/ --instance g5.xlarge --spot-price 0.42 --measurements g5.json
   sluice quote photos --sample 1000 --seed 2 --json | jq .fleet.usd
 
 How good was it?

@@ -11,7 +11,7 @@ import {
 } from '#core/simulation/measurements.ts';
 import type { Scenario } from '#core/simulation/scenario.ts';
 import type { CapacityRequest } from '../capacity/capacity-flags.ts';
-import { type CapacityPlan, capacityPlan } from '../capacity/capacity-plan.ts';
+import { type CapacityPlan, capacityPlan, usdOf } from '../capacity/capacity-plan.ts';
 
 /** What was found out about the source. */
 export interface MeasuredSource {
@@ -55,7 +55,7 @@ export function fleetQuote(
       ],
     });
   const planned = (coreMs: number, wanted: typeof fleet): CapacityPlan =>
-    capacityPlan(fleetFor(scenario, wanted, measurements(coreMs)), fleet.deadlineS, {
+    capacityPlan(fleetFor(scenario, wanted, measurements(coreMs), usdOf(terms, prices)), fleet.deadlineS, {
       terms,
       prices,
       measurements: measurements(coreMs),
@@ -64,9 +64,7 @@ export function fleetQuote(
   const slow = planned(cpuMs.high, fleet);
   const same = {
     ...fleet,
-    concurrency: slow.functions.concurrency,
-    maxWorkers: slow.workers.max,
-    maxBacklogPacks: slow.backlog.limitPacks,
+    ...slow.settings,
   };
   const [fast, plan] = [planned(cpuMs.low, same), planned(cpuMs.estimate, same)];
   const all = [fast, plan, slow];
@@ -82,6 +80,7 @@ export function fleetQuote(
     market: plan.market,
     ...(fleet.deadlineS !== undefined && { deadlineSeconds: fleet.deadlineS }),
     ...(slow.inTime !== undefined && { inTime: slow.inTime }),
+    ...(slow.hopeless === true && { hopeless: true }),
     invocations: plan.functions.concurrency,
     workers: plan.workers.max,
     seconds: interval(({ seconds }) => seconds),

@@ -12,8 +12,8 @@ export interface QuoteFlags {
   readonly region: string;
   readonly prices?: string;
   readonly instance: string;
-  /** A price of an hour, or `true` for the price file's. */
-  readonly spot?: string | true;
+  readonly market: 'spot' | 'on-demand';
+  readonly spotPrice?: string;
   readonly sourcePartitions?: string;
   readonly pipelines?: string;
   readonly measurements?: string;
@@ -48,15 +48,15 @@ export function sampleSize(flags: Pick<QuoteFlags, 'sample' | 'seed'>): {
 
 /** What `plan-capacity` would be told, but for the images: those are measured. */
 export function capacityFlags(flags: QuoteFlags): CapacityFlags {
-  const { deadline, region, instance, spot, sourcePartitions, pipelines, seed } = flags;
+  const { deadline, region, instance, market, spotPrice, sourcePartitions, pipelines, seed } = flags;
   return {
     images: '1',
     region,
     instance,
-    market: spot === undefined ? 'on-demand' : 'spot',
+    market,
     architecture: 'arm64',
     seed,
-    ...(typeof spot === 'string' && { spotPrice: spot }),
+    ...(spotPrice !== undefined && { spotPrice }),
     ...(deadline !== undefined && { deadline }),
     ...(sourcePartitions !== undefined && { sourcePartitions }),
     ...(pipelines !== undefined && { pipelines }),

@@ -76,9 +76,10 @@ function refusedText({ sample, images }: Quote, refused: Interval): string {
   );
 }
 
-function deadlineText({ deadlineSeconds, inTime }: Quote['fleet']): string {
+function deadlineText({ deadlineSeconds, inTime, hopeless }: Quote['fleet']): string {
   if (deadlineSeconds === undefined) return '; --deadline finds the smallest fleet for a time';
-  const verdict = inTime === true ? 'met, also at the upper end' : 'MISSED at the upper end';
+  const missed = hopeless === true ? 'MISSED, and no fleet can meet it' : 'MISSED at the upper end';
+  const verdict = inTime === true ? 'met, also at the upper end' : missed;
   return `; the deadline of ${formatSeconds(deadlineSeconds)} is ${verdict}`;
 }
 

@@ -4,7 +4,7 @@ import { loadModel } from '#adapters/model-folder.ts';
 import { readPrices } from '#adapters/price-files.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
 import { localPackSize } from '#core/config.ts';
-import { SluiceError } from '#core/error.ts';
+import { messageOf, SluiceError } from '#core/error.ts';
 import { preprocessHash } from '#core/preprocess-spec.ts';
 import { type Interval, Quote, scaled } from '#core/quote/quote.ts';
 import { SampledSource } from '#core/quote/sampled-source.ts';
@@ -33,16 +33,27 @@ export async function quote(
   now: Date,
 ): Promise<number> {
   const { against } = flags;
+  if (flags.pipeline !== undefined && against === undefined)
+    throw new SluiceError(
+      'config-invalid',
+      '--pipeline would be ignored without --against: leave it out, or name a job',
+    );
   // What the quote is held against is read first: nobody waits for a sample to learn of a typo.
   const actual = against === undefined ? undefined : await openActual(against, flags, env);
   const saved = actual === undefined ? undefined : await readQuote(sourcePath);
   const found = saved ?? (await quoteOf(sourcePath, flags, env, now));
   if (found === undefined) return EXIT.stopped;
-  if (flags.out !== undefined) await writeFile(flags.out, `${JSON.stringify(found, undefined, 2)}\n`);
+  if (flags.out !== undefined) await save(flags.out, found);
   const { value, text } =
     actual === undefined ? { value: found, text: () => quoteTable(found) } : await actual(found);
   process.stdout.write(flags.json === true ? `${JSON.stringify(value)}\n` : text());
-  return EXIT.ok;
+  return actual === undefined && found.fleet.inTime === false ? EXIT.late : EXIT.ok;
+}
+
+async function save(file: string, found: Quote): Promise<void> {
+  await writeFile(file, `${JSON.stringify(found, undefined, 2)}\n`).catch((cause: unknown) => {
+    throw new SluiceError('config-invalid', `cannot write "${file}": ${messageOf(cause)}`, { cause });
+  });
 }
 
 /** The quote of a source. @returns `undefined` where it was stopped. */

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { SluiceError } from '#core/error.ts';
+import { DEPLOYED_SCALING, WORKER_START_S } from '#core/fleet-scaling.ts';
+import { DEPLOYED_TERMS } from './deployed-terms.ts';
 
 const Positive = z.number().positive();
 const Amount = z.number().min(0);
@@ -42,19 +44,20 @@ export const CostAssumptions = z.strictObject({
     .strictObject({
       /** Lambda receives the message of an invocation, and deletes it. */
       requestsPerInvocation: Amount.default(2),
-      /** Three event sources with five pollers each, a poll of 20 s: docs/deploy.md. */
-      emptyPollsPerHour: Amount.default(2700),
+      /** Of the functions' event sources. */
+      emptyPollsPerHour: Amount.default(DEPLOYED_TERMS.emptyPollsPerHour),
       packStorageHours: Amount.default(1),
       resultStorageMonths: Amount.default(1),
       /** From the launch of an instance until the worker's process begins. */
-      workerBootSeconds: Amount.default(120),
-      /** From a worker's last pack until its instance is gone: infra/fleet-scaling.ts. */
-      workerTailSeconds: Amount.default(300),
+      workerBootSeconds: Amount.default(WORKER_START_S),
+      /** From a worker's last pack until its instance is let go. */
+      workerTailSeconds: Amount.default(DEPLOYED_SCALING.idleMinutes * 60),
       logBytesPerInvocation: Amount.default(900),
       logBytesPerWorkerSecond: Amount.default(700),
       /** Of the deployment in infra/: docs/deploy.md. */
-      alarmMetrics: Amount.default(57),
-      workerMetrics: Amount.default(16),
+      alarmMetrics: Amount.default(DEPLOYED_TERMS.alarmMetrics),
+      workerMetrics: Amount.default(DEPLOYED_TERMS.workerMetrics),
+      dashboards: Amount.default(DEPLOYED_TERMS.dashboards),
       /** 8 in private subnets of two zones. */
       interfaceEndpoints: Amount.default(0),
       gbBetweenZones: Amount.default(0),

@@ -1,4 +1,5 @@
-import { instanceHourUsd, type Prices, SQS_CHUNK_BYTES, type Tiers } from './prices.ts';
+import { type DeployedTerms, IDLE_FINALIZATION_S, IDLE_FINALIZATION_SQS_REQUESTS } from './deployed-terms.ts';
+import { instanceHour, type Prices, SQS_CHUNK_BYTES, type Tiers } from './prices.ts';
 
 /** What a fleet has used. All of it is counted from zero and only grows. */
 export interface Usage {
@@ -19,6 +20,12 @@ export interface Usage {
   readonly seconds: number;
 }
 
+/** What so many pipelines use that all do the same. */
+export function timesUsage(usage: Usage, pipelines: number): Usage {
+  const entries = Object.entries(usage).map(([name, amount]) => [name, amount * pipelines]);
+  return Object.fromEntries(entries) as unknown as Usage;
+}
+
 /** What the prices apply to. */
 export interface BillTerms {
   readonly instanceType: string;
@@ -30,8 +37,10 @@ export interface BillTerms {
   readonly volumeGb: number;
   /** Whether each worker has a public IPv4 address. */
   readonly publicIpv4: boolean;
-  readonly alarms: number;
-  readonly metrics: number;
+  /** What is there whether there are images or not. */
+  readonly deployed: DeployedTerms;
+  /** Of `finalize`. */
+  readonly finalizeMemoryMib: number;
 }
 
 export interface BillItem {
@@ -50,12 +59,11 @@ const GIB = 2 ** 30;
 /** What a usage costs, item by item, the dearest first. Free tiers and discounts are left out. */
 export function bill(usage: Usage, terms: BillTerms, prices: Prices): BillItem[] {
   const { lambda, sqs, s3, ebs, network, cloudwatch } = prices;
-  const hourUsd =
-    (terms.market === 'spot' ? terms.spotHourUsd : undefined) ??
-    instanceHourUsd(prices, terms.instanceType, terms.market);
+  const given = terms.market === 'spot' ? terms.spotHourUsd : undefined;
+  const hour = given === undefined ? instanceHour(prices, terms.instanceType, terms.market) : undefined;
+  const hourUsd = given ?? hour?.price.usd ?? 0;
   const hours = usage.workerSeconds / 3600;
   const gbSecondUsd = lambda[terms.architecture].usd;
-  const months = usage.seconds / MONTH_SECONDS;
   const items: BillItem[] = [
     {
       item: 'Lambda compute',
@@ -69,7 +77,7 @@ export function bill(usage: Usage, terms: BillTerms, prices: Prices): BillItem[]
     },
     {
       item: 'GPU workers',
-      detail: `${hours.toFixed(1)} hours of ${terms.instanceType} (${terms.market}) at $${hourUsd}`,
+      detail: `${hours.toFixed(1)} hours of ${terms.instanceType} (${hour?.market ?? terms.market}) at $${hourUsd}`,
       usd: hours * hourUsd,
     },
     {
@@ -112,17 +120,56 @@ export function bill(usage: Usage, terms: BillTerms, prices: Prices): BillItem[]
       detail: `${(usage.logBytes / GB).toFixed(2)} GB at $${cloudwatch.logs.usd}`,
       usd: (usage.logBytes / GB) * cloudwatch.logs.usd,
     },
-    {
-      item: 'metrics and alarms',
-      detail: `${terms.metrics} and ${terms.alarms}, this share of a month`,
-      usd: months * (terms.metrics * cloudwatch.metric.usd + terms.alarms * cloudwatch.alarm.usd),
-    },
+    ...deployedItems(usage.seconds, terms, prices),
   ];
   return items.filter(({ usd }) => usd > 0).sort((a, b) => b.usd - a.usd);
 }
 
+/** What a pipeline costs for as long as it is there, or is used. */
+function deployedItems(
+  seconds: number,
+  { deployed, architecture, finalizeMemoryMib }: BillTerms,
+  { lambda, sqs, cloudwatch }: Prices,
+): BillItem[] {
+  const { alarmMetrics, workerMetrics, dashboards, emptyPollsPerHour, finalizationsPerHour } = deployed;
+  const months = seconds / MONTH_SECONDS;
+  const hours = seconds / 3600;
+  const polls = hours * emptyPollsPerHour;
+  const finalizations = hours * finalizationsPerHour;
+  const gbSeconds = (finalizations * IDLE_FINALIZATION_S * finalizeMemoryMib) / 1024;
+  return [
+    {
+      item: 'metrics and alarms',
+      detail: `${workerMetrics} of workers, alarms over ${alarmMetrics}, ${dashboards} dashboard(s), this share of a month`,
+      usd:
+        months *
+        (workerMetrics * cloudwatch.metric.usd +
+          alarmMetrics * cloudwatch.alarm.usd +
+          dashboards * (cloudwatch.dashboard?.usd ?? 0)),
+    },
+    {
+      item: 'empty receives',
+      detail: `${round(polls)} of event sources that wait, the most there can be`,
+      usd: (polls / 1e6) * sqs.standard.usd,
+    },
+    {
+      item: 'finalize, looking',
+      detail: `${round(finalizations)} invocations that find nothing to do`,
+      usd:
+        gbSeconds * lambda[architecture].usd +
+        (finalizations / 1e6) * (lambda.requests.usd + IDLE_FINALIZATION_SQS_REQUESTS * sqs.standard.usd),
+    },
+  ];
+}
+
 /** What no meter of a job sees (docs/cost.md). */
-const UNMETERED = new Set(['S3 storage of packs', 'CloudWatch Logs', 'metrics and alarms']);
+const UNMETERED = new Set([
+  'S3 storage of packs',
+  'CloudWatch Logs',
+  'metrics and alarms',
+  'empty receives',
+  'finalize, looking',
+]);
 
 /** Of a bill, what the meters of a job tell too. */
 export function meteredUsd(items: readonly BillItem[]): number {

@@ -1,6 +1,7 @@
 import type { MeteredStage, StageUsage, Usage } from '#core/usage.ts';
 import type { CostAssumptions } from './assumptions.ts';
-import { instanceHourUsd, type Prices } from './prices.ts';
+import { instanceHour, type Prices } from './prices.ts';
+import { type RequestClass, requestClass } from './request-class.ts';
 
 /** Why money was spent for nothing. */
 export const WASTE_KINDS = ['repeated work', 'retries', 'idle GPU', 'unfilled batches'] as const;
@@ -20,17 +21,6 @@ export interface CostItem {
 const HOUR_MS = 3_600_000;
 /** AWS bills months of 730 hours. */
 export const MONTH_HOURS = 730;
-const S3_LIST = new Set(['s3:ListObjectsV2']);
-const S3_PUT = new Set([
-  's3:PutObject',
-  's3:CopyObject',
-  's3:PutObjectTagging',
-  's3:CreateMultipartUpload',
-  's3:UploadPart',
-  's3:CompleteMultipartUpload',
-]);
-const S3_GET = new Set(['s3:GetObject', 's3:HeadObject', 's3:GetObjectTagging']);
-const S3_FREE = new Set(['s3:DeleteObjects', 's3:AbortMultipartUpload']);
 
 type AddItem = (resource: string, quantity: number, unit: string, usd: number, kind?: WasteKind) => void;
 
@@ -124,7 +114,7 @@ export function workerHourUsd(
   prices: Prices,
 ): number {
   const given = market === 'spot' ? spotHourUsd : undefined;
-  return given ?? instanceHourUsd(prices, instanceType, market);
+  return given ?? instanceHour(prices, instanceType, market).price.usd;
 }
 
 /** The same with its volume and address. */
@@ -158,9 +148,13 @@ function addRequests(
 }
 
 function requestUsd(kind: string, { s3, sqs }: Prices): number | undefined {
-  if (kind.startsWith('sqs:')) return sqs.standard.usd / 1e6;
-  if (S3_PUT.has(kind)) return s3.put.usd / 1000;
-  if (S3_GET.has(kind)) return s3.get.usd / 1000;
-  if (S3_LIST.has(kind)) return s3.list.usd / 1000;
-  return S3_FREE.has(kind) ? 0 : undefined;
+  const usd: Readonly<Record<RequestClass, number>> = {
+    sqs: sqs.standard.usd / 1e6,
+    put: s3.put.usd / 1000,
+    get: s3.get.usd / 1000,
+    list: s3.list.usd / 1000,
+    free: 0,
+  };
+  const billedAs = requestClass(kind);
+  return billedAs && usd[billedAs];
 }

@@ -123,6 +123,13 @@ export function estimatedItems(
       how: `workerMetrics ${assumed.workerMetrics}, while the job lasted`,
     },
     {
+      resource: 'dashboard',
+      quantity: hours * assumed.dashboards,
+      unit: 'hours',
+      usd: (hours / MONTH_HOURS) * assumed.dashboards * (prices.cloudwatch.dashboard?.usd ?? 0),
+      how: `dashboards ${assumed.dashboards}, while the job lasted; an account's first three are free`,
+    },
+    {
       resource: 'interface endpoints',
       quantity: endpointHours,
       unit: 'hours',

@@ -12,7 +12,7 @@ import { type Alternative, alternativesOf } from './alternatives.ts';
 import type { CostAssumptions } from './assumptions.ts';
 import { type CostItem, costItems, sumOf, WASTE_KINDS, type WasteKind } from './cost-items.ts';
 import { type EstimatedItem, estimatedItems } from './estimated-items.ts';
-import type { Prices } from './prices.ts';
+import { missingSpotPrice, type Prices } from './prices.ts';
 import { type UnitPrice, unitPrices } from './unit-prices.ts';
 
 /** A line with what a million images would come to at the same rate; `undefined` without images. */
@@ -82,7 +82,7 @@ export interface MeteredJob {
 
 const LEFT_OUT =
   'left out: functions that were ended by Lambda and processes that were killed, with what they had not told; ' +
-  'the dashboard, taxes, discounts and free tiers (docs/cost.md)';
+  'taxes, discounts and free tiers (docs/cost.md)';
 
 /** The cost of some jobs, from what they say that they have consumed. @throws SluiceError `config-invalid` for a price that is missing. */
 export function jobCost(jobs: readonly MeteredJob[], assumptions: CostAssumptions, prices: Prices): JobCost {
@@ -110,6 +110,9 @@ export function jobCost(jobs: readonly MeteredJob[], assumptions: CostAssumption
   ).map(([name, stages]) => besidesOf(name, stages, costItems(stages, assumptions, prices, note)));
   const { slots = 0, images: inBatches = 0 } = worked.counts;
   const estimated = estimatedItems(jobs, own, assumptions, prices);
+  const { instanceType, market, spotHourUsd } = assumptions;
+  const missingSpot = missingSpotPrice(prices, instanceType, market, spotHourUsd);
+  if (missingSpot !== undefined) note(missingSpot);
   note(LEFT_OUT);
   return {
     jobs: jobs.map(({ job }) => job),

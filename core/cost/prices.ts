@@ -74,6 +74,7 @@ export const Prices = z.strictObject({
     logs: price('GB'),
     metric: price('month'),
     alarm: price('month'),
+    dashboard: price('month').optional(),
   }),
   /** What else could look at the images, to compare with. */
   alternatives: z
@@ -92,8 +93,14 @@ export const SQS_CHUNK_BYTES = 64 * 1024;
 const MAX_AGE_DAYS = 365;
 const DAY_MS = 86_400_000;
 
-/** @throws SluiceError `config-invalid` that lists every bad figure, or names the region that came instead. */
-export function parsePrices(value: unknown, expected: { region: string; file: string }): Prices {
+/**
+ * @param expected `now`, where nothing later than that is believed.
+ * @throws SluiceError `config-invalid` that lists every bad figure, or names the region that came instead.
+ */
+export function parsePrices(
+  value: unknown,
+  expected: { region: string; file: string; now?: Date | undefined },
+): Prices {
   const parsed = Prices.safeParse(value);
   if (!parsed.success) {
     throw new SluiceError(
@@ -109,11 +116,36 @@ export function parsePrices(value: unknown, expected: { region: string; file: st
         `name that region, or another file`,
     );
   }
+  const { now } = expected;
+  const future =
+    now === undefined ? [] : datedFigures(parsed.data, []).filter(({ asOf }) => isLater(asOf, now));
+  if (future.length > 0) {
+    throw new SluiceError(
+      'config-invalid',
+      `${expected.file} has prices of days to come: ${future.map(({ name, asOf }) => `${name} (${asOf})`).join(', ')}; ` +
+        'correct their "asOf", or the clock of this machine',
+    );
+  }
   return parsed.data;
 }
 
-/** An hour of an instance type. @throws SluiceError `config-invalid` that names the types that have a price. */
-export function instanceHourUsd(prices: Prices, type: string, market: 'spot' | 'on-demand'): number {
+/** Somewhere it is tomorrow already. */
+function isLater(asOf: string, now: Date): boolean {
+  return Date.parse(asOf) > now.getTime() + DAY_MS;
+}
+
+/** What an instance type costs by the hour, and how it is bought at that price. */
+export interface InstanceHour {
+  readonly price: z.infer<ReturnType<typeof price<'hour'>>>;
+  readonly market: 'spot' | 'on-demand';
+}
+
+/**
+ * The price of an instance type; that on demand where there is none on Spot, which is the most that Spot asks.
+ *
+ * @throws SluiceError `config-invalid` that names the types that have a price.
+ */
+export function instanceHour(prices: Prices, type: string, market: 'spot' | 'on-demand'): InstanceHour {
   const found = prices.instances[type];
   if (found === undefined) {
     throw new SluiceError(
@@ -122,15 +154,25 @@ export function instanceHourUsd(prices: Prices, type: string, market: 'spot' | '
         `Add it with: sluice prices refresh --region ${prices.region} --instance ${type}`,
     );
   }
-  if (market === 'on-demand') return found.onDemand.usd;
-  if (found.spot === undefined) {
-    throw new SluiceError(
-      'config-invalid',
-      `no spot price for "${type}" in ${prices.region}: price lists have none. Look at the spot price history of EC2, ` +
-        'then give --spot-price, or plan with --market on-demand',
-    );
-  }
-  return found.spot.usd;
+  const { onDemand, spot } = found;
+  return market === 'spot' && spot !== undefined
+    ? { price: spot, market }
+    : { price: onDemand, market: 'on-demand' };
+}
+
+/** A sentence where Spot is reckoned at the price on demand; `undefined` where it is not. */
+export function missingSpotPrice(
+  prices: Prices,
+  type: string,
+  market: 'spot' | 'on-demand',
+  givenUsd: number | undefined,
+): string | undefined {
+  if (market !== 'spot' || givenUsd !== undefined) return undefined;
+  if (instanceHour(prices, type, market).market === 'spot') return undefined;
+  return (
+    `no spot price of ${type} in ${prices.region} is known: its hours are reckoned at the price on demand, which is the most that ` +
+    "Spot asks; --spot-price takes today's, from the spot price history of EC2"
+  );
 }
 
 /** A sentence for prices that are older than a year; `undefined` where all are fresh. A year alone counts from its first day. */

@@ -1,6 +1,6 @@
 import type { CostAssumptions } from './assumptions.ts';
 import { workerHourUsd } from './cost-items.ts';
-import type { Prices } from './prices.ts';
+import { instanceHour, type Prices } from './prices.ts';
 
 /** One price that a report reckons with. */
 export interface UnitPrice {
@@ -16,10 +16,10 @@ type Figure = { readonly usd: number; readonly per: string; readonly asOf: strin
 
 /** All prices that a report reckons with, each with its date and source. */
 export function unitPrices(assumptions: CostAssumptions, prices: Prices): UnitPrice[] {
-  const { lambda, sqs, s3, ebs, network, cloudwatch, instances, alternatives } = prices;
+  const { lambda, sqs, s3, ebs, network, cloudwatch, alternatives } = prices;
   const { architecture, instanceType, market, spotHourUsd, sageMakerInstance } = assumptions;
-  const hour = instances[instanceType]?.[market === 'spot' ? 'spot' : 'onDemand'];
-  const isGiven = market === 'spot' && spotHourUsd !== undefined;
+  const given = market === 'spot' ? spotHourUsd : undefined;
+  const hour = given === undefined ? instanceHour(prices, instanceType, market) : undefined;
   const figures: readonly (readonly [string, Figure | undefined])[] = [
     [`Lambda, ${architecture}`, lambda[architecture]],
     ['Lambda requests', lambda.requests],
@@ -37,13 +37,14 @@ export function unitPrices(assumptions: CostAssumptions, prices: Prices): UnitPr
     ['CloudWatch Logs', cloudwatch.logs],
     ['CloudWatch metric', cloudwatch.metric],
     ['CloudWatch alarm metric', cloudwatch.alarm],
+    ['CloudWatch dashboard', cloudwatch.dashboard],
     [`SageMaker ${sageMakerInstance}`, alternatives.sageMaker[sageMakerInstance]],
   ];
-  const name = `${instanceType}, ${market}`;
+  const name = `${instanceType}, ${hour?.market ?? market}`;
   return [
-    isGiven || hour === undefined
+    hour === undefined
       ? { name, usd: workerHourUsd(assumptions, prices), per: 'hour' }
-      : { name, ...hour },
+      : { name, ...hour.price },
     ...figures.flatMap(([what, figure]) => (figure === undefined ? [] : [{ name: what, ...figure }])),
   ];
 }

@@ -2,7 +2,7 @@ import type { Completion } from '#core/completion.ts';
 import type { JobCost, MeteredJob } from '#core/cost/job-cost.ts';
 import { SluiceError } from '#core/error.ts';
 import { type Held, held } from './held.ts';
-import type { Quote } from './quote.ts';
+import { type Quote, scaled } from './quote.ts';
 
 /** A figure of a quote, by its name, beside what the meters of the job tell. */
 export interface HeldFigure extends Held {
@@ -25,6 +25,7 @@ export interface HeldJob {
 
 /**
  * @param cost what the job came to, and with which assumptions.
+ * @param isLocal its functions had the cores of a machine such as the quote was made on, and not those of Lambda.
  * @throws SluiceError `source-invalid` for a quote of an earlier version, and a job that audited nothing itself.
  */
 export function heldJob(
@@ -32,6 +33,7 @@ export function heldJob(
   { planned, carried, unreadable, preprocessHash, plannedAt, completedAt }: Completion,
   { job, usage }: MeteredJob,
   cost: JobCost,
+  isLocal = false,
 ): HeldJob {
   const { metered } = quote.fleet;
   if (metered === undefined) {
@@ -55,6 +57,9 @@ export function heldJob(
     .filter(({ stage, resource }) => stage === 'preprocess' && resource === 'Lambda compute')
     .reduce((sum, { quantity }) => sum + quantity, 0);
   const share = images / quote.images;
+  const decodeSeconds = isLocal
+    ? scaled(quote.decoding.cpuMsPerImage, quote.images / 1000)
+    : metered.decodeSeconds;
   return {
     job,
     source: quote.source,
@@ -63,7 +68,7 @@ export function heldJob(
     planned,
     images,
     figures: [
-      { figure: 'decodeSeconds', ...held(metered.decodeSeconds, share, ms('cpu') / 1000) },
+      { figure: 'decodeSeconds', ...held(decodeSeconds, share, ms('cpu') / 1000) },
       { figure: 'functionSeconds', ...held(metered.functionSeconds, share, ms('function') / 1000) },
       { figure: 'lambdaGbSeconds', ...held(metered.lambdaGbSeconds, share, gbSeconds) },
       {
@@ -89,9 +94,13 @@ export function heldJob(
         ? []
         : ['the model of the job has another preprocessing than that of the quote']),
       ...termsThatDiffer(metered.assumptions, cost.assumptions),
+      ...(isLocal ? [LOCAL] : []),
     ],
   };
 }
+
+const LOCAL =
+  'the job did not run on AWS: decoding is held against what the quote measured on its own cores; functions, hours and dollars are quoted for AWS';
 
 /** Dollars of other terms are not those of the quote. */
 function termsThatDiffer(

@@ -71,6 +71,8 @@ export const Quote = z.strictObject({
     deadlineSeconds: z.number().positive().optional(),
     /** Also where images take as long as the upper limit says. */
     inTime: z.boolean().optional(),
+    /** No fleet would be in time. */
+    hopeless: z.boolean().optional(),
     invocations: z.int().min(1),
     workers: z.int().min(1),
     seconds: Interval,

@@ -51,6 +51,8 @@ export class FunctionStage {
   preprocessed = 0;
   coldStarts = 0;
   handedBack = 0;
+  /** Shards that were handed back, and are not in the queue yet. */
+  delayed = 0;
   /** Seconds of invocations that S3 took by answering "slow down", and that a full backlog kept shards back. */
   throttledS = 0;
   #timeouts = 0;
@@ -83,11 +85,11 @@ export class FunctionStage {
   }
 
   #allowed(): number {
-    const { functions, pipelines } = this.#parts.scenario;
+    const { functions } = this.#parts.scenario;
     const { concurrency, firstInvocations, addedPerMinute } = functions;
     const activeS = this.#parts.events.nowS - (this.#activeSinceS ?? this.#parts.events.nowS);
     const ramp = firstInvocations + Math.floor((addedPerMinute * activeS) / 60);
-    return Math.min(concurrency, pipelines * ramp);
+    return Math.min(concurrency, ramp);
   }
 
   #lookAgain(): void {
@@ -119,7 +121,9 @@ export class FunctionStage {
       usage.handedBack(cohort.count);
       if (isFull) this.handedBack += cohort.count;
       else this.#timeouts += cohort.count;
+      this.delayed += cohort.count;
       events.in(isFull ? functions.handedBackS : 0, () => {
+        this.delayed -= cohort.count;
         shards.send(cohort.imagesLeft, cohort.count);
         this.wake();
       });

@@ -28,6 +28,7 @@ interface Worker {
   state: 'starting' | 'idle' | 'busy' | 'gone';
   /** Takes no more packs: it was let go, or has its notice. */
   isLeaving: boolean;
+  readonly launchedS: number;
   /** What it has in hand, and since when. */
   lot: { images: number; beganS: number; seconds: number };
   /** When the machine ends after a notice, idle or not; it is paid for until then. */
@@ -67,6 +68,31 @@ export class GpuFleet {
     return count;
   }
 
+  /** Machines that were launched so long ago, and are to stay. */
+  olderThan(seconds: number): number {
+    const launchedBeforeS = this.#parts.events.nowS - seconds;
+    let count = 0;
+    for (const { isLeaving, launchedS } of this.#workers)
+      if (!isLeaving && launchedS <= launchedBeforeS) count++;
+    return count;
+  }
+
+  /**
+   * Images that are done within the lots that are worked on: a lot is many packs that are done one after the other, and
+   * the queue has lost the first of them long before the last.
+   */
+  get doneInHand(): number {
+    let done = 0;
+    for (const worker of this.#workers) if (worker.state === 'busy') done += this.#doneOf(worker.lot);
+    return done;
+  }
+
+  #doneOf({ images, beganS, seconds }: Worker['lot']): number {
+    const { events, scenario } = this.#parts;
+    const share = Math.min(1, (events.nowS - beganS) / seconds);
+    return Math.floor((share * images) / scenario.packSize) * scenario.packSize;
+  }
+
   scaleTo(wanted: number): void {
     this.#wanted = wanted;
     for (let missing = wanted - this.#staying; missing > 0; missing--) this.#launch();
@@ -104,6 +130,7 @@ export class GpuFleet {
     const worker: Worker = {
       state: 'starting',
       isLeaving: false,
+      launchedS: events.nowS,
       lot: { images: 0, beganS: 0, seconds: 0 },
       endsS: undefined,
     };
@@ -152,7 +179,7 @@ export class GpuFleet {
     const { packs, usage, scenario } = this.#parts;
     packs.acknowledge(images);
     this.inferred += images;
-    usage.inferred(Math.ceil(images / scenario.packSize));
+    usage.inferred(Math.ceil(images / scenario.packSize), Math.max(1, scenario.worker.prefetchPacks));
     this.#parts.onParts();
   }
 
@@ -183,10 +210,9 @@ export class GpuFleet {
     if (worker.state === 'gone') return;
     if (worker.state === 'busy') {
       const { packSize, worker: options } = scenario;
-      const { images, beganS, seconds } = worker.lot;
+      const { images } = worker.lot;
       this.busy.add(-1, events.nowS);
-      const share = Math.min(1, (events.nowS - beganS) / seconds);
-      const done = Math.floor((share * images) / packSize) * packSize;
+      const done = this.#doneOf(worker.lot);
       const inHand = Math.min(
         images - done,
         options.sessions * options.batchSize + options.prefetchPacks * packSize,

@@ -6,8 +6,6 @@ import type { UsageMeter } from './usage-meter.ts';
 
 /** Jobs that are planned at the same time: the event source of `plan` in infra/. */
 const PLANNED_AT_ONCE = 2;
-/** `finalize` is invoked by a schedule. */
-const FINALIZE_EVERY_S = 60;
 /** Lambda's longest invocation; planning goes on in the next one, finalizing does not. */
 export const LONGEST_INVOCATION_S = 900;
 
@@ -27,7 +25,9 @@ export class JobStage {
   /** Images of each job. */
   readonly #jobs: readonly number[];
   #planned = 0;
-  #finalizing = 0;
+  /** When each of them was planned. */
+  readonly #plannedS: number[] = [];
+  #isFinalizing = false;
   /** The job that is finalized next, and the images of all up to it. */
   #next = 0;
   #upToNext: number;
@@ -51,15 +51,17 @@ export class JobStage {
   }
 
   start(): void {
-    for (let i = 0; i < PLANNED_AT_ONCE * this.#parts.scenario.pipelines; i++) this.#plan();
+    for (let i = 0; i < PLANNED_AT_ONCE; i++) this.#plan();
   }
 
   #plan(): void {
     const { events, measurements, scenario, shards, usage } = this.#parts;
-    const images = this.#jobs[this.#planned++];
+    const job = this.#planned++;
+    const images = this.#jobs[job];
     if (images === undefined) return;
-    const seconds = images / measurements.listedPerSecond.value;
+    const seconds = measurements.planningMs.value / 1000 + images / measurements.listedPerSecond.value;
     events.in(seconds, () => {
+      this.#plannedS[job] = events.nowS;
       usage.planned(images, Math.ceil(images / scenario.shardSize));
       const invocations = Math.ceil(seconds / LONGEST_INVOCATION_S);
       usage.invocations(invocations, seconds / invocations, scenario.functions.bigMemoryMib);
@@ -75,27 +77,28 @@ export class JobStage {
    */
   inferred(images: number): void {
     this.#inferred = images;
-    const { events } = this.#parts;
-    this.#finalize(FINALIZE_EVERY_S - (events.nowS % FINALIZE_EVERY_S));
+    const { events, scenario } = this.#parts;
+    const { finalizeEveryS } = scenario.functions;
+    this.#finalize(finalizeEveryS - (events.nowS % finalizeEveryS));
   }
 
   #finalize(waitS: number): void {
     const { events, measurements, scenario, usage } = this.#parts;
     const images = this.#jobs[this.#next];
-    const isBusy = this.#finalizing >= scenario.pipelines;
-    if (images === undefined || isBusy || this.#inferred < this.#upToNext) return;
-    this.#finalizing++;
-    this.#next++;
+    if (images === undefined || this.#isFinalizing || this.#inferred < this.#upToNext) return;
+    this.#isFinalizing = true;
+    const job = this.#next++;
     this.#upToNext += this.#jobs[this.#next] ?? 0;
-    const seconds = images / measurements.finalizedPerSecond.value;
+    const seconds = measurements.completionMs.value / 1000 + images / measurements.finalizedPerSecond.value;
+    const openS = events.nowS + waitS - (this.#plannedS[job] ?? 0);
+    const looks = Math.max(1, Math.ceil(openS / scenario.functions.finalizeEveryS));
     events.in(waitS + seconds, () => {
-      usage.finalized(Math.ceil(images / scenario.packSize));
+      usage.finalized(Math.ceil(images / scenario.packSize), looks);
       usage.invocations(1, seconds, scenario.functions.bigMemoryMib);
-      this.#finalizing--;
+      this.#isFinalizing = false;
       this.#completed++;
       // What is ready by now, the same invocation completes.
       this.#finalize(0);
     });
-    this.#finalize(waitS);
   }
 }

@@ -25,25 +25,25 @@ const REACHED = 0.99;
 /** Workers at work for this share of their time have none to spare. */
 const WORKED_OUT = 0.95;
 
-/** What the fleet of an outcome ran into, and what it stayed below. */
+/** What each pipeline of an outcome ran into, and all of them together, and what they stayed below. */
 export function limitsOf(outcome: Outcome, measurements: Measurements): Limit[] {
   const { scenario, samples, times } = outcome;
   const { functions, packSize, pipelines } = scenario;
   const peakOf = (pick: (sample: Outcome['samples'][number]) => number): number =>
     samples.reduce((peak, sample) => Math.max(peak, pick(sample)), 0);
-  const readsPerSecond = peakOf((sample) => sample.preprocessedPerSecond);
-  const packsPerSecond = readsPerSecond / packSize;
+  const preprocessedPerSecond = peakOf((sample) => sample.preprocessedPerSecond);
+  const packsPerSecond = preprocessedPerSecond / packSize;
   const partsPerSecond = peakOf((sample) => sample.inferredPerSecond) / packSize;
-  const jobImages = Math.min(scenario.imagesPerJob, scenario.images);
+  const jobImages = Math.min(scenario.imagesPerJob, Math.ceil(scenario.images / pipelines));
   const finalizeS = jobImages / measurements.finalizedPerSecond.value;
   const shardS = Math.min(scenario.shardSize, jobImages) * times.invocationImageS;
-  const finalizeShare = outcome.jobs / pipelines / outcome.seconds;
+  const finalizeShare = outcome.jobs / outcome.seconds;
   return [
     reached('Lambda: invocations at a time, as set', outcome.peakInvocations, functions.concurrency, '', {
       below: 'there were no more shards to work on',
       at: '--concurrency allows more',
     }),
-    passed('Lambda: quota of a new account', outcome.peakInvocations, ACCOUNT_CONCURRENCY, '', {
+    passed('Lambda: quota of a new account', outcome.peakInvocations * pipelines, ACCOUNT_CONCURRENCY, '', {
       below: 'preprocess.concurrency is the maximum concurrency of the event source',
       at: 'ask for a higher quota; one event source goes up to 1,000, so use more --pipelines',
     }),
@@ -63,7 +63,7 @@ export function limitsOf(outcome: Outcome, measurements: Measurements): Limit[] 
     }),
     {
       name: 'S3: reads of the source',
-      peak: readsPerSecond,
+      peak: preprocessedPerSecond * pipelines,
       allowed: S3_GETS_PER_PARTITION * scenario.sourcePartitions,
       unit: '/s',
       // Samples are means over a while: they hardly show it.
@@ -81,26 +81,14 @@ export function limitsOf(outcome: Outcome, measurements: Measurements): Limit[] 
       below: 'a part is the rows of a pack: one PUT for 64 images',
       at: 'more images a pack, or several jobs at a time',
     }),
-    reached(
-      'SQS: packs in flight',
-      outcome.peakInFlightPacks,
-      scenario.inFlightLimit * pipelines,
-      'messages',
-      {
-        below: 'a worker receives only what it has room for',
-        at: 'workers wait for messages: fewer packs at a time, or more pipelines',
-      },
-    ),
-    reached(
-      'SQS: shards in flight',
-      outcome.peakInvocations,
-      scenario.inFlightLimit * pipelines,
-      'messages',
-      {
-        below: 'one message an invocation',
-        at: 'fewer invocations',
-      },
-    ),
+    reached('SQS: packs in flight', outcome.peakInFlightPacks, scenario.inFlightLimit, 'messages', {
+      below: 'a worker receives only what it has room for',
+      at: 'workers wait for messages: fewer packs at a time, or more pipelines',
+    }),
+    reached('SQS: shards in flight', outcome.peakInvocations, scenario.inFlightLimit, 'messages', {
+      below: 'one message an invocation',
+      at: 'fewer invocations',
+    }),
     {
       name: 'backlog of packs, as set',
       peak: peakOf((sample) => sample.backlogPacks),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { WORKER_START_S } from '#core/fleet-scaling.ts';
 
 /** A number, and how anybody knows it. */
 const Figure = z.strictObject({
@@ -44,7 +45,9 @@ const names = [
   'workerMbPerSecond',
   'bootS',
   'engineLoadS',
+  'planningMs',
   'listedPerSecond',
+  'completionMs',
   'finalizedPerSecond',
 ] as const;
 type Name = (typeof names)[number];
@@ -114,12 +117,14 @@ export const DEFAULT_MEASUREMENTS: Measurements = {
     625,
     'g4dn.xlarge: 5 Gbit/s baseline, "Amazon EC2 instance network bandwidth"',
   ),
-  bootS: assumed(120, 'from launch to the start of the worker: boot, drivers, container image'),
+  bootS: assumed(WORKER_START_S, 'from launch to the start of the worker: boot, drivers, container image'),
   engineLoadS: measured(4, 'docs/gpu.md: 2.5 to 4 s from a cached engine to the first part'),
+  planningMs: assumed(500, 'to plan a job, beside its keys'),
   listedPerSecond: assumed(
     20_000,
     'keys that one planning function lists and writes as shards: 16 LISTs of 1,000 keys at a time',
   ),
+  completionMs: assumed(1000, 'to complete a job, beside its rows: report, summary, proof'),
   finalizedPerSecond: measured(
     5000,
     'rows that are read twice and written once: "sluice run" on 20,000 images whose parts were there, 4 s',

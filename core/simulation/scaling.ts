@@ -1,65 +1,68 @@
-import { z } from 'zod';
+import type { ScalingRule } from '#core/fleet-scaling.ts';
 
-/** How many workers run, by how many packs wait for each. The form is that of step scaling in EC2 Auto Scaling. */
-export const ScalingRule = z.strictObject({
-  /** Between two decisions; CloudWatch has a figure a minute for a queue. */
-  everyS: z.number().positive().default(60),
-  /** How old the backlog is that a decision is made on: queues tell CloudWatch of it a minute late. */
-  metricAgeS: z.number().min(0).default(60),
-  minWorkers: z.int().min(0).default(0),
-  maxWorkers: z.int().min(1).default(4),
-  /** Packs a worker that are just right: some seconds of its work. */
-  targetPacks: z.number().positive().default(400),
-  /** At `from` times the target or more, that share of the workers is added, one at least. The highest step counts. */
-  steps: z
-    .array(z.strictObject({ from: z.number().positive(), add: z.number().positive() }))
-    .min(1)
-    .default([
-      { from: 1, add: 0.25 },
-      { from: 2, add: 0.5 },
-      { from: 4, add: 1 },
-    ]),
-  /** Below this share of the target, for so many decisions on end, workers are let go. */
-  releaseBelow: z.number().min(0).max(1).default(0.1),
-  releaseAfter: z.int().min(1).default(5),
-  /** This share of them at a time, one at least; half of them where nothing is left to do. */
-  releaseShare: z.number().positive().max(1).default(0.1),
-});
-export type ScalingRule = z.infer<typeof ScalingRule>;
+/** How old the figures are that a decision is made on: queues tell CloudWatch of their messages a minute late. */
+export const METRIC_AGE_S = 60;
 
-/** Makes the decisions of a {@link ScalingRule}, one after the other. */
+/** What the alarms look at, once a minute. */
+export interface Look {
+  /** Packs that wait or are in hand, and all messages before the model. */
+  readonly packs: number;
+  readonly openWork: number;
+  /** Workers that there shall be, and that there are. */
+  readonly wanted: number;
+  readonly workers: number;
+}
+
+/**
+ * Makes the decisions of a {@link ScalingRule}, one a minute, as CloudWatch alarms and step scaling make them
+ * ("Step and simple scaling policies" in the guide of EC2 Auto Scaling): an alarm goes off after so many looks on end, and
+ * moves the group each minute for as long as it stands.
+ */
 export class Scaling {
   readonly #rule: ScalingRule;
-  #quiet = 0;
+  #overFor = 0;
+  #littleFor = 0;
+  #nothingFor = 0;
 
   constructor(rule: ScalingRule) {
     this.#rule = rule;
   }
 
   /**
-   * @param workers how many there shall be now, starting ones included.
-   * @param isMoreToCome whether there are shards, waiting or in flight: a worker that is faster than the functions sees
-   *   an empty backlog every other moment, and is not to be ended and started again all night.
+   * @param look figures of {@link METRIC_AGE_S} ago.
+   * @param now workers that there shall be by now, and those among them that have had their warm-up.
    * @returns how many workers there shall be.
    */
-  decide(backlogPacks: number, workers: number, isMoreToCome: boolean): number {
-    const { minWorkers, maxWorkers, targetPacks, steps, releaseBelow, releaseAfter, releaseShare } =
+  decide({ packs, openWork, wanted, workers }: Look, now: { wanted: number; warm: number }): number {
+    const { growAtPacks, growAfterMinutes, steps, shrinkBelow, shrinkAfterMinutes, shrinkPercent } =
       this.#rule;
-    const bounded = (wanted: number): number => Math.min(maxWorkers, Math.max(minWorkers, wanted));
-    const isOver = backlogPacks === 0 && !isMoreToCome;
-    if (workers === 0) return bounded(isOver ? 0 : 1);
-    const ratio = backlogPacks / workers / targetPacks;
-    if (ratio >= releaseBelow) {
-      this.#quiet = 0;
-      const step = steps.reduce((add, { from, add: more }) => (ratio >= from ? Math.max(add, more) : add), 0);
-      return bounded(workers + Math.ceil(workers * step));
+    const ratio = packs / Math.max(wanted, 1) / growAtPacks;
+    this.#overFor = ratio >= 1 ? this.#overFor + 1 : 0;
+    this.#littleFor = wanted > 1 && ratio < shrinkBelow ? this.#littleFor + 1 : 0;
+    this.#nothingFor = workers > 0 && openWork === 0 ? this.#nothingFor + 1 : 0;
+    if (this.#nothingFor >= this.#rule.idleMinutes) return this.#bounded(0);
+    if (wanted < 1 && openWork > 0) return this.#bounded(Math.max(1, now.wanted));
+    if (this.#overFor >= growAfterMinutes) {
+      const percent = steps.reduce((most, { from, percent }) => (ratio >= from ? percent : most), 0);
+      // Those that are warming up are part of what is added.
+      return this.#bounded(Math.max(now.wanted, now.warm + shareOf(now.warm, percent)));
     }
-    this.#quiet++;
-    if (this.#quiet < releaseAfter) return bounded(workers);
-    this.#quiet = 0;
-    const share = isOver ? Math.max(0.5, releaseShare) : releaseShare;
-    const left = workers - Math.max(1, Math.floor(workers * share));
-    // The last one goes only where nothing is left: else it would be started again at once.
-    return bounded(isOver ? left : Math.max(1, left));
+    if (this.#littleFor >= shrinkAfterMinutes && now.wanted > 1)
+      return this.#bounded(now.wanted - Math.min(now.wanted - 1, shareOf(now.wanted, shrinkPercent)));
+    return this.#bounded(now.wanted);
   }
+
+  /** Functions that find work wake the fleet at once. */
+  woken(wanted: number): number {
+    return this.#bounded(Math.max(1, wanted));
+  }
+
+  #bounded(wanted: number): number {
+    return Math.min(this.#rule.maxWorkers, Math.max(this.#rule.minWorkers, wanted));
+  }
+}
+
+/** Auto Scaling rounds towards zero; `minAdjustmentMagnitude` is one. */
+function shareOf(workers: number, percent: number): number {
+  return Math.max(1, Math.floor((workers * percent) / 100));
 }

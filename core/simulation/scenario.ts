@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ScalingRule } from './scaling.ts';
+import { ScalingRule } from '#core/fleet-scaling.ts';
 
 /** How finely a simulation looks. Left out, it follows from the number of images: see {@link granularityOf}. */
 const Granularity = z.strictObject({
@@ -9,9 +9,11 @@ const Granularity = z.strictObject({
   packsPerStep: z.int().min(1).optional(),
   /** Seconds of work that a worker takes at a time. */
   lotS: z.number().positive().optional(),
+  /** About so many events of each stage are enough; a million events take about a second. */
+  events: z.int().min(1000).default(200_000),
 });
 
-/** What is to be audited, and by what. Defaults are those of core/pipeline-config.ts and infra/. */
+/** What is to be audited, and by what. Settings are of each pipeline; defaults are those of core/pipeline-config.ts and infra/. */
 export const Scenario = z
   .strictObject({
     images: z.int().min(1).max(1e11),
@@ -25,18 +27,20 @@ export const Scenario = z
     shardSize: z.int().min(1).max(10_000).default(512),
     /** A source too large for one job is audited by several, prefix by prefix: one invocation must complete each. */
     imagesPerJob: z.int().min(1).default(3_000_000),
-    /** Deployments that share the work, each with its own queues, planning and finalizing. */
+    /** Deployments that share the work evenly, each with queues, functions and workers of its own. */
     pipelines: z.int().min(1).max(100).default(1),
-    /** Partitions into which S3 has split the source bucket: it answers 5,500 GETs a second from each. */
+    /** Partitions into which S3 has split the source bucket, for all pipelines: it answers 5,500 GETs a second from each. */
     sourcePartitions: z.int().min(1).default(1),
     functions: z
       .strictObject({
-        /** Of all pipelines together. One event source goes up to 1,000, and so does a new account. */
+        /** One event source goes up to 1,000, and so does a new account. */
         concurrency: z.int().min(1).max(100_000).default(100),
         memoryMib: z.int().min(128).max(10_240).default(3538),
         /** Of `plan` and `finalize`. */
         bigMemoryMib: z.int().min(128).max(10_240).default(5307),
         timeoutS: z.number().positive().default(300),
+        /** `finalize` is invoked by a schedule. */
+        finalizeEveryS: z.number().positive().default(60),
         /** Where workers lag behind, a shard is handed back, and comes again after this. */
         handedBackS: z.number().positive().default(20),
         /**
@@ -47,7 +51,7 @@ export const Scenario = z
         addedPerMinute: z.number().positive().default(300),
       })
       .prefault({}),
-    /** Packs, waiting or in flight, at which preprocessing pauses; of all pipelines together. */
+    /** Packs, waiting or in flight, at which preprocessing pauses. */
     maxBacklogPacks: z.int().min(1).default(2000),
     worker: z
       .strictObject({
@@ -83,8 +87,6 @@ export const Scenario = z
   });
 export type Scenario = z.infer<typeof Scenario>;
 
-/** About so many events of each stage are enough; a million events take about a second. */
-const MAX_EVENTS = 400_000;
 /** However coarse, a cohort is no more than this share of all invocations, so that packs come in an even flow. */
 const MAX_COHORT_SHARE = 1 / 25;
 
@@ -93,7 +95,7 @@ export function granularityOf(
   { images, packSize, shardSize, functions, granularity }: Scenario,
   workerImagesPerSecond: number,
 ): { cohort: number; packsPerStep: number; lotS: number } {
-  const packsPerEvent = images / packSize / MAX_EVENTS;
+  const packsPerEvent = images / packSize / granularity.events;
   const packsPerShard = Math.max(1, Math.floor(shardSize / packSize));
   const packsPerStep =
     granularity.packsPerStep ?? Math.min(packsPerShard, Math.max(1, Math.ceil(packsPerEvent / 4)));
@@ -101,6 +103,6 @@ export function granularityOf(
   const cohort =
     granularity.cohort ?? Math.min(largest, Math.max(1, Math.ceil(packsPerEvent / packsPerStep)));
   const workerSeconds = images / workerImagesPerSecond;
-  const lotS = granularity.lotS ?? Math.min(10, Math.max(1, workerSeconds / MAX_EVENTS));
+  const lotS = granularity.lotS ?? Math.min(10, Math.max(1, workerSeconds / granularity.events));
   return { cohort, packsPerStep, lotS };
 }

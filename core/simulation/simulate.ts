@@ -1,12 +1,13 @@
 import type { Usage } from '#core/cost/bill.ts';
 import { SluiceError } from '#core/error.ts';
+import { ALARM_PERIOD_S } from '#core/fleet-scaling.ts';
 import { EventQueue } from './event-queue.ts';
 import { FunctionStage } from './functions.ts';
 import { GpuFleet } from './gpu-fleet.ts';
 import { JobStage } from './job-stage.ts';
 import type { Measurements } from './measurements.ts';
 import { Random } from './random.ts';
-import { Scaling } from './scaling.ts';
+import { METRIC_AGE_S, Scaling } from './scaling.ts';
 import { granularityOf, type Scenario } from './scenario.ts';
 import { type ServiceTimes, serviceTimes } from './service-times.ts';
 import { ShardQueue } from './shard-queue.ts';
@@ -14,7 +15,10 @@ import { type Sample, Timeline } from './timeline.ts';
 import { UsageMeter } from './usage-meter.ts';
 import { WorkQueue } from './work-queue.ts';
 
-/** What a simulated fleet came to. Times are in seconds from the submission of the first job. */
+/**
+ * What a simulated pipeline came to; where several share the work, each comes to the same. Times are in seconds from the
+ * submission of the first job.
+ */
 export interface Outcome {
   readonly scenario: Scenario;
   readonly times: ServiceTimes;
@@ -49,20 +53,29 @@ export interface Outcome {
 }
 
 /**
- * Runs a fleet through a night, event by event: the same scenario, measurements and seed come to the same outcome.
+ * Runs a pipeline through a night, event by event: the same scenario, measurements and seed come to the same outcome. Of
+ * several pipelines one is simulated, with its share of the images and of what S3 answers.
  *
  * @throws SluiceError `config-invalid` where the fleet would need longer than `maxDays`.
  */
-export function simulate(scenario: Scenario, measurements: Measurements): Outcome {
+export function simulate(whole: Scenario, measurements: Measurements): Outcome {
+  const scenario = shareOf(whole);
   const events = new EventQueue();
   const random = new Random(scenario.seed);
   const usage = new UsageMeter();
   const times = serviceTimes(scenario, measurements);
   const granularity = granularityOf(scenario, 1 / times.workerImageS);
   const shards = new ShardQueue();
-  const packs = new WorkQueue(events, scenario.packSize, scenario.inFlightLimit * scenario.pipelines);
+  const packs = new WorkQueue(events, scenario.packSize, scenario.inFlightLimit);
+  const scaling = new Scaling(scenario.scaling);
   const common = { events, random, scenario, measurements, times, shards, packs, usage };
-  const jobs = new JobStage({ ...common, onShards: () => functions.wake() });
+  const jobs = new JobStage({
+    ...common,
+    onShards: () => {
+      fleet.scaleTo(scaling.woken(fleet.wanted));
+      functions.wake();
+    },
+  });
   const functions: FunctionStage = new FunctionStage({ ...common, granularity, onPacks: () => fleet.wake() });
   let inferredS = 0;
   const fleet: GpuFleet = new GpuFleet({
@@ -79,12 +92,13 @@ export function simulate(scenario: Scenario, measurements: Measurements): Outcom
       packByteSeconds: packs.imageSeconds * times.tensorBytes,
     });
 
+  const backlogNow = (): number => packs.backlogPacks - fleet.doneInHand / scenario.packSize;
   const timeline = new Timeline();
   const sample = (): void => {
     const { nowS } = events;
     timeline.add({
       atS: nowS,
-      backlogPacks: packs.backlogPacks,
+      backlogPacks: backlogNow(),
       shards: shards.count,
       invocations: functions.running.value,
       workers: fleet.paid.value,
@@ -100,14 +114,16 @@ export function simulate(scenario: Scenario, measurements: Measurements): Outcom
     sample();
     events.in(timeline.intervalS, sampleForever);
   };
-  const scaling = new Scaling(scenario.scaling);
   const scaleForever = (): void => {
-    const { backlogPacks } = packs;
-    const isMoreToCome = shards.count > 0 || functions.running.value > 0;
-    events.in(scenario.scaling.metricAgeS, () =>
-      fleet.scaleTo(scaling.decide(backlogPacks, fleet.wanted, isMoreToCome)),
+    const backlogPacks = backlogNow();
+    const openWork = backlogPacks + shards.count + functions.delayed + functions.running.value;
+    const look = { packs: backlogPacks, openWork, wanted: fleet.wanted, workers: fleet.paid.value };
+    events.in(METRIC_AGE_S, () =>
+      fleet.scaleTo(
+        scaling.decide(look, { wanted: fleet.wanted, warm: fleet.olderThan(scenario.scaling.warmUpS) }),
+      ),
     );
-    events.in(scenario.scaling.everyS, scaleForever);
+    events.in(ALARM_PERIOD_S, scaleForever);
   };
 
   fleet.scaleTo(scenario.scaling.minWorkers);
@@ -132,7 +148,7 @@ export function simulate(scenario: Scenario, measurements: Measurements): Outcom
   sample();
   const { nowS } = events;
   return {
-    scenario,
+    scenario: whole,
     times,
     seconds,
     inferredS,
@@ -156,5 +172,15 @@ export function simulate(scenario: Scenario, measurements: Measurements): Outcom
     usage: usedSoFar(),
     samples: timeline.samples(),
     events: events.count,
+  };
+}
+
+/** Of one pipeline. S3 answers all of them. */
+function shareOf(scenario: Scenario): Scenario {
+  const { images, sourcePartitions, pipelines } = scenario;
+  return {
+    ...scenario,
+    images: Math.ceil(images / pipelines),
+    sourcePartitions: sourcePartitions / pipelines,
   };
 }

@@ -1,5 +1,6 @@
 import { Match } from 'aws-cdk-lib/assertions';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DEPLOYED_TERMS, POLLS_PER_HOUR_AND_SOURCE } from '#core/cost/deployed-terms.ts';
 import { SynthesizedStack } from '#test/support/synthesized-stack.ts';
 
 const environment = {
@@ -161,6 +162,21 @@ describe('the fleet of workers', () => {
       const { Metrics = [] } = Properties as unknown as ScalingAlarm;
       expect(Metrics.filter(({ MetricStat }) => MetricStat !== undefined).length).toBeLessThanOrEqual(10);
     }
+  });
+
+  it('costs when idle what bills say that it costs', () => {
+    const alarms = stack.ofType('AWS::CloudWatch::Alarm').map(([, { Properties }]) => Properties);
+    const metrics = alarms.map(({ Metrics }) =>
+      Metrics === undefined
+        ? 1
+        : (Metrics as { MetricStat?: unknown }[]).filter(({ MetricStat }) => MetricStat !== undefined).length,
+    );
+    expect(DEPLOYED_TERMS).toMatchObject({
+      alarmMetrics: metrics.reduce((sum, count) => sum + count, 0),
+      dashboards: stack.ofType('AWS::CloudWatch::Dashboard').length,
+      emptyPollsPerHour: stack.ofType('AWS::Lambda::EventSourceMapping').length * POLLS_PER_HOUR_AND_SOURCE,
+    });
+    expect(stack.text).toContain('"rate(1 minute)"');
   });
 
   it('keeps an instance whose worker has packs in hand, and drains it when it must go', () => {

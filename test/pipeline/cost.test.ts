@@ -86,7 +86,8 @@ describe('sluice cost', () => {
       [['one', '--region', 'xx-north-1'], /prices of xx-north-1 .* there are prices of us-east-1/],
       [['one', '--instance', 'p9.large'], /no price for "p9.large"/],
       [['one', '--spot-price', 'cheap'], /spotHourUsd/],
-      [['one', '--assume', join(folder.path, 'nothing.json')], /no assumptions can be read from/],
+      [['one', '--assume', join(folder.path, 'nothing.json')], /expected a JSON file at/],
+      [['one', '--market', 'on-demand', '--spot-price', '0.2'], /--spot-price would be ignored/],
     ] as const) {
       const { exitCode, stderr } = await command(...args);
       expect(stderr).toMatch(message);
@@ -131,7 +132,7 @@ describe('sluice cost', () => {
       '8',
       '--instance',
       'g5.xlarge',
-      '--spot',
+      '--spot-price',
       '0.4',
       '--out',
       file,
@@ -140,7 +141,8 @@ describe('sluice cost', () => {
     const { stdout, exitCode } = await quote(...against, '--json');
     expect(exitCode).toBe(0);
     const held = JSON.parse(stdout) as HeldJob;
-    expect(held).toMatchObject({ job: 'one', planned: IMAGES, images: IMAGES, remarks: [] });
+    expect(held).toMatchObject({ job: 'one', planned: IMAGES, images: IMAGES });
+    expect(held.remarks).toEqual([expect.stringMatching(/did not run on AWS/)]);
     const { works } = running.pipeline;
     const { usage } = Completion.parse(JSON.parse((await works.get(completionKey('one'))).body.toString()));
     const ms = (kind: string): number =>
@@ -167,7 +169,12 @@ describe('sluice cost', () => {
     expect(report.usd).toBe(actual['usd']);
     const otherwise = await json('one', '--quote', file, '--instance', 'g6.xlarge');
     expect(otherwise).toMatchObject({
-      quote: { remarks: ['quoted with instanceType g5.xlarge, reckoned with g6.xlarge'] },
+      quote: {
+        remarks: [
+          'quoted with instanceType g5.xlarge, reckoned with g6.xlarge',
+          expect.stringMatching(/did not run on AWS/),
+        ],
+      },
     });
     const told = await command('one', '--quote', file, '--html', page);
     expect(told.stdout).toMatch(
@@ -219,13 +226,18 @@ describe('sluice cost', () => {
     await works.put(completionKey('two'), proof);
   });
 
-  it('lies beside the audit report', async () => {
+  it('lies beside the audit report, and each of the two leads to the other', async () => {
     const out = join(folder.path, 'report.html');
     const { exitCode, stdout } = await sluice('report', 'two', '--out', out, '--pipeline', pipelineFile)
       .result;
     expect(exitCode).toBe(0);
     expect(stdout).toContain('report-cost.html');
-    expect(await readFile(join(folder.path, 'report-cost.html'), 'utf8')).toContain('Cost of two');
+    const [page, beside] = await Promise.all(
+      ['report.html', 'report-cost.html'].map((name) => readFile(join(folder.path, name), 'utf8')),
+    );
+    expect(beside).toContain('Cost of two');
+    expect(beside).toContain('<a href="./report.html">');
+    expect(page).toContain('<a href="./report-cost.html">');
   });
 
   it('tells of a day of the live lane before it is over', async () => {

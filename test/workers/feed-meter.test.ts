@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { DEPLOYED_TERMS } from '#core/cost/deployed-terms.ts';
 import { bottleneckOf, type WorkerStatus } from '#core/worker-status.ts';
 import { FeedMeter } from '#workers/feed-meter.ts';
 import { WorkerMetrics } from '#workers/worker-metrics.ts';
@@ -45,7 +46,7 @@ describe('the metrics of a worker', () => {
     for (const dimension of directive?.Dimensions.flat() ?? [])
       expect(typeof line?.[dimension]).toBe('string');
     expect(directive?.Dimensions).toContainEqual(['Pipeline']);
-    expect(named.length).toBeGreaterThan(5);
+    expect(named.length * (directive?.Dimensions.length ?? 0)).toBe(DEPLOYED_TERMS.workerMetrics);
     for (const { Name } of named) expect(typeof line?.[Name]).toBe('number');
     meter.enter('bulk', 'message');
     expect(tick()).toMatchObject({ Images: 0, FeedWaitMessage: 100 });

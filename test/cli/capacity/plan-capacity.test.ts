@@ -31,9 +31,9 @@ describe('sluice plan-capacity', () => {
 
   it('says so where no fleet is fast enough, and what held it back', async () => {
     const { stdout, exitCode } = await planned('--images', '50M', '--deadline', '1h');
-    expect(stdout).toMatch(/the deadline of 1 h 0 min is MISSED/);
+    expect(stdout).toMatch(/the deadline of 1 h 0 min is MISSED, and no fleet can meet it/);
     expect(stdout).toMatch(/BINDS S3: reads of the source: .*--source-partitions/);
-    expect(exitCode).toBe(0);
+    expect(exitCode).toBe(5);
   });
 
   it('writes plots that say the same as the table', async () => {
@@ -84,10 +84,27 @@ describe('sluice plan-capacity', () => {
     });
     const withFlags = JSON.parse((await planned(...args, '--concurrency', '12')).stdout);
     expect(withFlags).toMatchObject({ functions: { concurrency: 12 }, workers: { max: 3 } });
+    expect(fromFile.environment).toEqual({
+      pipeline: { preprocess: { concurrency: 30 }, maxBacklogPacks: 900 },
+      fleet: { maxWorkers: 3, growAtPacks: fromFile.settings.growAtPacks },
+    });
     await writeFile(file, JSON.stringify({ ...scenario, scaling: { maxWorker: 3 } }));
     expect((await planned(...args)).stderr).toMatch(/Unrecognized key: "maxWorker"/);
     await writeFile(file, '{');
     expect((await planned(...args)).stderr).toMatch(/expected a JSON file at/);
+  });
+
+  it('says what stacks must be deployed with, and what of a scenario no stack can have', async () => {
+    await using folder = await temporaryFolder();
+    const file = join(folder.path, 'scenario.json');
+    await writeFile(file, JSON.stringify({ scaling: { idleMinutes: 2 } }));
+    const args = ['--images', '4M', '--pipelines', '2', '--concurrency', '20', '--max-workers', '2'];
+    const { stdout } = await planned(...args, '--grow-at-packs', '300', '--scenario', file);
+    expect(stdout).toMatch(
+      /deploy +each of 2 stacks: {"pipeline":{"preprocess":{"concurrency":20}},"fleet":{"maxWorkers":2,"growAtPacks":300}}/,
+    );
+    expect(stdout).toMatch(/functions +40 at a time/);
+    expect(stdout).toMatch(/no setting of a stack: scaling.idleMinutes/);
   });
 
   it('lists what is not usable as given', async () => {
@@ -99,9 +116,40 @@ describe('sluice plan-capacity', () => {
       2,
       expect.stringMatching(/no price for "p5.48xlarge"/),
     ]);
+    const noSpot = await planned('--images', '1M', '--instance', 'g5.xlarge');
+    expect([noSpot.exitCode, noSpot.stderr]).toEqual([
+      0,
+      expect.stringMatching(/no spot price of g5.xlarge/),
+    ]);
+    expect(noSpot.stdout).toMatch(/hours of g5.xlarge \(on-demand\) at \$1.006/);
     const region = await planned('--images', '1M', '--region', 'eu-west-9');
     expect([region.exitCode, region.stderr]).toEqual([2, expect.stringMatching(/sluice prices refresh/)]);
     const deadline = await planned('--images', '1M', '--deadline', 'tonight');
     expect([deadline.exitCode, deadline.stderr]).toEqual([2, expect.stringMatching(/deadlineS/)]);
+    await using folder = await temporaryFolder();
+    const file = join(folder.path, 'scenario.json');
+    for (const [text, got] of [
+      ['null', /got null/],
+      ['[]', /got a list/],
+      [
+        '{"scaling": {"minWorkers": 5, "maxWorkers": 2}}',
+        /minWorkers.*at most maxWorkers|at most maxWorkers.*minWorkers/s,
+      ],
+      ['{"scaling": 3}', /scaling/],
+    ] as const) {
+      await writeFile(file, text);
+      const refused = await planned('--images', '1M', '--scenario', file);
+      expect([refused.exitCode, refused.stderr]).toEqual([2, expect.stringMatching(got)]);
+    }
+    for (const [args, got] of [
+      [['--spot-price', '0'], /spotHourUsd/],
+      [['--region', '../../x'], /expected a region such as us-east-1, got/],
+      [['--out', file], /expected --out to be a folder/],
+      [['--market', 'on-demand', '--spot-price', '0.2'], /--spot-price would be ignored/],
+      [['--market', 'on-demand', '--interruptions', '1'], /--interruptions would be ignored/],
+    ] as const) {
+      const refused = await planned('--images', '1M', ...args);
+      expect([refused.exitCode, refused.stderr]).toEqual([2, expect.stringMatching(got)]);
+    }
   });
 });

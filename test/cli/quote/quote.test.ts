@@ -26,7 +26,7 @@ describe('sluice quote', () => {
       images: 40,
       sourceProblems: 0,
       sample: { seed: 1, images: 30 },
-      fleet: { region: 'us-east-1', instance: 'g4dn.xlarge', market: 'on-demand', deadlineSeconds: 7200 },
+      fleet: { region: 'us-east-1', instance: 'g4dn.xlarge', market: 'spot', deadlineSeconds: 7200 },
     });
     // Each tenth file is a line of text: 4 of 40, and of 30 at most as many.
     expect(quote.sample.refused).toBeGreaterThan(0);
@@ -69,7 +69,7 @@ describe('sluice quote', () => {
       string,
     ];
     await writePhotos(photos, 20);
-    const { stdout: table } = await quoted(photos, '--out', file, '--spot', '0.2');
+    const { stdout: table } = await quoted(photos, '--out', file, '--spot-price', '0.2');
     expect(table).toMatch(/^20 images, .* model quality/);
     expect(table).toMatch(/unreadable +2 of the sample \(2 not-an-image\); of all, 2 \(10%\)/);
     expect(table).toMatch(/\(spot\), us-east-1/);
@@ -111,14 +111,31 @@ describe('sluice quote', () => {
       /sample[\s\S]*seed|seed[\s\S]*sample/,
     );
     expect((await quoted(photos, '--deadline', 'soon')).exitCode).toBe(2);
+    for (const [args, message] of [
+      [['--spot-price', '0'], /spotHourUsd/],
+      [['--pipeline', 'sluice.pipeline.json'], /--pipeline would be ignored without --against/],
+      [['--market', 'on-demand', '--spot-price', '0.2'], /--spot-price would be ignored/],
+    ] as const) {
+      const refused = await quoted(photos, ...args);
+      expect([refused.exitCode, refused.stderr]).toEqual([2, expect.stringMatching(message)]);
+    }
     const unfinished = await quoted(photos, '--against', folder.path);
     expect(unfinished.stderr).toMatch(/expected the folder of a finished "sluice run"/);
+  });
+
+  it('says that no fleet can meet a deadline, and ends with an exit code of its own', async () => {
+    await using folder = await temporaryFolder();
+    const photos = join(folder.path, 'photos');
+    await writePhotos(photos, 10);
+    const { stdout, exitCode } = await quoted(photos, '--sample', '5', '--deadline', '1s');
+    expect(stdout).toMatch(/the deadline of 1 s is MISSED, and no fleet can meet it/);
+    expect(exitCode).toBe(5);
   });
 
   it('shows how it is used', async () => {
     const { stdout, exitCode } = await quoted('--help');
     expect(exitCode).toBe(0);
-    expect(stdout).toMatch(/sluice quote s3:\/\/photos\/2026\/ --deadline 8h --spot/);
+    expect(stdout).toMatch(/sluice quote s3:\/\/photos\/2026\/ --deadline 8h --market on-demand/);
     expect(stdout).toMatch(/sluice quote quote.json --against audit/);
   });
 });

@@ -36,8 +36,8 @@ describe('what is estimated', () => {
     });
     expect(estimate(cost, "SQS, Lambda's empty polls")).toMatchObject({ quantity: 2700 });
     expect(estimate(cost, 'S3 storage of packs')?.usd).toBeCloseTo(0.023 / 730, 9);
-    expect(estimate(cost, 'GPU instances booting')?.quantity).toBeCloseTo(240 / 3600, 9);
-    expect(estimate(cost, 'GPU idle tail')?.quantity).toBeCloseTo(600 / 3600, 9);
+    expect(estimate(cost, 'GPU instances booting')?.quantity).toBeCloseTo(600 / 3600, 9);
+    expect(estimate(cost, 'GPU idle tail')?.quantity).toBeCloseTo(960 / 3600, 9);
     expect(cost.items.map(({ resource }) => resource)).not.toContain('GPU idle tail');
     expect(cost.estimatedUsd).toBeCloseTo(
       cost.estimated.reduce((sum, { usd }) => sum + usd, 0),
@@ -47,7 +47,13 @@ describe('what is estimated', () => {
   });
 
   it('follows the assumptions', () => {
-    const estimates = { alarmMetrics: 0, workerMetrics: 0, emptyPollsPerHour: 0, interfaceEndpoints: 8 };
+    const estimates = {
+      alarmMetrics: 0,
+      workerMetrics: 0,
+      dashboards: 0,
+      emptyPollsPerHour: 0,
+      interfaceEndpoints: 8,
+    };
     const assumed = parseAssumptions({ estimates }, 'the test');
     const cost = jobCost([job('a')], assumed, prices);
     expect(cost.estimated.map(({ resource }) => resource)).toEqual(['interface endpoints']);

@@ -106,11 +106,11 @@ describe('the cost of a job', () => {
     const job = jobOf([record({ id: 'a', usage }), record({ id: 'b', stage: 'worker', usage: model })]);
     const usdOf = (cost: ReturnType<typeof jobCost>) => cost.alternatives.map(({ usd }) => usd);
     // 1 M images at $1 a thousand; 20 ms of decoding, 1 ms of the model and 20 ms of a request, one after the other; 20 ms of
-    // decoding on 4 vCPUs against 1 ms of the model, after a boot of two minutes, with a GET an image.
+    // decoding on 4 vCPUs against 1 ms of the model, after a boot of five minutes, with a GET an image.
     expect(usdOf(jobCost([job], assumptions, prices))).toEqual([
       expect.closeTo(1000),
       expect.closeTo((41_000 / 3600) * 0.736),
-      expect.closeTo((5120 / 3600) * 0.19 + 0.4),
+      expect.closeTo((5300 / 3600) * 0.19 + 0.4),
     ]);
     const bare = { ...prices, alternatives: { sageMaker: {} } };
     const without = jobCost([job], assumptions, bare).alternatives;

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { bill, sqsRequestsOf, tieredUsd, totalUsd, type Usage } from '#core/cost/bill.ts';
-import { instanceHourUsd, parsePrices, pricesAsOf, staleness } from '#core/cost/prices.ts';
+import { DEPLOYED_TERMS } from '#core/cost/deployed-terms.ts';
+import { instanceHour, missingSpotPrice, parsePrices, pricesAsOf, staleness } from '#core/cost/prices.ts';
 
 const file = 'infra/prices/us-east-1.json';
 const text = await readFile(file, 'utf8');
@@ -26,8 +27,14 @@ const TERMS = {
   architecture: 'arm64',
   volumeGb: 0,
   publicIpv4: false,
-  alarms: 0,
-  metrics: 0,
+  deployed: {
+    alarmMetrics: 0,
+    workerMetrics: 0,
+    dashboards: 0,
+    emptyPollsPerHour: 0,
+    finalizationsPerHour: 0,
+  },
+  finalizeMemoryMib: 5307,
 } as const;
 
 describe('prices', () => {
@@ -46,11 +53,35 @@ describe('prices', () => {
   });
 
   it('names the instance types there are, and how to add one', () => {
-    expect(() => instanceHourUsd(prices, 'p5.48xlarge', 'spot')).toThrow(
+    expect(() => instanceHour(prices, 'p5.48xlarge', 'spot')).toThrow(
       /no price for "p5.48xlarge".*g4dn\.xlarge.*refresh --region us-east-1 --instance p5\.48xlarge/,
     );
-    expect(() => instanceHourUsd(prices, 'g5.xlarge', 'spot')).toThrow(/--spot-price/);
-    expect(instanceHourUsd(prices, 'g5.xlarge', 'on-demand')).toBe(1.006);
+  });
+
+  it('takes the price on demand where there is none on Spot, and says so', () => {
+    expect(instanceHour(prices, 'g5.xlarge', 'spot')).toMatchObject({
+      price: { usd: 1.006 },
+      market: 'on-demand',
+    });
+    expect(missingSpotPrice(prices, 'g5.xlarge', 'spot', undefined)).toMatch(
+      /no spot price of g5.xlarge in us-east-1 is known: .*at the price on demand.*--spot-price/,
+    );
+    expect(missingSpotPrice(prices, 'g5.xlarge', 'spot', 0.42)).toBeUndefined();
+    expect(missingSpotPrice(prices, 'g5.xlarge', 'on-demand', undefined)).toBeUndefined();
+    expect(missingSpotPrice(prices, 'g4dn.xlarge', 'spot', undefined)).toBeUndefined();
+    const [item] = bill({ ...NOTHING, workerSeconds: 3600 }, { ...TERMS, instanceType: 'g6.xlarge' }, prices);
+    expect(item).toMatchObject({ usd: 0.8048, detail: expect.stringMatching(/g6.xlarge \(on-demand\)/) });
+  });
+
+  it('refuses those of days to come, by name', () => {
+    const future = structuredClone(json);
+    future.s3.put.asOf = '2031-01-02';
+    future.ebs.gp3.asOf = '2031';
+    const expected = { region: 'us-east-1', file, now: new Date('2026-11-27') };
+    expect(() => parsePrices(future, expected)).toThrow(
+      /prices of days to come: s3.put \(2031-01-02\), ebs.gp3 \(2031\)/,
+    );
+    expect(parsePrices(json, expected).region).toBe('us-east-1');
   });
 
   it('are doubted aloud a year later, not before; a year alone counts from its first day', () => {
@@ -79,6 +110,18 @@ describe('prices', () => {
 });
 
 describe('a bill', () => {
+  it('has what a pipeline without images costs in a month, as docs/deploy.md has it', () => {
+    const month = { ...NOTHING, seconds: 730 * 3600 };
+    const items = bill(month, { ...TERMS, deployed: DEPLOYED_TERMS }, prices);
+    const usd = Object.fromEntries(items.map((item) => [item.item, Number(item.usd.toFixed(2))]));
+    // Alarms and dashboard, and the workers' metrics for a whole month; 1.97 million polls; 43,800 looks of 0.1 s at 5.3 GB.
+    expect(usd).toEqual({
+      'metrics and alarms': 7.5 + 3 + 16 * 0.3,
+      'empty receives': 0.79,
+      'finalize, looking': 0.49,
+    });
+  });
+
   it('has an item for each thing used, the dearest first', () => {
     const items = bill(
       { ...NOTHING, lambdaGbSeconds: 1e6, s3Puts: 1e6, workerSeconds: 36_000, sqsRequests: 1e6 },

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { ScalingRule } from '#core/fleet-scaling.ts';
 import { EventQueue } from '#core/simulation/event-queue.ts';
 import { Level } from '#core/simulation/level.ts';
 import { DEFAULT_MEASUREMENTS, decodeCost, measurementsFrom } from '#core/simulation/measurements.ts';
 import { Random } from '#core/simulation/random.ts';
-import { Scaling, ScalingRule } from '#core/simulation/scaling.ts';
+import { Scaling } from '#core/simulation/scaling.ts';
 import { ShardQueue } from '#core/simulation/shard-queue.ts';
 import { WorkQueue } from '#core/simulation/work-queue.ts';
 
@@ -92,37 +93,67 @@ describe('the queues', () => {
 });
 
 describe('the scaling rule', () => {
-  const rule = ScalingRule.parse({ maxWorkers: 20, targetPacks: 100, releaseAfter: 3 });
+  const rule = ScalingRule.parse({ maxWorkers: 20, growAtPacks: 100 });
 
-  it('starts from zero with one worker, and grows by the highest step that counts', () => {
+  /** What the rule comes to for each backlog in turn, of workers that are there at once. */
+  function decisions(scaling: Scaling, packs: readonly number[], first: number, openWork = 1): number[] {
+    let wanted = first;
+    return packs.map((each) => {
+      const look = { packs: each, openWork: each + openWork, wanted, workers: wanted };
+      wanted = scaling.decide(look, { wanted, warm: wanted });
+      return wanted;
+    });
+  }
+
+  it('starts from zero with one worker, at once where functions find work', () => {
     const scaling = new Scaling(rule);
-    expect(scaling.decide(0, 0, false)).toBe(0);
-    expect(scaling.decide(5000, 0, true)).toBe(1);
-    expect(scaling.decide(5000, 1, true)).toBe(2);
-    expect(scaling.decide(5000, 8, true)).toBe(16);
-    expect(scaling.decide(2000, 10, true)).toBe(15);
-    expect(scaling.decide(1000, 10, true)).toBe(13);
-    expect(scaling.decide(999, 10, true)).toBe(10);
-    expect(scaling.decide(9000, 16, true)).toBe(20);
+    expect(decisions(scaling, [0], 0, 0)).toEqual([0]);
+    expect(decisions(scaling, [5000], 0)).toEqual([1]);
+    expect(scaling.woken(0)).toBe(1);
+    expect(scaling.woken(7)).toBe(7);
   });
 
-  it('lets workers go slowly, and only after it has been quiet for a while', () => {
-    const scaling = new Scaling(rule);
-    const next = (backlog: number, workers: number): number => scaling.decide(backlog, workers, true);
-    expect([next(50, 20), next(50, 20), next(50, 20), next(50, 18)]).toEqual([20, 20, 18, 18]);
-    expect(next(2000, 18)).toBe(20);
-    expect([next(50, 20), next(50, 20), next(50, 20)]).toEqual([20, 20, 18]);
+  it('grows after two minutes, by the highest step that counts, and each minute for as long as it is so', () => {
+    expect(decisions(new Scaling(rule), [1000, 1000], 10)).toEqual([10, 15]);
+    expect(decisions(new Scaling(rule), [1999, 1999], 10)).toEqual([10, 15]);
+    expect(decisions(new Scaling(rule), [2000, 2000, 9000], 10)).toEqual([10, 20, 20]);
+    expect(decisions(new Scaling(rule), [999, 1000, 999], 10)).toEqual([10, 10, 10]);
+    expect(decisions(new Scaling(rule), [5000, 5000, 5000, 5000], 1)).toEqual([1, 2, 4, 8]);
   });
 
-  it('reaches zero once nothing is left, and not before', () => {
+  it('counts workers that are still starting as part of what it has added', () => {
     const scaling = new Scaling(rule);
-    let workers = 7;
-    for (let i = 0; i < 100; i++) workers = scaling.decide(1, workers, false);
-    expect(workers).toBe(1);
-    for (let i = 0; i < 100; i++) workers = scaling.decide(0, workers, true);
-    expect(workers).toBe(1);
-    for (let i = 0; i < rule.releaseAfter; i++) workers = scaling.decide(0, workers, false);
-    expect(workers).toBe(0);
+    const look = { packs: 8000, openWork: 8000, wanted: 8, workers: 8 };
+    scaling.decide(look, { wanted: 8, warm: 8 });
+    expect(scaling.decide(look, { wanted: 8, warm: 8 })).toBe(16);
+    expect(scaling.decide({ ...look, wanted: 16 }, { wanted: 16, warm: 8 })).toBe(16);
+    expect(new Scaling(rule).decide(look, { wanted: 1, warm: 0 })).toBe(1);
+  });
+
+  it('lets a quarter go after ten quiet minutes, rounded down, and keeps the last worker while there is work', () => {
+    const quiet = Array.from({ length: 9 }, () => 10);
+    expect(decisions(new Scaling(rule), [...quiet, 10], 11).at(-1)).toBe(9);
+    expect(decisions(new Scaling(rule), [...quiet, 200, ...quiet], 11).at(-1)).toBe(11);
+    expect(decisions(new Scaling(rule), [...quiet, ...quiet, ...quiet, ...quiet], 11).at(-1)).toBe(1);
+  });
+
+  it('reaches zero after eight minutes without work, and not before', () => {
+    const nothing = Array.from({ length: 8 }, () => 0);
+    expect(decisions(new Scaling(rule), nothing.slice(1), 7, 0).at(-1)).toBe(7);
+    expect(decisions(new Scaling(rule), nothing, 7, 0).at(-1)).toBe(0);
+    expect(decisions(new Scaling(rule), [...nothing, ...nothing], 1).at(-1)).toBe(1);
+    const always = ScalingRule.parse({ minWorkers: 2 });
+    expect(decisions(new Scaling(always), nothing, 4, 0).at(-1)).toBe(2);
+  });
+
+  it('refuses steps out of order, and more workers at least than at most', () => {
+    const steps = [
+      { from: 1, percent: 100 },
+      { from: 1, percent: 50 },
+    ];
+    expect(ScalingRule.safeParse({ steps }).success).toBe(false);
+    expect(ScalingRule.safeParse({ steps: [{ from: 2, percent: 50 }] }).success).toBe(false);
+    expect(ScalingRule.safeParse({ minWorkers: 5, maxWorkers: 2 }).success).toBe(false);
   });
 });
 

@@ -35,7 +35,7 @@ describe('a simulated fleet', () => {
     fc.assert(
       fc.property(
         fc.record({
-          images: fc.integer({ min: 1, max: 400_000 }),
+          images: fc.integer({ min: 1, max: 100_000 }),
           packSize: fc.constantFrom(1, 16, 64, 100),
           shardSize: fc.constantFrom(100, 512, 1000),
           imagesPerJob: fc.constantFrom(7001, 50_000, 10_000_000),

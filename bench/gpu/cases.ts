@@ -13,7 +13,7 @@ export interface Case {
   readonly precision: Precision;
   readonly builderFlags: readonly string[];
   /** How many the worker is fed with. */
-  readonly packs: number;
+  readonly images: number;
   /** Batch sizes of the service that it is compared with; none: it is not. */
   readonly coupledBatches: readonly number[];
   /** Whether the worker is measured on more processor cores, too. */
@@ -25,7 +25,7 @@ const RESNET50 = {
   provider: 'tensorrt',
   precision: 'fp32',
   builderFlags: [],
-  packs: 600,
+  images: 51_200,
   coupledBatches: [8, 32, 128],
   onMoreCores: false,
 } satisfies Partial<Case>;
@@ -33,7 +33,13 @@ const RESNET50 = {
 /** The first one is as slow as a T4 is at best; the others show where feeding ends. */
 const RESNETS: readonly Case[] = [
   { ...RESNET50, name: 'ResNet-50, TensorRT fp32', builderFlags: ['--noTF32'] },
-  { ...RESNET50, name: 'ResNet-50, TensorRT fp16', precision: 'fp16', onMoreCores: true },
+  {
+    ...RESNET50,
+    name: 'ResNet-50, TensorRT fp16',
+    precision: 'fp16',
+    coupledBatches: [32],
+    onMoreCores: true,
+  },
 ];
 const OTHERS: readonly Case[] = [
   { ...RESNET50, name: 'ResNet-50, CUDA fp32', provider: 'cuda', coupledBatches: [] },
@@ -42,7 +48,7 @@ const OTHERS: readonly Case[] = [
     name: 'ResNet-152, TensorRT fp32',
     model: (folder) => writeResNet(folder, 152),
     builderFlags: ['--noTF32'],
-    packs: 300,
+    images: 25_600,
   },
 ];
 
@@ -57,7 +63,7 @@ export async function casesOf(models: string | undefined): Promise<readonly Case
       provider: 'tensorrt',
       precision,
       builderFlags: [],
-      packs: name.startsWith('yolo') ? 150 : 400,
+      images: name.startsWith('yolo') ? 12_800 : 38_400,
       coupledBatches: [],
       onMoreCores: false,
     };

@@ -13,7 +13,6 @@ import { LocalCloud } from '../support/local-cloud.ts';
 import { GpuUsage } from './gpu-usage.ts';
 import { type ProcessorTime, processorTimeOf } from './processor-time.ts';
 
-const IMAGES_PER_PACK = 64;
 const PUTS_AT_A_TIME = 8;
 
 export interface FedWorkerOptions {
@@ -24,7 +23,9 @@ export interface FedWorkerOptions {
   readonly provider: OnnxProvider;
   readonly precision: Precision;
   readonly builderFlags: readonly string[];
+  /** The worker is fed with so many packs of so many images. */
   readonly packs: number;
+  readonly imagesPerPack: number;
   readonly batchSize: number;
   readonly prefetchPacks: number;
   readonly sessions: number;
@@ -53,7 +54,7 @@ const FEEDS = ['FeedRun', 'FeedWaitFetch', 'FeedWaitMessage', 'FeedWaitCommit'];
 
 /** `sluice worker` on packs that lie in an S3 on loopback: images a second while it is busy, by what is left in the queue. */
 export async function fedWorker(options: FedWorkerOptions): Promise<FedWorker> {
-  const { model, packs, provider, precision, batchSize, sessions, prefetchPacks } = options;
+  const { model, packs, imagesPerPack, provider, precision, batchSize, sessions, prefetchPacks } = options;
   await using cloud = await LocalCloud.start({
     cores: options.otherCores,
     config: {
@@ -74,7 +75,7 @@ export async function fedWorker(options: FedWorkerOptions): Promise<FedWorker> {
   if (options.built !== undefined) await new EngineStore(works).publish(options.built);
   const bulk = await cloud.pipeline.queue('bulk');
   const { widthPx, heightPx } = model.manifest.preprocess;
-  const images = randomFillSync(Buffer.allocUnsafe(IMAGES_PER_PACK * widthPx * heightPx * 3));
+  const images = randomFillSync(Buffer.allocUnsafe(imagesPerPack * widthPx * heightPx * 3));
   const messages: PackMessage[] = [];
   const todo = Array.from({ length: packs }, (_, range) => range);
   await Promise.all(
@@ -87,7 +88,7 @@ export async function fedWorker(options: FedWorkerOptions): Promise<FedWorker> {
             pack: packIdText(id),
             preprocessHash: preprocessHash(model.manifest.preprocess),
             decoderVersion: 'bench',
-            items: Array.from({ length: IMAGES_PER_PACK }, (_, index) => ({
+            items: Array.from({ length: imagesPerPack }, (_, index) => ({
               index,
               ref: { key: `${range}/${index}.jpg`, etag: 'e', bytes: 1 },
               widthPx: 640,
@@ -147,7 +148,7 @@ export async function fedWorker(options: FedWorkerOptions): Promise<FedWorker> {
   const to = left.find((sample) => sample.packs <= packs * 0.15) as (typeof left)[number];
   const seconds = (to.atMs - from.atMs) / 1000;
   return {
-    imagesPerSecond: ((from.packs - to.packs) * IMAGES_PER_PACK) / seconds,
+    imagesPerSecond: ((from.packs - to.packs) * imagesPerPack) / seconds,
     gpuPercent: usage.between(from.atMs, to.atMs),
     coresBusy: (to.processor.all - from.processor.all) / seconds,
     mainThreadBusy: (to.processor.mainThread - from.processor.mainThread) / seconds,

@@ -3,6 +3,7 @@ import { inCallersTally, Tally } from '#adapters/meter.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
 import { packIdText, packKey, partKey } from '#core/job-layout.ts';
 import { PackMessage, parseMessage } from '#core/messages.ts';
+import type { ModelReceipt } from '#core/model-receipt.ts';
 import { decodePack, type Pack } from '#core/pack.ts';
 import type { Lease, MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
@@ -26,8 +27,8 @@ export interface PackLaneOptions {
   readonly name: 'live' | 'bulk';
   /** Packs that are loading or ready at the same time. */
   readonly prefetchPacks: number;
-  /** The stages whose models are here, each with its preprocess hash: any other pack is foreign. */
-  readonly stages: ReadonlyMap<string, string>;
+  /** The stages whose models are here: any other pack is foreign. */
+  readonly stages: ReadonlyMap<string, ModelReceipt>;
   /** A pack that is gone or damaged is asked for again so often, before it is given up. */
   readonly maxRemakes: number;
 }
@@ -50,6 +51,8 @@ export interface PackLanePorts {
 const RECEIVE_WAIT_MS = 20_000;
 const RECEIVE_AGAIN_AFTER_MS = 1_000;
 const FETCHERS = 4;
+/** While models change, workers of both are there: what is not for this one waits for another, as often as it is delivered. */
+const OTHER_MODEL_DELAY_MS = 60_000;
 
 /**
  * One lane of packs on its way to the model: receives messages, fetches and checks their packs, and holds them ready,
@@ -169,11 +172,32 @@ export class PackLane {
         return 'over';
       }
     }
+    if (message !== undefined && code === 'model-mismatch' && this.#mayBeMadeAnew(lease, message)) {
+      await this.#ports.remake?.(message);
+      await lease.ack();
+      return 'over';
+    }
     this.#ports.onFailedDelivery?.(message, reason);
     // What cost one time limit after another would cost them all again.
-    if (code === 'message-malformed' || code === 'engine-lost' || lost) await lease.bury(reason);
+    if (code === 'model-mismatch') await lease.retry({ reason, delayMs: OTHER_MODEL_DELAY_MS });
+    else if (code === 'message-malformed' || code === 'engine-lost' || lost) await lease.bury(reason);
     else await lease.retry({ reason });
     return 'goes back';
+  }
+
+  /**
+   * An image of the live lane is in no plan: its pack is made anew for the model of the day, where no worker has taken it that has
+   * the one of before.
+   */
+  #mayBeMadeAnew(lease: Lease, message: PackMessage): boolean {
+    const { remake } = this.#ports;
+    const hasWaited = lease.deliveryCount > 1 || message.redriven === true;
+    return (
+      message.origin.lane === 'live' &&
+      hasWaited &&
+      remake !== undefined &&
+      remakesOf(message) < this.#options.maxRemakes
+    );
   }
 
   async #receive(room: number, stop: AbortSignal): Promise<Lease[]> {
@@ -212,19 +236,35 @@ export class PackLane {
 
   /** The pack of a message. @throws SluiceError `pack-damaged`, `object-missing`, or `message-malformed` for a foreign one. */
   async load(message: PackMessage, signal?: AbortSignal): Promise<Pack> {
+    this.#checkModel(message);
     const pack = await this.#read(message, signal);
     const expected = packIdText(storedPackId(message));
     if (pack.header.pack !== expected)
       throw new SluiceError('pack-damaged', `expected pack "${expected}", got "${pack.header.pack}"`);
     const { stages } = this.#options;
-    if (stages.get(message.stage) !== pack.header.preprocessHash) {
-      const runs = [...stages].map(([stage, hash]) => `"${stage}", preprocess ${hash}`).join('; ');
+    if (stages.get(message.stage)?.preprocessHash !== pack.header.preprocessHash) {
+      const runs = [...stages]
+        .map(([stage, runs]) => `"${stage}", preprocess ${runs.preprocessHash}`)
+        .join('; ');
       throw new SluiceError(
         'message-malformed',
         `a pack of stage "${message.stage}", preprocess ${pack.header.preprocessHash}; this worker runs ${runs}`,
       );
     }
     return seenByStage(pack, message);
+  }
+
+  /** Rows of two models must not come to stand in one job: who was deployed in its midst leaves it to workers that have the other one. */
+  #checkModel({ stage, meantFor }: PackMessage): void {
+    const here = this.#options.stages.get(stage);
+    if (here === undefined || meantFor === undefined) return;
+    const { modelSha256, decodeHash } = meantFor;
+    if (modelSha256 === here.modelSha256 && (decodeHash === '' || decodeHash === here.decodeHash)) return;
+    throw new SluiceError(
+      'model-mismatch',
+      `planned for a model with sha256 ${modelSha256}, outputs read as ${decodeHash}; this worker has "${here.model}", ` +
+        `sha256 ${here.modelSha256}, ${here.decodeHash}: start the job anew, or bring that model back and redrive it`,
+    );
   }
 
   async #read(message: PackMessage, signal?: AbortSignal): Promise<Pack> {

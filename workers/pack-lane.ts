@@ -50,7 +50,6 @@ export interface PackLanePorts {
 /** Short enough for a drain, long enough to cost little: SQS's own limit is 20 s. */
 const RECEIVE_WAIT_MS = 20_000;
 const RECEIVE_AGAIN_AFTER_MS = 1_000;
-const FETCHERS = 4;
 /** While models change, workers of both are there: what is not for this one waits for another, as often as it is delivered. */
 const OTHER_MODEL_DELAY_MS = 60_000;
 
@@ -63,7 +62,8 @@ export class PackLane {
   readonly ready: Handoff<LoadedPack>;
   readonly #options: PackLaneOptions;
   readonly #ports: PackLanePorts;
-  readonly #fetches = new PQueue({ concurrency: FETCHERS });
+  /** What is loading; how much of it is read at the same time is the files' matter. */
+  readonly #loads = new PQueue();
   #held = 0;
   #released: (() => void) | undefined;
   #watchers: (() => void)[] = [];
@@ -117,11 +117,11 @@ export class PackLane {
       for (const lease of leases) {
         this.#held++;
         this.#ports.keeper.keep(lease);
-        void this.#fetches.add(inCallersTally(() => this.#load(lease, stop)));
+        void this.#loads.add(inCallersTally(() => this.#load(lease, stop)));
       }
       if (leases.length > 0) this.#notify();
     }
-    await this.#fetches.onIdle();
+    await this.#loads.onIdle();
     this.ready.close();
     this.#notify();
   }
@@ -274,7 +274,10 @@ export class PackLane {
       const bytes = memory.take(Buffer.byteLength(base64, 'base64'));
       return decodePack(bytes.subarray(0, bytes.write(base64, 'base64')));
     }
-    const { file, checksum } = await files.read(packKey(storedPackId(message)), message.pack.bytes, signal);
+    const { file, checksum } = await files.read(packKey(storedPackId(message)), message.pack.bytes, {
+      signal,
+      isUrgent: this.name === 'live',
+    });
     return decodePack(file, checksum);
   }
 }

@@ -58,8 +58,8 @@ export function storedPackFiles(works: ObjectStore, memory: RecycledMemory): Pac
 
 /**
  * Reads a file and computes its checksum piece by piece as it comes in: a second pass over megabytes that have left the
- * processor's cache would cost several times as much. Not by Node's own CRC-32, which takes two to three times as long
- * (`npm run bench -- transport`).
+ * processor's cache would cost several times as much. Not by Node 20's own CRC-32: it came to 3 to 4 GB/s on a core that did
+ * 10 with this one.
  */
 export async function readPackFile(
   works: ObjectStore,

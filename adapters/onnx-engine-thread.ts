@@ -9,8 +9,8 @@ if (port === null) throw new Error('this file runs in a worker thread only');
 try {
   const session = await openOnnxSession(workerData as OnnxEngineOptions);
   port.on('message', (request: EngineRequest) => void answer(session, request));
-  const { inputs, outputs, placement } = session;
-  reply({ kind: 'ready', inputs, outputs, ...(placement && { placement }) });
+  const { run: _, ...described } = session;
+  reply({ kind: 'ready', ...described });
 } catch (error) {
   reply({ kind: 'load-failed', message: messageOf(error) });
 }

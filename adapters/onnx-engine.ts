@@ -1,8 +1,16 @@
 import { once } from 'node:events';
 import type { Worker } from 'node:worker_threads';
 import { SluiceError } from '#core/error.ts';
-import type { Engine, EngineBatch, RunOptions, Tensor, TensorInfo } from '#core/ports/engine.ts';
+import {
+  type Engine,
+  type EngineBatch,
+  piecesOf,
+  type RunOptions,
+  type Tensor,
+  type TensorInfo,
+} from '#core/ports/engine.ts';
 import { abandon } from './hung-threads.ts';
+import type { OnnxSession } from './onnx-session.ts';
 import { entryFile, startThread } from './runtime.ts';
 import { TimeLimit, within } from './time-limit.ts';
 
@@ -33,7 +41,7 @@ export interface OnnxEngineOptions {
 /** What the thread is asked, and what it answers; `id` pairs them. */
 export type EngineRequest = { id: number; batch: EngineBatch };
 export type EngineReply =
-  | { kind: 'ready'; inputs: readonly TensorInfo[]; outputs: readonly TensorInfo[]; placement?: Placement }
+  | ({ kind: 'ready' } & Pick<OnnxSession, 'inputs' | 'outputs' | 'placement' | 'notes'>)
   | { kind: 'load-failed'; message: string }
   | { kind: 'slice' }
   | { kind: 'done'; id: number; outputs: Record<string, Tensor>; memory: ArrayBuffer[] }
@@ -66,7 +74,13 @@ export function notLoaded({ provider }: OnnxEngineOptions, why: string): SluiceE
 
 /** The memory of a batch's tensors, each piece once. */
 export function memoryOf(batch: EngineBatch): ArrayBuffer[] {
-  return [...new Set(Object.values(batch).map(({ data }) => data.buffer as ArrayBuffer))];
+  return [
+    ...new Set(
+      Object.values(batch)
+        .flatMap(piecesOf)
+        .map(({ buffer }) => buffer as ArrayBuffer),
+    ),
+  ];
 }
 
 /**
@@ -86,6 +100,8 @@ export class OnnxEngine implements Engine {
   readonly outputs: readonly TensorInfo[];
   /** Of a session on a GPU. */
   readonly placement: Placement | undefined;
+  /** What is slower than it could be, and why. */
+  readonly notes: readonly string[];
   readonly #thread: Worker;
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
@@ -110,6 +126,7 @@ export class OnnxEngine implements Engine {
     this.inputs = ready.inputs;
     this.outputs = ready.outputs;
     this.placement = ready.placement;
+    this.notes = ready.notes ?? [];
     thread.on('message', (reply: EngineReply) => this.#settle(reply));
     thread.on('error', (cause) =>
       this.#die(new SluiceError('engine-unavailable', `the engine died: ${cause}`, { cause })),

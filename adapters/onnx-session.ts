@@ -1,8 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as ort from 'onnxruntime-node';
 import type { EngineBatch, Tensor, TensorDtype, TensorInfo } from '#core/ports/engine.ts';
+import { ARRAYS, sliceOf } from './batch-slices.ts';
 import type { OnnxEngineOptions, Placement } from './onnx-engine.ts';
 import { profiled } from './onnx-profile.ts';
+import { StagingMemory } from './staging-memory.ts';
 
 /** A loaded model. `run` blocks the thread that calls it, slice by slice. */
 export interface OnnxSession {
@@ -10,6 +12,8 @@ export interface OnnxSession {
   readonly outputs: readonly TensorInfo[];
   /** Of a session on a GPU. */
   readonly placement?: Placement;
+  /** What is slower than it could be, and why. */
+  readonly notes?: readonly string[];
   /** @param onSlice is told when a slice is done and another one follows. */
   run(batch: EngineBatch, onSlice?: () => void): Promise<Record<string, Tensor>>;
 }
@@ -39,25 +43,41 @@ export async function openOnnxSession(options: OnnxEngineOptions): Promise<OnnxS
     ort.InferenceSession.create(options.modelPath, { ...settings, ...more });
   // The CUDA provider plans anew for every batch size that it has not just seen: it always gets the same.
   const pad = options.padBatches ?? provider === 'cuda';
-  if (provider === 'cpu') return described(await open(), maxBatch, pad);
+  if (provider === 'cpu') return described(await open(), { maxBatch, pad });
   const warmUp = (session: ort.InferenceSession): Promise<unknown> =>
     session.run(zeros(infos(session.inputMetadata), maxBatch));
   const { session, placement } = await profiled(open, warmUp);
-  return { ...described(session, maxBatch, pad), placement };
+  const largest = Object.entries(zeros(infos(session.inputMetadata), maxBatch));
+  const staging = new StagingMemory(
+    options.deviceId ?? 0,
+    Object.fromEntries(largest.map(([name, { data }]) => [name, (data as Uint8Array).byteLength])),
+  );
+  return {
+    ...described(session, { maxBatch, pad, staging }),
+    placement,
+    notes: staging.missing === undefined ? [] : [staging.missing],
+  };
 }
 
-function described(session: ort.InferenceSession, maxBatch: number, pad: boolean): OnnxSession {
+interface Slicing {
+  readonly maxBatch: number;
+  readonly pad: boolean;
+  readonly staging?: StagingMemory;
+}
+
+function described(session: ort.InferenceSession, slicing: Slicing): OnnxSession {
   return {
     inputs: infos(session.inputMetadata),
     outputs: infos(session.outputMetadata),
-    run: (batch, onSlice) => runInSlices(session, batch, { maxBatch, pad, onSlice }),
+    run: (batch, onSlice) => runInSlices(session, batch, slicing, onSlice),
   };
 }
 
 async function runInSlices(
   session: ort.InferenceSession,
   batch: EngineBatch,
-  { maxBatch, pad, onSlice }: { maxBatch: number; pad: boolean; onSlice: (() => void) | undefined },
+  { maxBatch, pad, staging }: Slicing,
+  onSlice: (() => void) | undefined,
 ): Promise<Record<string, Tensor>> {
   const images = Object.values(batch)[0]?.shape[0] ?? 0;
   const slices: ort.InferenceSession.OnnxValueMapType[] = [];
@@ -69,9 +89,15 @@ async function runInSlices(
     }
     const to = Math.min(images, from + maxBatch);
     const rows = pad ? maxBatch : to - from;
-    const feeds = Object.entries(batch).map(
-      ([name, tensor]) => [name, sliceOf(tensor, from, to, rows)] as const,
-    );
+    const feeds = Object.entries(batch).map(([name, tensor]) => {
+      const { dtype, shape, data } = sliceOf(
+        tensor,
+        { from, to, rows },
+        staging && ((bytes, lies) => staging.take(name, bytes, lies)),
+      );
+      // ORT takes views of any offset without copying.
+      return [name, new ort.Tensor(dtype, data as Uint8Array, shape)] as const;
+    });
     slices.push(await session.run(Object.fromEntries(feeds)));
   }
   return Object.fromEntries(
@@ -83,21 +109,6 @@ async function runInSlices(
       ),
     ]),
   );
-}
-
-/** Rows `from` to `to` of a tensor, as a view; with zeros behind them up to `rows`, as a copy. */
-function sliceOf(tensor: Tensor, from: number, to: number, rows: number): ort.Tensor {
-  const [all = 0, ...rest] = tensor.shape;
-  const perRow = tensor.data.length / Math.max(1, all);
-  // Buffers come out of a transfer as Uint8Array; ORT takes views of any offset without copying.
-  const view = tensor.data.subarray(from * perRow, to * perRow) as Uint8Array;
-  return new ort.Tensor(tensor.dtype, rows > to - from ? padded(view, rows * perRow) : view, [rows, ...rest]);
-}
-
-function padded(view: Uint8Array, length: number): Uint8Array {
-  const data = new (view.constructor as Uint8ArrayConstructor)(length);
-  data.set(view);
-  return data;
 }
 
 /** The first `images` rows of tensors, one after the other. */
@@ -123,13 +134,6 @@ function infos(metadata: readonly ort.InferenceSession.ValueMetadata[]): TensorI
     shape: value.isTensor ? value.shape.map((side) => (typeof side === 'number' ? side : null)) : [],
   }));
 }
-
-const ARRAYS = {
-  uint8: Uint8Array,
-  int32: Int32Array,
-  int64: BigInt64Array,
-  float32: Float32Array,
-} as const;
 
 /** A batch of zeros as the model takes it. */
 function zeros(inputs: readonly TensorInfo[], images: number): Record<string, ort.Tensor> {

@@ -17,7 +17,6 @@ import { policyHash } from '#core/policy.ts';
 import { preprocessHash } from '#core/preprocess-spec.ts';
 import type { StoreLocation } from '#core/store-location.ts';
 import { batchOf } from '#workers/model-batch.ts';
-import { RecycledMemory } from '#workers/recycled-memory.ts';
 import { EXIT } from './exit-codes.ts';
 import { explanation } from './explanation.ts';
 import { cpuEngine, decodingProcesses } from './local-job.ts';
@@ -56,8 +55,7 @@ export async function explain(
     const pack = decodePack(body);
     await using engine = await cpuEngine(model, config);
     const images = pack.header.items.length;
-    const outputs =
-      images === 0 ? undefined : await engine.run(batchOf([pack], model.manifest, new RecycledMemory()));
+    const outputs = images === 0 ? undefined : await engine.run(batchOf([pack], model.manifest));
     const results = outputs === undefined ? [] : readOutputs(outputs, model.manifest, pack.header.items);
     const scores = results.map((result) => result.scores);
     const detections = results[0]?.detections ?? [];

@@ -48,12 +48,13 @@ export async function loadWorkerEngine(model: LoadedModel, options: WorkerEngine
   for (const provider of providers) {
     try {
       const startedMs = performance.now();
-      const { engine, placement } = await load(provider, model, options);
+      const { engine, placement, notes = [] } = await load(provider, model, options);
       const golden = await checkAgainstGolden(engine, model).catch(async (error: unknown) => {
         await engine[Symbol.asyncDispose]();
         throw error;
       });
       const seconds = Math.round(performance.now() - startedMs) / 1000;
+      for (const note of notes) log.warn('the GPU could be fed faster', { note });
       log.info('the model is loaded', { provider, placement, golden, seconds });
       return engine;
     } catch (error) {
@@ -73,7 +74,7 @@ async function load(
   provider: OnnxProvider,
   model: LoadedModel,
   options: WorkerEngineOptions,
-): Promise<{ engine: Engine; placement?: GpuEngine['placement'] }> {
+): Promise<Partial<GpuEngine> & { engine: Engine }> {
   const { config, threads, deviceId } = options;
   if (provider === 'cpu')
     return { engine: await loadCpuEngine(model, { threads, maxSecondsPerRun: config.maxSecondsPerRun }) };

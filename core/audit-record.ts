@@ -100,32 +100,15 @@ export interface AuditColumn {
  */
 export function auditColumns(
   scores: readonly string[],
-  { following: follows = false, shadowScores }: ExtraColumns = {},
+  { following = false, shadowScores }: ExtraColumns = {},
 ): AuditColumn[] {
-  const following = [
-    text('region', (r) => (r.region === undefined ? null : regionText(r.region)), true),
-    text('parent_key', (r) => r.parent ?? null, true),
-  ];
   const shadows = [
     text('shadow_verdict', (r) => r.shadow?.verdict ?? null, true),
     text('shadow_error', (r) => r.shadow?.error ?? null, true),
     ...(shadowScores ?? []).map((score) => number(`shadow_score_${score}`, (r) => r.shadow?.scores[score])),
   ];
   return [
-    text('key', (r) => r.key),
-    ...(follows ? following : []),
-    text('state', (r) => r.state),
-    text('verdict', (r) => r.verdict, true),
-    { name: 'checks', type: 'string-list', nullable: false, read: (r) => r.checks },
-    text('error_code', (r) => r.errorCode, true),
-    text('error_detail', (r) => r.errorDetail, true),
-    text('etag', (r) => r.etag),
-    { name: 'bytes', type: 'int64', nullable: false, read: (r) => r.bytes },
-    { name: 'width', type: 'int32', nullable: true, read: (r) => r.widthPx },
-    { name: 'height', type: 'int32', nullable: true, read: (r) => r.heightPx },
-    text('format', (r) => r.format, true),
-    text('content_hash', (r) => r.contentHash, true),
-    text('perceptual_hash', (r) => r.perceptualHash, true),
+    ...imageColumns(following),
     text('pixel_hash', (r) => r.pixelHash, true),
     text('exact_group', (r) => r.exactGroup, true),
     text('near_group', (r) => r.nearGroup, true),
@@ -144,57 +127,93 @@ export function auditColumns(
     text('software_version', (r) => r.receipt.softwareVersion),
     text('decoder_version', (r) => r.receipt.decoderVersion),
     text('provider', (r) => r.receipt.provider),
-    { name: 'preprocess_ms', type: 'double', nullable: true, read: (r) => r.preprocessMs },
+    PREPROCESS_MS,
   ];
 }
 
-/** A record from a row of the table, as {@link auditColumns} wrote it. */
+/**
+ * The columns of a part, which is one worker's word on one pack: its receipt is the same for all rows and lies in the file's
+ * metadata, what only the whole job can tell is not known yet, and the scores, of which each image of a classifier keeps
+ * a few of a thousand, are one column of JSON. A column costs more to write than the 64 values in it.
+ */
+export function partColumns({ following, shadows }: { following: boolean; shadows: boolean }): AuditColumn[] {
+  return [
+    ...imageColumns(following),
+    text('scores', (r) => scoresText(r.scores)),
+    ...(shadows
+      ? [
+          text('shadow_error', (r) => r.shadow?.error ?? null, true),
+          text('shadow_scores', (r) => (r.shadow === undefined ? null : scoresText(r.shadow.scores)), true),
+        ]
+      : []),
+    PREPROCESS_MS,
+  ];
+}
+
+function imageColumns(following: boolean): AuditColumn[] {
+  const ofFollowing = [
+    text('region', (r) => (r.region === undefined ? null : regionText(r.region)), true),
+    text('parent_key', (r) => r.parent ?? null, true),
+  ];
+  return [
+    text('key', (r) => r.key),
+    ...(following ? ofFollowing : []),
+    text('state', (r) => r.state),
+    text('verdict', (r) => r.verdict, true),
+    { name: 'checks', type: 'string-list', nullable: false, read: (r) => r.checks },
+    text('error_code', (r) => r.errorCode, true),
+    text('error_detail', (r) => r.errorDetail, true),
+    text('etag', (r) => r.etag),
+    { name: 'bytes', type: 'int64', nullable: false, read: (r) => r.bytes },
+    { name: 'width', type: 'int32', nullable: true, read: (r) => r.widthPx },
+    { name: 'height', type: 'int32', nullable: true, read: (r) => r.heightPx },
+    text('format', (r) => r.format, true),
+    text('content_hash', (r) => r.contentHash, true),
+    text('perceptual_hash', (r) => r.perceptualHash, true),
+  ];
+}
+
+const PREPROCESS_MS: AuditColumn = {
+  name: 'preprocess_ms',
+  type: 'double',
+  nullable: true,
+  read: (r) => r.preprocessMs,
+};
+
+/** As float32, which they are in the audit table: a policy must decide the same by either. */
+function scoresText(scores: Readonly<Record<string, number>>): string {
+  return JSON.stringify(scores, (_, value) => (typeof value === 'number' ? Math.fround(value) : value));
+}
+
+/** A row of a table, by the names of its columns. */
+export type TableRow = Readonly<Record<string, unknown>>;
+
+/** A record from a row of the audit table, as {@link auditColumns} wrote it. */
 export function recordFromRow(
-  row: Readonly<Record<string, unknown>>,
+  row: TableRow,
   scores: readonly string[],
   shadowScores: readonly string[] = [],
 ): AuditRecord {
-  const textOrNull = (name: string): string | null => (row[name] as string | null | undefined) ?? null;
   const required = (name: string): string => row[name] as string;
-  const numberOrNull = (name: string): number | null => {
-    const value = row[name];
-    return value === null || value === undefined ? null : Number(value);
-  };
   const scoresOf = (prefix: string, names: readonly string[]): Record<string, number> =>
     Object.fromEntries(
       names.flatMap((score) => {
-        const value = numberOrNull(`${prefix}${score}`);
+        const value = numberOrNull(row, `${prefix}${score}`);
         return value === null ? [] : [[score, value]];
       }),
     );
   const shadow = scoresOf('shadow_score_', shadowScores);
-  const shadowError = textOrNull('shadow_error');
-  const region = textOrNull('region');
-  const parent = textOrNull('parent_key');
+  const shadowError = textOrNull(row, 'shadow_error');
   return {
-    key: required('key'),
-    ...(region !== null && { region: parseRegion(region) }),
-    ...(parent !== null && { parent }),
-    state: required('state') as ImageState,
-    verdict: textOrNull('verdict') as Verdict | null,
-    checks: (row['checks'] as string[] | null) ?? [],
-    errorCode: textOrNull('error_code') as AuditRecord['errorCode'],
-    errorDetail: textOrNull('error_detail'),
-    etag: required('etag'),
-    bytes: Number(row['bytes']),
-    widthPx: numberOrNull('width'),
-    heightPx: numberOrNull('height'),
-    format: textOrNull('format'),
-    contentHash: textOrNull('content_hash'),
-    perceptualHash: textOrNull('perceptual_hash'),
-    pixelHash: textOrNull('pixel_hash'),
-    exactGroup: textOrNull('exact_group'),
-    nearGroup: textOrNull('near_group'),
-    duplicateOf: textOrNull('duplicate_of'),
+    ...imageFromRow(row),
+    pixelHash: textOrNull(row, 'pixel_hash'),
+    exactGroup: textOrNull(row, 'exact_group'),
+    nearGroup: textOrNull(row, 'near_group'),
+    duplicateOf: textOrNull(row, 'duplicate_of'),
     scores: scoresOf('score_', scores),
     ...((Object.keys(shadow).length > 0 || shadowError !== null) && {
       shadow: {
-        verdict: textOrNull('shadow_verdict') as Verdict | null,
+        verdict: textOrNull(row, 'shadow_verdict') as Verdict | null,
         scores: shadow,
         error: shadowError,
       },
@@ -206,15 +225,64 @@ export function recordFromRow(
       model: required('model'),
       modelSha256: required('model_sha256'),
       preprocessHash: required('preprocess_hash'),
-      originalSha256: textOrNull('original_sha256') ?? '',
-      decodeHash: textOrNull('decode_hash') ?? '',
+      originalSha256: textOrNull(row, 'original_sha256') ?? '',
+      decodeHash: textOrNull(row, 'decode_hash') ?? '',
       policyHash: required('policy_hash'),
       softwareVersion: required('software_version'),
       decoderVersion: required('decoder_version'),
       provider: required('provider'),
     },
-    preprocessMs: numberOrNull('preprocess_ms'),
   };
+}
+
+/** A record from a row of a part, as {@link partColumns} wrote it. */
+export function recordFromPartRow(row: TableRow, receipt: Receipt): AuditRecord {
+  const scores = (name: string): Record<string, number> | null => {
+    const text = textOrNull(row, name);
+    return text === null ? null : JSON.parse(text);
+  };
+  const shadow = scores('shadow_scores');
+  return {
+    ...imageFromRow(row),
+    ...NO_FINDINGS,
+    scores: scores('scores') ?? {},
+    ...(shadow !== null && {
+      shadow: { verdict: null, scores: shadow, error: textOrNull(row, 'shadow_error') },
+    }),
+    receipt,
+  };
+}
+
+function imageFromRow(row: TableRow): Omit<AuditRecord, keyof JobFindings | 'scores' | 'shadow' | 'receipt'> {
+  const region = textOrNull(row, 'region');
+  const parent = textOrNull(row, 'parent_key');
+  return {
+    key: row['key'] as string,
+    ...(region !== null && { region: parseRegion(region) }),
+    ...(parent !== null && { parent }),
+    state: row['state'] as ImageState,
+    verdict: textOrNull(row, 'verdict') as Verdict | null,
+    checks: (row['checks'] as string[] | null) ?? [],
+    errorCode: textOrNull(row, 'error_code') as AuditRecord['errorCode'],
+    errorDetail: textOrNull(row, 'error_detail'),
+    etag: row['etag'] as string,
+    bytes: Number(row['bytes']),
+    widthPx: numberOrNull(row, 'width'),
+    heightPx: numberOrNull(row, 'height'),
+    format: textOrNull(row, 'format'),
+    contentHash: textOrNull(row, 'content_hash'),
+    perceptualHash: textOrNull(row, 'perceptual_hash'),
+    preprocessMs: numberOrNull(row, 'preprocess_ms'),
+  };
+}
+
+function textOrNull(row: TableRow, name: string): string | null {
+  return (row[name] as string | null | undefined) ?? null;
+}
+
+function numberOrNull(row: TableRow, name: string): number | null {
+  const value = row[name];
+  return value === null || value === undefined ? null : Number(value);
 }
 
 function number(name: string, read: (record: AuditRecord) => number | undefined): AuditColumn {

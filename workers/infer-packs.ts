@@ -20,7 +20,7 @@ export async function inferPacks(
   const filled = packs.filter((pack) => pack.header.items.length > 0);
   const items = filled.flatMap((pack) => pack.header.items);
   if (items.length === 0) return [];
-  const outputs = await engine.run(batchOf(filled, manifest, memory), {
+  const outputs = await engine.run(batchOf(filled, manifest), {
     recycle: (used) => memory.give(used),
   });
   return readOutputs(outputs, manifest, items);

@@ -2,44 +2,29 @@ import { SluiceError } from '#core/error.ts';
 import { placementOf } from '#core/geometry.ts';
 import type { ModelManifest } from '#core/model-manifest.ts';
 import type { Pack } from '#core/pack.ts';
-import type { EngineBatch, Tensor, TensorInfo } from '#core/ports/engine.ts';
-import type { RecycledMemory } from './recycled-memory.ts';
+import type { EngineBatch, InputTensor, TensorInfo } from '#core/ports/engine.ts';
 
-/**
- * The inputs of a model for several packs, one after the other, whose pixels are gone after it. One pack is passed on
- * as it lies in memory; several are joined with one copy each.
- */
-export function batchOf(
-  packs: readonly Pack[],
-  manifest: ModelManifest,
-  memory: RecycledMemory,
-): EngineBatch {
+/** The inputs of a model for several packs, one after the other, whose pixels are gone after it. */
+export function batchOf(packs: readonly Pack[], manifest: ModelManifest): EngineBatch {
   return Object.fromEntries(
     manifest.inputs.map((input) => [
       input.name,
-      input.from === 'pixels' ? pixelsOf(packs, memory) : contentSizesOf(packs, manifest),
+      input.from === 'pixels' ? pixelsOf(packs) : contentSizesOf(packs, manifest),
     ]),
   );
 }
 
-function pixelsOf(packs: readonly Pack[], memory: RecycledMemory): Tensor {
-  const first = packs[0] as Pack;
+function pixelsOf(packs: readonly Pack[]): InputTensor {
+  const { heightPx, widthPx } = packs[0] as Pack;
   const images = packs.reduce((sum, pack) => sum + pack.header.items.length, 0);
-  const data = packs.length === 1 ? first.images : joined(packs, memory);
-  return { dtype: 'uint8', shape: [images, first.heightPx, first.widthPx, 3], data };
+  return {
+    dtype: 'uint8',
+    shape: [images, heightPx, widthPx, 3],
+    data: packs.map((pack) => pack.images),
+  };
 }
 
-function joined(packs: readonly Pack[], memory: RecycledMemory): Uint8Array {
-  const data = memory.take(packs.reduce((sum, pack) => sum + pack.images.length, 0));
-  let at = 0;
-  for (const { images } of packs) {
-    at += images.copy(data, at);
-    memory.give(images.buffer as ArrayBuffer);
-  }
-  return data;
-}
-
-function contentSizesOf(packs: readonly Pack[], manifest: ModelManifest): Tensor {
+function contentSizesOf(packs: readonly Pack[], manifest: ModelManifest): InputTensor {
   const items = packs.flatMap((pack) => pack.header.items);
   const data = new Int32Array(items.length * 2);
   for (const [i, item] of items.entries()) {

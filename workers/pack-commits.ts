@@ -1,9 +1,8 @@
-import { decodePart, encodePart } from '#adapters/parquet-audit.ts';
+import { decodePart, encodePart } from '#adapters/part-file.ts';
 import type { AuditRecord } from '#core/audit-record.ts';
 import { hasCode, messageOf } from '#core/error.ts';
 import { partKey, quarantineKey } from '#core/job-layout.ts';
 import type { PackMessage } from '#core/messages.ts';
-import { scoreNames } from '#core/model-manifest.ts';
 import { modelReceipt } from '#core/model-receipt.ts';
 import { encodePack, type PackHeader } from '#core/pack.ts';
 import { EngineFault, recordsOfPack } from '#core/pack-records.ts';
@@ -69,14 +68,8 @@ export class PackCommits {
         works,
         this.#options.memory,
       );
-      const { manifest, shadow } = this.#modelOf(message);
       const carried = carriedUsage(message.usage ?? [], pack.header.usage ?? []);
-      const part = encodePart(
-        records,
-        scoreNames(manifest),
-        tally.seal({ carried, storedBy: works.putRequest }),
-        shadow === undefined ? [] : scoreNames(shadow.manifest),
-      );
+      const part = encodePart(records, tally.seal({ carried, storedBy: works.putRequest }));
       const outcome = await works.put(partKey(message), part, { ifAbsent: true });
       if (outcome === 'written') tally.stored();
       else tally.wasted();
@@ -106,9 +99,8 @@ export class PackCommits {
       for (const followUp of await standingFollowUps(message, followUps, works))
         await followUps.send(followUp);
     if (act === undefined) return;
-    const { manifest } = this.#modelOf(message);
     const { body } = await works.get(partKey(message));
-    await act(message, await decodePart(body, scoreNames(manifest)));
+    await act(message, await decodePart(body));
   }
 
   async #recordsOf(

@@ -46,11 +46,13 @@ async function runWaiting(): Promise<void> {
   timer = undefined;
   const batch = waiting.splice(0, maxBatch);
   if (batch.length === 0) return;
-  const data = Buffer.allocUnsafeSlow(batch.length * rowBytes);
-  for (const [i, { row }] of batch.entries()) data.set(row, i * rowBytes);
   const engine = sessions[next++ % sessions.length] as OnnxEngine;
   const outputs = await engine.run({
-    [input]: { dtype: 'uint8', shape: [batch.length, spec.heightPx, spec.widthPx, 3], data },
+    [input]: {
+      dtype: 'uint8',
+      shape: [batch.length, spec.heightPx, spec.widthPx, 3],
+      data: batch.map(({ row }) => row),
+    },
   });
   const results = readOutputs(
     outputs,

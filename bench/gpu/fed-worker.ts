@@ -11,6 +11,7 @@ import { EngineStore } from '#workers/engine/engine-store.ts';
 import { median } from '../support/bench.ts';
 import { LocalCloud } from '../support/local-cloud.ts';
 import { GpuUsage } from './gpu-usage.ts';
+import { type ProcessorTime, processorTimeOf } from './processor-time.ts';
 
 const IMAGES_PER_PACK = 64;
 const PUTS_AT_A_TIME = 8;
@@ -41,6 +42,9 @@ export interface FedWorker {
   /** From the start of the process to its first answer. */
   readonly secondsToFirstPart: number;
   readonly lines: readonly string[];
+  /** Processor cores that it kept busy, and the share of one that its main thread did. */
+  readonly coresBusy: number;
+  readonly mainThreadBusy: number;
   /** What the model's time went into, in percent. */
   readonly feed: Readonly<Record<string, number>>;
 }
@@ -124,14 +128,18 @@ export async function fedWorker(options: FedWorkerOptions): Promise<FedWorker> {
       else feeds.push(JSON.parse(line) as Record<string, number>);
     },
   });
-  const left: { atMs: number; packs: number }[] = [];
+  const left: { atMs: number; packs: number; processor: ProcessorTime }[] = [];
   for (let rest = packs; rest > 0; ) {
     await sleep(50);
     const depth = await bulk.depth();
     rest = depth.waiting + depth.leased;
-    left.push({ atMs: performance.now(), packs: rest });
     if (process.exitCode !== null || performance.now() - startedMs > 240_000)
       throw new Error(`the worker did not finish:\n${lines.slice(-10).join('\n')}`);
+    left.push({
+      atMs: performance.now(),
+      packs: rest,
+      processor: await processorTimeOf(process.pid as number),
+    });
   }
   const first = left.find((sample) => sample.packs < packs)?.atMs ?? Number.NaN;
   // The middle of the run: without its start, and without the last packs, which fill no batch.
@@ -141,6 +149,8 @@ export async function fedWorker(options: FedWorkerOptions): Promise<FedWorker> {
   return {
     imagesPerSecond: ((from.packs - to.packs) * IMAGES_PER_PACK) / seconds,
     gpuPercent: usage.between(from.atMs, to.atMs),
+    coresBusy: (to.processor.all - from.processor.all) / seconds,
+    mainThreadBusy: (to.processor.mainThread - from.processor.mainThread) / seconds,
     secondsToFirstPart: (first - startedMs) / 1000,
     lines,
     feed: Object.fromEntries(

@@ -80,6 +80,8 @@ export async function measureCase(one: Case, around: Surroundings): Promise<void
   results.add(
     { metric: `${name}, worker`, value: worker.imagesPerSecond, unit: 'images/s' },
     { metric: `${name}, worker: pixels`, value: gigabytes(worker.imagesPerSecond), unit: 'GB/s' },
+    { metric: `${name}, worker: processor cores busy`, value: worker.coresBusy, unit: 'cores' },
+    { metric: `${name}, worker: main thread busy`, value: worker.mainThreadBusy, unit: 'cores' },
     ...(best <= T4_IMAGES_PER_SECOND
       ? [atLeast(ratio, share, 0.95), atLeast(busy, worker.gpuPercent, 95, '%')]
       : [

@@ -11,7 +11,6 @@ import { SampledSource } from '#core/quote/sampled-source.ts';
 import { spread } from '#core/quote/stratified-estimate.ts';
 import { findingsOf, type MeasuredStratum, takeSample } from '#core/quote/take-sample.ts';
 import { batchOf } from '#workers/model-batch.ts';
-import { RecycledMemory } from '#workers/recycled-memory.ts';
 import { billTerms, doubts } from '../capacity/bill-terms.ts';
 import { capacityRequest, givenMeasurements } from '../capacity/capacity-flags.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -74,9 +73,8 @@ export async function quoteOf(
     const spec = manifest.preprocess;
     const processes = config.processes ?? availableParallelism();
     await using engine = await cpuEngine(model, config);
-    const memory = new RecycledMemory();
     await using images = await MeasuredImages.begin({
-      infer: (pack) => engine.run(batchOf([pack], manifest, memory)),
+      infer: (pack) => engine.run(batchOf([pack], manifest)),
       source: source.location,
       preprocess: spec,
       config,

@@ -23,14 +23,14 @@ export function addScores(outputs: Outputs, output: ScoresOutput, into: readonly
     row.set(data.subarray(i * labels.length, (i + 1) * labels.length));
     const bad = firstNonFinite(row);
     if (bad >= 0) throw unusable(`score "${labels[bad]}" of image ${i} in the batch is ${row[bad]}`);
-    if (decode === 'softmax') softmax(row);
-    else if (decode === 'sigmoid') for (let j = 0; j < row.length; j++) row[j] = sigmoid(row[j] as number);
+    const total = decode === 'softmax' ? exponentials(row) : 1;
+    if (decode === 'sigmoid') for (let j = 0; j < row.length; j++) row[j] = sigmoid(row[j] as number);
     const least = topK < labels.length ? kthLargest(row, topK) : -Infinity;
     let kept = 0;
     for (let j = 0; j < row.length && kept < topK; j++) {
       const value = row[j] as number;
       if (value < least) continue;
-      scores[labels[j] as string] = value;
+      scores[labels[j] as string] = value / total;
       kept++;
     }
   }
@@ -39,7 +39,8 @@ export function addScores(outputs: Outputs, output: ScoresOutput, into: readonly
 /** The k-th largest value. One pass with k values in hand: sorting a thousand classes would cost more than all else. */
 function kthLargest(row: Float64Array, k: number): number {
   const largest = new Float64Array(k).fill(-Infinity);
-  for (const value of row) {
+  for (let i = 0; i < row.length; i++) {
+    const value = row[i] as number;
     if (value <= (largest[0] as number)) continue;
     // In ascending order, the smallest one first: it is the one that goes.
     let at = 0;
@@ -49,17 +50,23 @@ function kthLargest(row: Float64Array, k: number): number {
   return largest[0] as number;
 }
 
-/** Turns logits into probabilities that add up to 1, in place; shifted by the maximum, so nothing overflows. */
+/** Turns logits into probabilities that add up to 1, in place. */
 export function softmax(row: Float64Array): void {
+  const total = exponentials(row);
+  for (let i = 0; i < row.length; i++) row[i] = (row[i] as number) / total;
+}
+
+/** e^x of each, in place; shifted by the maximum, so nothing overflows. @returns their sum. */
+function exponentials(row: Float64Array): number {
   let max = -Infinity;
-  for (const value of row) if (value > max) max = value;
+  for (let i = 0; i < row.length; i++) if ((row[i] as number) > max) max = row[i] as number;
   let sum = 0;
   for (let i = 0; i < row.length; i++) {
     const e = Math.exp((row[i] as number) - max);
     row[i] = e;
     sum += e;
   }
-  for (let i = 0; i < row.length; i++) row[i] = (row[i] as number) / sum;
+  return sum;
 }
 
 function firstNonFinite(row: Float64Array): number {

@@ -1,10 +1,25 @@
 export type TensorDtype = 'uint8' | 'int32' | 'int64' | 'float32';
 
+export type TensorData = Uint8Array | Int32Array | BigInt64Array | Float32Array;
+
 /** A dense row-major tensor. `data` may be a view into a larger buffer. */
 export interface Tensor {
   readonly dtype: TensorDtype;
   readonly shape: readonly number[];
-  readonly data: Uint8Array | Int32Array | BigInt64Array | Float32Array;
+  readonly data: TensorData;
+}
+
+/**
+ * A tensor, or pieces of one, one after the other along the first dimension: a batch of several packs, each where it was
+ * read to. An engine puts them together on its own thread, into memory of its choice.
+ */
+export interface InputTensor extends Omit<Tensor, 'data'> {
+  readonly data: TensorData | readonly TensorData[];
+}
+
+/** The pieces of an input. */
+export function piecesOf({ data }: InputTensor): readonly TensorData[] {
+  return ArrayBuffer.isView(data) ? [data] : data;
 }
 
 /** An input or output of a model; `null` in the shape is a dynamic dimension. */
@@ -39,4 +54,4 @@ export interface RunOptions {
 }
 
 /** Inputs by name. All have the same first dimension, the batch. */
-export type EngineBatch = Readonly<Record<string, Tensor>>;
+export type EngineBatch = Readonly<Record<string, InputTensor>>;

@@ -1,4 +1,4 @@
-import { usageOfPart } from '#adapters/parquet-audit.ts';
+import { usageOfPart } from '#adapters/part-file.ts';
 import type { AuditRecord } from '#core/audit-record.ts';
 import { type Completion, PartsDigest, type TableFile } from '#core/completion.ts';
 import { JobFindingsBuilder, type JobFindingsIndex } from '#core/job/job-findings.ts';

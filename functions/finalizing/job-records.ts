@@ -1,4 +1,5 @@
-import { decodePart } from '#adapters/parquet-audit.ts';
+import { auditTable } from '#adapters/parquet-audit.ts';
+import { decodePart } from '#adapters/part-file.ts';
 import type { AuditRecord, Receipt } from '#core/audit-record.ts';
 import { SluiceError } from '#core/error.ts';
 import { type ImageRef, rowName } from '#core/image-ref.ts';
@@ -87,7 +88,7 @@ async function* packRecords(
     for (const ref of refs) yield failedRecord(ref, failed.reasonOf(expected), receipt);
     return;
   }
-  const records = await decodePart(part, stage.scores, stage.shadow?.scores);
+  const records = await decodePart(part);
   const fits =
     records.length === refs.length &&
     records.every((record, i) => rowName(record) === rowName(refs[i] as ImageRef));
@@ -108,7 +109,7 @@ async function* carriedRecords(plan: Plan, works: ObjectStore): AsyncGenerator<A
   let row = 0;
   for (const table of plan.carried.tables) {
     const { body } = await works.get(table);
-    for (const record of await decodePart(body, plan.stage.scores)) if (rows.has(row++)) yield record;
+    for (const record of await auditTable(body, plan.stage.scores)) if (rows.has(row++)) yield record;
   }
 }
 

@@ -1,4 +1,4 @@
-import { usageOfPart } from '#adapters/parquet-audit.ts';
+import { usageOfPart } from '#adapters/part-file.ts';
 import { Completion } from '#core/completion.ts';
 import type { MeteredJob } from '#core/cost/job-cost.ts';
 import { messageOf, SluiceError } from '#core/error.ts';

@@ -1,4 +1,4 @@
-import { decodePart } from '#adapters/parquet-audit.ts';
+import { decodePart } from '#adapters/part-file.ts';
 import type { AuditRecord } from '#core/audit-record.ts';
 import type { ImageRef } from '#core/image-ref.ts';
 import { PackMessage } from '#core/messages.ts';
@@ -51,7 +51,7 @@ export async function liveDay(
     };
     for await (const { item: key, result } of ahead(keys, PARTS_AHEAD, (key) => works.get(key))) {
       onPart(key, result.body);
-      for (const record of await decodePart(result.body, stage.scores)) if (isNew(record)) yield record;
+      for (const record of await decodePart(result.body)) if (isNew(record)) yield record;
     }
     for (const { ref, reason } of dead) {
       if (isNew(ref)) yield failedRecord(ref, reason, receipt);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { tableRows } from '#adapters/parquet-audit.ts';
+import { tableRows } from '#adapters/parquet-table.ts';
 import { type Completion, PartsDigest } from '#core/completion.ts';
 import { SluiceError } from '#core/error.ts';
 import { parseRegion, rowName } from '#core/image-ref.ts';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { tableRows } from '#adapters/parquet-audit.ts';
+import { tableRows } from '#adapters/parquet-table.ts';
 import type { Completion } from '#core/completion.ts';
 import type { PlannedStage } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';

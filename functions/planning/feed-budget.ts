@@ -1,5 +1,5 @@
 import { type Tally, tallied } from '#adapters/meter.ts';
-import { usageOfPart } from '#adapters/parquet-audit.ts';
+import { usageOfPart } from '#adapters/part-file.ts';
 import { type Budget, feedingWithin } from '#core/budget.ts';
 import { jobCost } from '#core/cost/job-cost.ts';
 import { dispatchKey, partKey } from '#core/job-layout.ts';

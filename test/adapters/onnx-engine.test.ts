@@ -59,12 +59,35 @@ describe('an engine in a thread that hangs', () => {
 });
 
 describe.each(ENGINES)('an engine %s', (_, load) => {
+  it('takes a batch in pieces, whatever slices it runs in', async () => {
+    await using engine = await load();
+    const whole = batch();
+    const rowBytes = (whole['images']!.data as Buffer).length / 6;
+    const expected = await engine.run(batch());
+    const inPieces = Object.fromEntries(
+      Object.entries(whole).map(([name, input]) => {
+        const data = input.data as Buffer;
+        const perRow = name === 'images' ? rowBytes : 2;
+        // The run takes at most four: the first slice is of two pieces, and so is the second.
+        const pieces = [
+          [0, 3],
+          [3, 5],
+          [5, 6],
+        ] as const;
+        return [name, { ...input, data: pieces.map(([from, to]) => data.slice(from * perRow, to * perRow)) }];
+      }),
+    );
+    const got = await engine.run(inPieces);
+    for (const [name, { data }] of Object.entries(expected))
+      expect([...(got[name]!.data as Float32Array)]).toEqual([...(data as Float32Array)]);
+  });
+
   it('gives the memory of a batch back, whether the model takes the batch or not', async () => {
     await using engine = await load();
     const recycled: number[] = [];
     const recycle = (memory: ArrayBuffer): void => void recycled.push(memory.byteLength);
     const good = batch();
-    const bytes = Object.values(good).map(({ data }) => data.byteLength);
+    const bytes = Object.values(good).map(({ data }) => (data as Buffer).byteLength);
     const outputs = await engine.run(good, { recycle });
     expect(Object.values(outputs)[0]?.shape[0]).toBe(6);
     expect(recycled.toSorted()).toEqual(bytes.toSorted());

@@ -2,52 +2,9 @@ import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect, it } from 'vitest';
 import { FolderStore } from '#adapters/folder-store.ts';
-import { AuditParquetWriter, decodePart, encodePart } from '#adapters/parquet-audit.ts';
-import { auditRecord } from '#test/support/audit-record.ts';
+import { AuditParquetWriter } from '#adapters/parquet-audit.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
-
-const records = [
-  auditRecord({
-    key: 'a "quoted", ünï.jpg',
-    checks: ['dark', 'blurry'],
-    verdict: 'review',
-    scores: { dark: Math.fround(0.1) },
-  }),
-  auditRecord({
-    key: 'b',
-    state: 'unreadable',
-    verdict: 'unreadable',
-    errorCode: 'truncated',
-    errorDetail: 'cut',
-    widthPx: null,
-  }),
-  auditRecord({ key: 'c', bytes: 5_000_000_000, perceptualHash: 'f'.repeat(16) }),
-];
-
-const FAILED = { verdict: null, scores: {}, error: 'it did not end' };
-
-describe('a part', () => {
-  it('gives back the records it was made from', async () => {
-    expect(
-      await decodePart(Buffer.from(encodePart(records, ['dark', 'bright'])), ['dark', 'bright']),
-    ).toEqual(records);
-  });
-
-  it('says what a shadow made of each image, or why it made nothing', async () => {
-    const seen = records.map((record, i) => ({
-      ...record,
-      shadow: i === 0 ? { verdict: null, scores: { nude: 0.5 }, error: null } : FAILED,
-    }));
-    const all = Buffer.from(encodePart(seen, ['dark'], [], ['nude']));
-    expect(await decodePart(all, ['dark'], ['nude'])).toEqual(seen);
-    const none = seen.slice(1);
-    expect(await decodePart(Buffer.from(encodePart(none, [], [], ['nude'])), [], ['nude'])).toEqual(none);
-  });
-
-  it('may be empty of rows and of scores', async () => {
-    expect(await decodePart(Buffer.from(encodePart([], [])), [])).toEqual([]);
-  });
-});
+import { VARIED_RECORDS } from '#test/support/varied-records.ts';
 
 describe('the audit table', () => {
   it('is read by DuckDB, with lists, nulls, 64-bit sizes and float scores', async () => {
@@ -55,7 +12,7 @@ describe('the audit table', () => {
     const writer = new AuditParquetWriter(await new FolderStore(folder.path).createWriter('audit.parquet'), [
       'dark',
     ]);
-    for (const record of records) await writer.write(record);
+    for (const record of VARIED_RECORDS) await writer.write(record);
     await writer.finish();
     await writer.commit();
     const connection = await (await DuckDBInstance.create()).connect();

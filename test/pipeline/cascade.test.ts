@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { tableRows } from '#adapters/parquet-audit.ts';
+import { tableRows } from '#adapters/parquet-table.ts';
 import { SluiceError } from '#core/error.ts';
 import { redriveJob } from '#functions/finalizing/redrive.ts';
 import { verifyJob } from '#functions/finalizing/verify-job.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import sharp from 'sharp';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { Engine } from '#core/ports/engine.ts';
+import { type Engine, type InputTensor, piecesOf } from '#core/ports/engine.ts';
 import type { Fault } from '#local-aws/server.ts';
 import { DisturbedBackfill, IMAGES, verifiedRows, wrapped } from '#test/support/disturbed-backfill.ts';
 
@@ -108,9 +108,10 @@ describe('a backfill', () => {
     running.startFunctions();
     const engine = await running.engine();
     const throwing = wrapped(engine, async (batch) => {
-      const pixels = batch['images']?.data as Uint8Array;
-      for (let i = 0; i < pixels.length; i += 128 * 128 * 3) {
-        if (pixels[i] === UNLUCKY.r && pixels[i + 1] === UNLUCKY.g) throw new Error('this very image');
+      for (const pixels of piecesOf(batch['images'] as InputTensor)) {
+        for (let i = 0; i < pixels.length; i += 128 * 128 * 3) {
+          if (pixels[i] === UNLUCKY.r && pixels[i + 1] === UNLUCKY.g) throw new Error('this very image');
+        }
       }
       return engine.run(batch);
     });

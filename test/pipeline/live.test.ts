@@ -3,14 +3,13 @@ import { GetObjectTaggingCommand, type S3Client } from '@aws-sdk/client-s3';
 import { ReceiveMessageCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import sharp from 'sharp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { decodePart } from '#adapters/parquet-audit.ts';
+import { decodePart } from '#adapters/part-file.ts';
 import type { AuditRecord } from '#core/audit-record.ts';
 import { partPrefix } from '#core/job-layout.ts';
 import type { VerdictMessage } from '#core/messages.ts';
 import { liveJob } from '#functions/live/live-job.ts';
 import { RunningPipeline } from '#test/support/running-pipeline.ts';
 
-const SCORES = ['dark', 'bright', 'sharpness', 'information', 'chroma'];
 let running: RunningPipeline;
 
 async function picture(level: number): Promise<Buffer> {
@@ -33,7 +32,7 @@ async function records(parts: number): Promise<AuditRecord[]> {
       await sleep(300);
       const all = (await works.list({ prefix })).objects;
       const bodies = await Promise.all(all.map(async ({ key }) => (await works.get(key)).body));
-      return (await Promise.all(bodies.map((body) => decodePart(body, SCORES)))).flat();
+      return (await Promise.all(bodies.map((body) => decodePart(body)))).flat();
     }
     await sleep(100);
   }

@@ -1,6 +1,7 @@
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
-import { encodePart, tableRows } from '#adapters/parquet-audit.ts';
+import { tableRows } from '#adapters/parquet-table.ts';
+import { encodePart } from '#adapters/part-file.ts';
 import { partKey } from '#core/job-layout.ts';
 import { plannedStage } from '#core/plan.ts';
 import type { Engine } from '#core/ports/engine.ts';
@@ -72,7 +73,7 @@ describe('a day of the live lane', () => {
     const put = async (name: string, key: string, etag: string): Promise<void> => {
       const record = { ...auditRecord({ key }), etag };
       const id = { job: 'live-2026-11-19', stage: stage.name, name };
-      await works.put(partKey(id), encodePart([record], stage.scores));
+      await works.put(partKey(id), encodePart([record]));
     };
     await put('1', 'a.jpg', 'first');
     await put('2', 'a.jpg', 'second');

@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { tableRows } from '#adapters/parquet-audit.ts';
+import { tableRows } from '#adapters/parquet-table.ts';
 import { jobState } from '#functions/finalizing/job-state.ts';
 import { verifyJob } from '#functions/finalizing/verify-job.ts';
 import type { FaultRequest } from '#local-aws/server.ts';

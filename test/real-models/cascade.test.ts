@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { tableRows } from '#adapters/parquet-audit.ts';
+import { tableRows } from '#adapters/parquet-table.ts';
 import { verifyJob } from '#functions/finalizing/verify-job.ts';
 import { cutOut } from '#test/support/cut-out.ts';
 import { auditWith, type DetectorCascade, detectorCascade, MARGIN } from '#test/support/detector-cascade.ts';

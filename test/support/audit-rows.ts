@@ -1,4 +1,4 @@
-import { tableRows } from '#adapters/parquet-audit.ts';
+import { tableRows } from '#adapters/parquet-table.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 
 type Row = Readonly<Record<string, unknown>>;

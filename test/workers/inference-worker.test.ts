@@ -2,14 +2,21 @@ import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { FolderStore } from '#adapters/folder-store.ts';
 import { MemoryQueue } from '#adapters/memory-queue.ts';
-import { decodePart } from '#adapters/parquet-audit.ts';
+import { decodePart } from '#adapters/part-file.ts';
 import type { AuditRecord } from '#core/audit-record.ts';
 import { SluiceError } from '#core/error.ts';
 import { packKey, partKey, quarantineKey } from '#core/job-layout.ts';
 import type { PackMessage } from '#core/messages.ts';
 import { ModelManifest } from '#core/model-manifest.ts';
 import { decodePack } from '#core/pack.ts';
-import type { Engine, EngineBatch, RunOptions, Tensor } from '#core/ports/engine.ts';
+import {
+  type Engine,
+  type EngineBatch,
+  type InputTensor,
+  piecesOf,
+  type RunOptions,
+  type Tensor,
+} from '#core/ports/engine.ts';
 import type { GetOptions, StoredObject } from '#core/ports/object-store.ts';
 import { preprocessHash } from '#core/preprocess-spec.ts';
 import { packOf, putPack as putPackOf } from '#test/support/pack-file.ts';
@@ -55,11 +62,15 @@ class FirstByteEngine implements Engine {
   answer = (levels: number[]): number[] => levels;
 
   async run({ images }: EngineBatch, { recycle }: RunOptions = {}): Promise<Record<string, Tensor>> {
-    const { data, shape } = images as Tensor;
-    const levels = Array.from({ length: shape[0] as number }, (_, i) => Number(data[i * 12]));
+    const pieces = piecesOf(images as InputTensor) as readonly Buffer[];
+    const levels = pieces.flatMap((piece) =>
+      Array.from({ length: piece.length / 12 }, (_, i) => Number(piece[i * 12])),
+    );
     this.batches.push(levels);
-    data.fill(99 as never);
-    recycle?.(data.buffer as ArrayBuffer);
+    for (const piece of pieces) {
+      piece.fill(99);
+      recycle?.(piece.buffer as ArrayBuffer);
+    }
     if (levels.includes(13)) throw new Error('unlucky');
     if (levels.includes(LOSES)) throw new SluiceError('engine-lost', 'it did not end');
     const scores = this.answer(levels);
@@ -122,7 +133,7 @@ async function work(
   }
   stop.abort();
   const died = await running;
-  const part = async (range: number) => decodePart((await works.get(partKey(packOf(range)))).body, ['level']);
+  const part = async (range: number) => decodePart((await works.get(partKey(packOf(range)))).body);
   return { ...folder, works, packs, engine, failures, remade, givenUp, died, part };
 }
 

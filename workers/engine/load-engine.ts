@@ -1,10 +1,11 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
+import { sleepWhileWaiting } from '#adapters/cuda-driver.ts';
 import { EnginePool } from '#adapters/engine-pool.ts';
 import { OnnxEngine, type OnnxProvider, type Placement } from '#adapters/onnx-engine.ts';
 import { type BuiltEngine, type EngineRecipe, engineFolder } from '#core/engine-artifact.ts';
-import { SluiceError } from '#core/error.ts';
+import { messageOf, SluiceError } from '#core/error.ts';
 import type { ModelManifest } from '#core/model-manifest.ts';
 import type { Engine } from '#core/ports/engine.ts';
 
@@ -22,6 +23,8 @@ export interface GpuEngineOptions {
 export interface GpuEngine {
   readonly engine: Engine;
   readonly placement: Placement;
+  /** What is slower than it could be, and why. */
+  readonly notes: readonly string[];
 }
 
 /**
@@ -67,6 +70,7 @@ async function loadSessions(
       threads: availableParallelism(),
       maxSecondsPerRun,
     });
+  const notes = waitingNote(deviceId);
   // One after the other: two that warm up at the same time would measure each other.
   const first = await load();
   const others: OnnxEngine[] = [];
@@ -76,7 +80,17 @@ async function loadSessions(
     await Promise.all([first, ...others].map((engine) => engine[Symbol.asyncDispose]()));
     throw error;
   }
-  return { engine: new EnginePool([first, ...others], name), placement: first.placement ?? {} };
+  const pool = new EnginePool([first, ...others], name);
+  return { engine: pool, placement: first.placement ?? {}, notes: [...notes, ...first.notes] };
+}
+
+function waitingNote(deviceId: number): string[] {
+  try {
+    sleepWhileWaiting(deviceId);
+    return [];
+  } catch (error) {
+    return [`each session holds a processor core while it waits for the GPU: ${messageOf(error)}`];
+  }
 }
 
 /** The folder of an engine in the cache of this machine. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { FolderStore } from '#adapters/folder-store.ts';
-import { tableRows } from '#adapters/parquet-audit.ts';
+import { tableRows } from '#adapters/parquet-table.ts';
 import { FOLDER_LAYOUT, writeAudit } from '#functions/finalizing/audit-outputs.ts';
 import { auditRecord } from '#test/support/audit-record.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';

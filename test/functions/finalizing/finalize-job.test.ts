@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { FolderStore } from '#adapters/folder-store.ts';
-import { encodePart } from '#adapters/parquet-audit.ts';
+import { encodePart } from '#adapters/part-file.ts';
 import type { AuditRecord } from '#core/audit-record.ts';
 import { partKey, rangeName, shardKey } from '#core/job-layout.ts';
 import { Plan } from '#core/plan.ts';
@@ -67,7 +67,7 @@ async function job(keys: readonly string[], parts: Record<number, AuditRecord[]>
   for (const [range, records] of Object.entries(parts)) {
     await store.put(
       partKey({ job: 'j', stage: 's', name: rangeName({ shard: 0, range: Number(range) }) }),
-      encodePart(records, ['dark']),
+      encodePart(records),
     );
   }
   const finalize = async () =>

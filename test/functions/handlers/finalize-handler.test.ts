@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createAwsClients } from '#adapters/aws-clients.ts';
 import { jsonLog } from '#adapters/json-log.ts';
-import { encodePart } from '#adapters/parquet-audit.ts';
+import { encodePart } from '#adapters/part-file.ts';
 import { Pipeline } from '#adapters/pipeline.ts';
 import type { AuditRecord } from '#core/audit-record.ts';
 import {
@@ -57,10 +57,7 @@ async function stageOfPipeline() {
 /** A row of one image in a part of its own. */
 async function putPart(job: string, name: string, change: Partial<AuditRecord>): Promise<void> {
   const stage = await stageOfPipeline();
-  await pipeline.works.put(
-    partKey({ job, stage: stage.name, name }),
-    encodePart([auditRecord(change)], stage.scores),
-  );
+  await pipeline.works.put(partKey({ job, stage: stage.name, name }), encodePart([auditRecord(change)]));
 }
 
 const created = (day: string, key: string): string =>

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { FolderStore } from '#adapters/folder-store.ts';
-import { encodePart } from '#adapters/parquet-audit.ts';
 import type { AuditRecord } from '#core/audit-record.ts';
 import { BaseIndex } from '#functions/planning/base-index.ts';
 import { auditRecord } from '#test/support/audit-record.ts';
+import { putAuditTable } from '#test/support/put-audit-table.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 
 const STAGE = { modelSha256: 'f'.repeat(64), preprocessHash: 'p', decodeHash: 'd' };
@@ -12,7 +12,7 @@ const STAGE = { modelSha256: 'f'.repeat(64), preprocessHash: 'p', decodeHash: 'd
 async function placesOf(records: readonly AuditRecord[]): Promise<(number | undefined)[]> {
   await using folder = await temporaryFolder();
   const works = new FolderStore(folder.path);
-  await works.put('table.parquet', encodePart(records, []));
+  await putAuditTable(works, 'table.parquet', records);
   const table = { key: 'table.parquet', rows: records.length, bytes: 0, sha256: '' };
   const index = await BaseIndex.read({ tables: [table] }, STAGE, works);
   return records.map(({ key, etag }) => index.placeOf(key, etag));

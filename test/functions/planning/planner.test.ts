@@ -3,8 +3,6 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { FolderStore } from '#adapters/folder-store.ts';
 import { loadManifest } from '#adapters/model-folder.ts';
-import { encodePart } from '#adapters/parquet-audit.ts';
-import { sha256Hex } from '#core/canonical-json.ts';
 import type { Completion } from '#core/completion.ts';
 import { SluiceError } from '#core/error.ts';
 import { completionKey, latestKey } from '#core/job-layout.ts';
@@ -15,6 +13,7 @@ import { readShard } from '#functions/planning/read-plan.ts';
 import { auditRecord } from '#test/support/audit-record.ts';
 import { csvFile, MANIFEST_KEY, writeReport } from '#test/support/inventory-report.ts';
 import { keyListing } from '#test/support/key-listing.ts';
+import { putAuditTable } from '#test/support/put-audit-table.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 
 /** As if a pipeline had its quarantine in the bucket of its images. */
@@ -83,8 +82,8 @@ describe('an incremental job', () => {
     const [listed] = (await planner.bucket.list({ prefix: 'a.jpg' })).objects;
     const { modelSha256, preprocessHash, decodeHash } = planner.stage;
     const receipt = { ...auditRecord().receipt, modelSha256, preprocessHash, decodeHash };
-    const table = encodePart([auditRecord({ key: 'a.jpg', etag: listed!.etag, receipt })], []);
-    await planner.works.put('table', table);
+    const record = auditRecord({ key: 'a.jpg', etag: listed!.etag, receipt });
+    const table = await putAuditTable(planner.works, 'table', [record]);
     const request = { source, filter: filter({}) };
     const series = seriesOf(request, planner.stage.model);
     const completion: Completion = {
@@ -104,7 +103,7 @@ describe('an incremental job', () => {
       unreadable: 0,
       failed: 0,
       parts: { count: 1, digest: '0'.repeat(64) },
-      tables: [{ key: 'table', rows: 1, bytes: table.length, sha256: sha256Hex(table) }],
+      tables: [table],
       ...change,
     };
     const put = (key: string, value: object) => planner.works.put(key, Buffer.from(JSON.stringify(value)));

@@ -1,4 +1,4 @@
-import { tableRows } from '#adapters/parquet-audit.ts';
+import { decodePart } from '#adapters/part-file.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import { Completion } from '#core/completion.ts';
 import { completionKey, jobPrefixes } from '#core/job-layout.ts';
@@ -96,7 +96,7 @@ async function openDay(job: string, deadLetters: readonly DeathCause[], works: O
   const verdicts: Record<string, number> = {};
   let judged = 0;
   for await (const { result } of ahead(newest, READS_AHEAD, ({ key }) => works.get(key))) {
-    for (const { verdict } of await tableRows(result.body, ['verdict'])) {
+    for (const { verdict } of await decodePart(result.body)) {
       judged++;
       verdicts[String(verdict)] = (verdicts[String(verdict)] ?? 0) + 1;
     }

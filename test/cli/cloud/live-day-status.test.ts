@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { FolderStore } from '#adapters/folder-store.ts';
-import { encodePart } from '#adapters/parquet-audit.ts';
+import { encodePart } from '#adapters/part-file.ts';
 import type { Pipeline } from '#adapters/pipeline.ts';
 import { liveDayStatus } from '#cli/cloud/live-day-status.ts';
 import type { AuditRecord } from '#core/audit-record.ts';
@@ -17,7 +17,7 @@ async function start() {
   const depth = async () => ({ waiting: 2, leased: 1 });
   const pipeline = { works, queue: async () => ({ depth }) } as unknown as Pipeline;
   const put = (name: string, change: Partial<AuditRecord>) =>
-    works.put(partKey({ job: DAY, stage: 'quality', name }), encodePart([auditRecord(change)], []));
+    works.put(partKey({ job: DAY, stage: 'quality', name }), encodePart([auditRecord(change)]));
   return { ...folder, works, pipeline, put };
 }
 

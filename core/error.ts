@@ -15,6 +15,7 @@ export const SLUICE_ERROR_CODES = [
   'store-unavailable',
   'queue-unavailable',
   'pack-damaged',
+  'model-mismatch',
   'message-malformed',
   'engine-unavailable',
   'engine-failed',

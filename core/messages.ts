@@ -3,6 +3,7 @@ import { Budget } from './budget.ts';
 import { messageOf, SluiceError } from './error.ts';
 import { ImageRef } from './image-ref.ts';
 import { S3Source, SourceFilter } from './job-request.ts';
+import { MeantFor } from './model-receipt.ts';
 import { UsageRecord } from './usage.ts';
 
 const Name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'expected a name without "/"');
@@ -97,6 +98,8 @@ export const PackMessage = z.strictObject({
   job: Name,
   stage: Name,
   name: Name,
+  /** The model of its stage, as the job was planned; left out by earlier versions. */
+  meantFor: MeantFor.optional(),
   origin: PackOrigin,
   /** The pack itself, as base64, where it fits into a message; else its size in the work store (a claim check). */
   pack: z.union([

@@ -16,6 +16,15 @@ export const ModelReceipt = z.strictObject({
 });
 export type ModelReceipt = z.infer<typeof ModelReceipt>;
 
+/** What a pack is meant for: with a model of another sum, or read in another way, its scores would be other scores. */
+export const MeantFor = ModelReceipt.pick({ modelSha256: true, decodeHash: true });
+export type MeantFor = z.infer<typeof MeantFor>;
+
+/** Of a stage or a model, what packs are meant for. */
+export function meantFor({ modelSha256, decodeHash }: MeantFor): MeantFor {
+  return { modelSha256, decodeHash };
+}
+
 export function modelReceipt(manifest: ModelManifest): ModelReceipt {
   return {
     model: manifest.name,

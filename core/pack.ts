@@ -102,10 +102,19 @@ export function decodePack(file: Buffer, checksum = PackChecksum.of(file).hex): 
   return { header, heightPx: heightPx as number, widthPx: widthPx as number, images: tensor };
 }
 
+/** CRC-32 of a piece, going on from that of what came before it. */
+export type Crc32 = (piece: Uint8Array, before?: number) => number;
+
 /** The checksum of a pack's file, from the file's pieces in turn. */
 export class PackChecksum {
+  readonly #crc32: Crc32;
   #crc = 0;
   #at = 0;
+
+  /** @param of one that is faster than Node's own, where there is one. */
+  constructor(of: Crc32 = crc32) {
+    this.#crc32 = of;
+  }
 
   static of(file: Uint8Array): PackChecksum {
     const checksum = new PackChecksum();
@@ -118,14 +127,14 @@ export class PackChecksum {
     this.#at += piece.length;
     const digitsEnd = CHECKSUM_AT + NO_CHECKSUM.length;
     if (from >= digitsEnd || this.#at <= CHECKSUM_AT) {
-      this.#crc = crc32(piece, this.#crc);
+      this.#crc = this.#crc32(piece, this.#crc);
       return;
     }
     // The checksum's own digits count as zeros, however the pieces were cut.
     const zeroed = Buffer.from(piece.subarray(0, digitsEnd - from));
     const start = Math.max(0, CHECKSUM_AT - from);
     zeroed.fill(NO_CHECKSUM[0] as string, start);
-    this.#crc = crc32(piece.subarray(zeroed.length), crc32(zeroed, this.#crc));
+    this.#crc = this.#crc32(piece.subarray(zeroed.length), this.#crc32(zeroed, this.#crc));
   }
 
   get hex(): string {

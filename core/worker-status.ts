@@ -16,6 +16,8 @@ export const WorkerStatus = z.strictObject({
   batchFill: Share,
   /** Median seconds between a pack's announcement and its run. */
   queueWaitSeconds: z.number().min(0),
+  /** The longest of those of the live lane; left out where none of its packs was run. */
+  liveWaitSeconds: z.number().min(0).optional(),
   /** What the model's time went into; together 1. See FeedMeter. */
   feed: z.strictObject({ run: Share, message: Share, fetch: Share, commit: Share }),
   /** What it has consumed and no part tells. */

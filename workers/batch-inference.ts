@@ -8,7 +8,7 @@ import type { FeedMeter, FeedTimes } from './feed-meter.ts';
 import type { HeldModel } from './held-models.ts';
 import { inferPacks, inferPiecemeal, sliceOf } from './infer-packs.ts';
 import type { LostStages } from './lost-stages.ts';
-import type { LoadedPack } from './pack-lane.ts';
+import type { LoadedPack, PackLane } from './pack-lane.ts';
 import { PresentJobs } from './present-jobs.ts';
 import type { RecycledMemory } from './recycled-memory.ts';
 
@@ -36,8 +36,17 @@ export interface BatchInferenceOptions {
   readonly lost: LostStages;
 }
 
+/** A batch that is about to be run. */
+export interface BatchFacts {
+  readonly lane: PackLane['name'];
+  readonly images: number;
+  readonly packs: number;
+  /** Of each pack, since it was announced. */
+  readonly waitedMs: readonly number[];
+}
+
 export interface BatchInferencePorts {
-  onBatch?(batch: { images: number; packs: number; waitedMs: readonly number[] }): void;
+  onBatch?(batch: BatchFacts): void;
   /** A run of a model has ended, one way or another. */
   onRun?(): void;
   onFailedDelivery?(message: PackMessage | undefined, reason: string): void;
@@ -179,6 +188,7 @@ export class BatchInference {
   #announce(batch: readonly LoadedPack[]): void {
     const now = Date.now();
     this.#ports.onBatch?.({
+      lane: (batch[0] as LoadedPack).lane.name,
       images: imagesOf(batch),
       packs: batch.length,
       waitedMs: batch.map(({ lease }) => now - lease.sentAt.getTime()),

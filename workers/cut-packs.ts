@@ -2,6 +2,7 @@ import { hasCode } from '#core/error.ts';
 import { type ImageRef, rowName } from '#core/image-ref.ts';
 import { followUpName, type PackId, packIdText, packKey, partKey } from '#core/job-layout.ts';
 import type { FollowUpMessage, PackMessage } from '#core/messages.ts';
+import { meantFor } from '#core/model-receipt.ts';
 import { encodePack, type Pack, type PackItem } from '#core/pack.ts';
 import type { Follower } from '#core/plan.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
@@ -56,6 +57,7 @@ export async function cutPacks(
         v: 1,
         type: 'pack',
         ...id,
+        meantFor: meantFor(follower),
         origin: { lane: 'bulk', bucket: bucketOf(message), shard, range: 0, remakes: 0, parent },
         pack: { bytes: file.header.length + file.body.length },
       };

@@ -1,17 +1,24 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import PQueue from 'p-queue';
 import { Tally } from '#adapters/meter.ts';
 import { openStore } from '#adapters/open-store.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
-import type { StoreLocation } from '#core/store-location.ts';
-import type { FetchReply, FetchRequest } from './fetch-threads.ts';
-import { readPackFile } from './pack-files.ts';
+import type { FetchReply, FetchRequest, FetchThreadData } from './fetch-threads.ts';
+import { priorityOf, readPackFile } from './pack-files.ts';
 
 // The thread's side of FetchThreads: reads packs, several at a time, into memory that it is handed and hands back.
 const port = parentPort;
 if (port === null) throw new Error('this file runs in a worker thread only');
-const works = await openStore(workerData as StoreLocation);
+const { location, fetchers } = workerData as FetchThreadData;
+const works = await openStore(location);
+// What is asked for ahead begins the moment that a place is free, without a message to and fro.
+const reads = new PQueue({ concurrency: fetchers });
 
-port.on('message', async ({ id, key, maxBytes, memory }: FetchRequest) => {
+port.on('message', (request: FetchRequest) => {
+  void reads.add(() => read(request), { priority: priorityOf(request.isUrgent) });
+});
+
+async function read({ id, key, maxBytes, memory }: FetchRequest): Promise<void> {
   const tally = new Tally('worker');
   const allocate = (bytes: number): Buffer =>
     memory.byteLength >= bytes ? Buffer.from(memory, 0, bytes) : Buffer.allocUnsafeSlow(bytes);
@@ -27,7 +34,7 @@ port.on('message', async ({ id, key, maxBytes, memory }: FetchRequest) => {
     const { code, message, retryable } = failure;
     reply({ id, kind: 'failed', code, message, retryable, usage: tally.take() }, []);
   }
-});
+}
 
 function reply(message: FetchReply, transfer: readonly ArrayBuffer[]): void {
   port?.postMessage(message, transfer);

@@ -4,11 +4,24 @@ import { entryFile, startThread } from '#adapters/runtime.ts';
 import { SluiceError, type SluiceErrorCode } from '#core/error.ts';
 import type { StoreLocation } from '#core/store-location.ts';
 import type { Usage } from '#core/usage.ts';
-import { MAX_GROWTH, type PackFile, type PackFiles } from './pack-files.ts';
+import { FETCHERS, MAX_GROWTH, type PackFile, type PackFiles, type ReadOptions } from './pack-files.ts';
 import type { RecycledMemory } from './recycled-memory.ts';
 
+/** What a thread is told at its start. */
+export interface FetchThreadData {
+  readonly location: StoreLocation;
+  /** Packs that it reads at the same time. */
+  readonly fetchers: number;
+}
+
 /** What a thread is asked, and what it answers; `id` pairs them. The memory goes along, and comes back filled. */
-export type FetchRequest = { id: number; key: string; maxBytes: number; memory: ArrayBuffer };
+export type FetchRequest = {
+  id: number;
+  key: string;
+  maxBytes: number;
+  isUrgent: boolean;
+  memory: ArrayBuffer;
+};
 export type FetchReply =
   | { id: number; kind: 'read'; memory: ArrayBuffer; bytes: number; checksum: string; usage: Usage }
   | { id: number; kind: 'failed'; code: SluiceErrorCode; message: string; retryable: boolean; usage: Usage };
@@ -33,23 +46,29 @@ const SLACK_BYTES = 64 * 1024;
  * then the thread that everything else runs on has none of it to do.
  */
 export class FetchThreads implements PackFiles, AsyncDisposable {
-  readonly #location: StoreLocation;
+  readonly #data: FetchThreadData;
   readonly #memory: RecycledMemory;
   /** By place; a place is empty until it is needed, and again when its thread has died. */
   readonly #threads: (FetchThread | undefined)[];
   #nextId = 1;
 
-  constructor(location: StoreLocation, threads: number, memory: RecycledMemory) {
-    this.#location = location;
+  /** @param fetchers packs that all of them read at the same time; no more threads are started than that. */
+  constructor(location: StoreLocation, threads: number, memory: RecycledMemory, fetchers = FETCHERS) {
+    const places = Math.min(threads, fetchers);
+    this.#data = { location, fetchers: Math.ceil(fetchers / places) };
     this.#memory = memory;
-    this.#threads = Array.from({ length: threads }, (_, place) => this.#start(place));
+    this.#threads = Array.from({ length: places }, (_, place) => this.#start(place));
   }
 
-  read(key: string, announcedBytes: number, signal?: AbortSignal): Promise<PackFile> {
+  read(
+    key: string,
+    announcedBytes: number,
+    { signal, isUrgent = false }: ReadOptions = {},
+  ): Promise<PackFile> {
     const thread = this.#leastBusy();
     const id = this.#nextId++;
     const memory = this.#memory.take(announcedBytes + SLACK_BYTES).buffer as ArrayBuffer;
-    const request: FetchRequest = { id, key, maxBytes: MAX_GROWTH * announcedBytes, memory };
+    const request: FetchRequest = { id, key, maxBytes: MAX_GROWTH * announcedBytes, isUrgent, memory };
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
       const giveUp = (): void => {
@@ -83,7 +102,7 @@ export class FetchThreads implements PackFiles, AsyncDisposable {
   /** Starts a thread in a place. What it has in hand when it dies is to be read again, by another one in its place. */
   #start(place: number): FetchThread {
     const worker = startThread(entryFile('./fetch-thread.ts', import.meta.url), {
-      workerData: this.#location,
+      workerData: this.#data,
       name: `fetch ${place}`,
     });
     const pending = new Map<number, Pending>();

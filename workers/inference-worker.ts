@@ -1,9 +1,9 @@
 import PQueue from 'p-queue';
 import type { PackMessage } from '#core/messages.ts';
 import type { ModelManifest } from '#core/model-manifest.ts';
+import { modelReceipt } from '#core/model-receipt.ts';
 import type { Engine } from '#core/ports/engine.ts';
 import type { MessageQueue } from '#core/ports/message-queue.ts';
-import { preprocessHash } from '#core/preprocess-spec.ts';
 import { BatchInference, type BatchInferencePorts } from './batch-inference.ts';
 import { FeedMeter } from './feed-meter.ts';
 import type { HeldModel } from './held-models.ts';
@@ -166,7 +166,7 @@ export class InferenceWorker {
       {
         name,
         prefetchPacks,
-        stages: new Map(models.map(({ stage, manifest }) => [stage, preprocessHash(manifest.preprocess)])),
+        stages: new Map(models.map(({ stage, manifest }) => [stage, modelReceipt(manifest)])),
         maxRemakes: MAX_REMAKES,
       },
       {

@@ -3,6 +3,7 @@ import { inCallersTally, Tally } from '#adapters/meter.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
 import { packIdText, packKey, partKey } from '#core/job-layout.ts';
 import { PackMessage, parseMessage } from '#core/messages.ts';
+import type { ModelReceipt } from '#core/model-receipt.ts';
 import { decodePack, type Pack } from '#core/pack.ts';
 import type { Lease, MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
@@ -23,8 +24,8 @@ export interface PackLaneOptions {
   readonly name: 'live' | 'bulk';
   /** Packs that are loading or ready at the same time; of each further stage one may be beside them. */
   readonly prefetchPacks: number;
-  /** The stages whose models are here, each with its preprocess hash: any other pack is foreign. */
-  readonly stages: ReadonlyMap<string, string>;
+  /** The stages whose models are here: any other pack is foreign. */
+  readonly stages: ReadonlyMap<string, ModelReceipt>;
   /** A pack that is gone or damaged is asked for again so often, before it is given up. */
   readonly maxRemakes: number;
 }
@@ -48,7 +49,8 @@ export interface PackLanePorts {
 /** Short enough for a drain, long enough to cost little: SQS's own limit is 20 s. */
 const RECEIVE_WAIT_MS = 20_000;
 const RECEIVE_AGAIN_AFTER_MS = 1_000;
-const FETCHERS = 4;
+/** While models change, workers of both are there: what is not for this one waits for another, as often as it is delivered. */
+const OTHER_MODEL_DELAY_MS = 60_000;
 
 /**
  * One lane of packs on its way to the models: receives messages, fetches and checks their packs, and holds them ready,
@@ -58,7 +60,8 @@ export class PackLane {
   readonly name: 'live' | 'bulk';
   readonly #options: PackLaneOptions;
   readonly #ports: PackLanePorts;
-  readonly #fetches = new PQueue({ concurrency: FETCHERS });
+  /** What is loading; how much of it is read at the same time is the files' matter. */
+  readonly #loads = new PQueue();
   readonly #lines: ReadonlyMap<string, StageLine>;
   readonly #room: LaneRoom;
   /** Those of which nothing is here but the message, in the order in which they came. */
@@ -139,7 +142,7 @@ export class PackLane {
     await Promise.all(
       this.#waiting.splice(0).map((delivery) => this.giveBack(delivery).catch(() => undefined)),
     );
-    await this.#fetches.onIdle();
+    await this.#loads.onIdle();
     this.#closed = true;
     this.#notify();
   }
@@ -151,7 +154,7 @@ export class PackLane {
         const newest = this.#waiting.findLastIndex(({ message }) => this.#line(message.stage) === line);
         const [delivery] = this.#waiting.splice(newest, 1);
         line.waiting--;
-        void this.#fetches.add(inCallersTally(() => this.#handBack(delivery as Delivery)));
+        void this.#loads.add(inCallersTally(() => this.#handBack(delivery as Delivery)));
       }
     }
   }
@@ -214,11 +217,32 @@ export class PackLane {
         return 'over';
       }
     }
+    if (message !== undefined && code === 'model-mismatch' && this.#mayBeMadeAnew(lease, message)) {
+      await this.#ports.remake?.(message);
+      await lease.ack();
+      return 'over';
+    }
     this.#ports.onFailedDelivery?.(message, reason);
     // What cost one time limit after another would cost them all again.
-    if (code === 'message-malformed' || code === 'engine-lost' || lost) await lease.bury(reason);
+    if (code === 'model-mismatch') await lease.retry({ reason, delayMs: OTHER_MODEL_DELAY_MS });
+    else if (code === 'message-malformed' || code === 'engine-lost' || lost) await lease.bury(reason);
     else await lease.retry({ reason });
     return 'goes back';
+  }
+
+  /**
+   * An image of the live lane is in no plan: its pack is made anew for the model of the day, where no worker has taken it that has
+   * the one of before.
+   */
+  #mayBeMadeAnew(lease: Lease, message: PackMessage): boolean {
+    const { remake } = this.#ports;
+    const hasWaited = lease.deliveryCount > 1 || message.redriven === true;
+    return (
+      message.origin.lane === 'live' &&
+      hasWaited &&
+      remake !== undefined &&
+      remakesOf(message) < this.#options.maxRemakes
+    );
   }
 
   async #receive(room: number, stop: AbortSignal): Promise<Lease[]> {
@@ -245,7 +269,7 @@ export class PackLane {
       this.#line(message.stage).waiting++;
       this.#waiting.push({ lease, message, tally });
     } catch (error) {
-      void this.#fetches.add(inCallersTally(() => this.refuse(lease, undefined, error, tally)));
+      void this.#loads.add(inCallersTally(() => this.refuse(lease, undefined, error, tally)));
     }
   }
 
@@ -258,7 +282,7 @@ export class PackLane {
       const line = this.#line(delivery.message.stage);
       line.waiting--;
       line.loading++;
-      void this.#fetches.add(inCallersTally(() => this.#load(delivery, line)));
+      void this.#loads.add(inCallersTally(() => this.#load(delivery, line)));
     }
   }
 
@@ -287,19 +311,35 @@ export class PackLane {
 
   /** The pack of a message. @throws SluiceError `pack-damaged`, `object-missing`, or `message-malformed` for a foreign one. */
   async load(message: PackMessage, signal?: AbortSignal): Promise<Pack> {
+    this.#checkModel(message);
     const pack = await this.#read(message, signal);
     const expected = packIdText(storedPackId(message));
     if (pack.header.pack !== expected)
       throw new SluiceError('pack-damaged', `expected pack "${expected}", got "${pack.header.pack}"`);
     const { stages } = this.#options;
-    if (stages.get(message.stage) !== pack.header.preprocessHash) {
-      const runs = [...stages].map(([stage, hash]) => `"${stage}", preprocess ${hash}`).join('; ');
+    if (stages.get(message.stage)?.preprocessHash !== pack.header.preprocessHash) {
+      const runs = [...stages]
+        .map(([stage, runs]) => `"${stage}", preprocess ${runs.preprocessHash}`)
+        .join('; ');
       throw new SluiceError(
         'message-malformed',
         `a pack of stage "${message.stage}", preprocess ${pack.header.preprocessHash}; this worker runs ${runs}`,
       );
     }
     return seenByStage(pack, message);
+  }
+
+  /** Rows of two models must not come to stand in one job: who was deployed in its midst leaves it to workers that have the other one. */
+  #checkModel({ stage, meantFor }: PackMessage): void {
+    const here = this.#options.stages.get(stage);
+    if (here === undefined || meantFor === undefined) return;
+    const { modelSha256, decodeHash } = meantFor;
+    if (modelSha256 === here.modelSha256 && (decodeHash === '' || decodeHash === here.decodeHash)) return;
+    throw new SluiceError(
+      'model-mismatch',
+      `planned for a model with sha256 ${modelSha256}, outputs read as ${decodeHash}; this worker has "${here.model}", ` +
+        `sha256 ${here.modelSha256}, ${here.decodeHash}: start the job anew, or bring that model back and redrive it`,
+    );
   }
 
   async #read(message: PackMessage, signal?: AbortSignal): Promise<Pack> {
@@ -309,7 +349,10 @@ export class PackLane {
       const bytes = memory.take(Buffer.byteLength(base64, 'base64'));
       return decodePack(bytes.subarray(0, bytes.write(base64, 'base64')));
     }
-    const { file, checksum } = await files.read(packKey(storedPackId(message)), message.pack.bytes, signal);
+    const { file, checksum } = await files.read(packKey(storedPackId(message)), message.pack.bytes, {
+      signal,
+      isUrgent: this.name === 'live',
+    });
     return decodePack(file, checksum);
   }
 }

@@ -1,4 +1,5 @@
 import type { WorkerStatus } from '#core/worker-status.ts';
+import type { BatchFacts } from './batch-inference.ts';
 import { FEED_STATES, type FeedMeter, type FeedTimes } from './feed-meter.ts';
 
 interface Second {
@@ -6,6 +7,7 @@ interface Second {
   readonly images: number;
   readonly capacity: number;
   readonly waitedMs: readonly number[];
+  readonly liveWaitedMs: readonly number[];
   readonly failures: number;
 }
 
@@ -33,6 +35,7 @@ export class WorkerMetrics {
   #images = 0;
   #capacity = 0;
   #waitedMs: number[] = [];
+  #liveWaitedMs: number[] = [];
   #failures = 0;
   #idle = false;
 
@@ -42,10 +45,11 @@ export class WorkerMetrics {
     this.#batchSize = batchSize;
   }
 
-  batch({ images, waitedMs }: { images: number; waitedMs: readonly number[] }): void {
+  batch({ lane, images, waitedMs }: Omit<BatchFacts, 'packs'>): void {
     this.#images += images;
     this.#capacity += Math.max(images, this.#batchSize);
     this.#waitedMs.push(...waitedMs);
+    if (lane === 'live') this.#liveWaitedMs.push(...waitedMs);
   }
 
   failure(): void {
@@ -59,11 +63,13 @@ export class WorkerMetrics {
       images: this.#images,
       capacity: this.#capacity,
       waitedMs: this.#waitedMs,
+      liveWaitedMs: this.#liveWaitedMs,
       failures: this.#failures,
     };
     this.#images = 0;
     this.#capacity = 0;
     this.#waitedMs = [];
+    this.#liveWaitedMs = [];
     this.#failures = 0;
     this.#seconds = [...this.#seconds.slice(-(KEPT_SECONDS - 1)), second];
     const idle = second.images === 0 && second.failures === 0 && second.feed.run === 0;
@@ -73,18 +79,23 @@ export class WorkerMetrics {
   }
 
   /** The last minute. */
-  status(): Pick<WorkerStatus, 'imagesPerSecond' | 'batchFill' | 'queueWaitSeconds' | 'feed'> {
+  status(): Pick<
+    WorkerStatus,
+    'imagesPerSecond' | 'batchFill' | 'queueWaitSeconds' | 'liveWaitSeconds' | 'feed'
+  > {
     const sum = (value: (second: Second) => number): number =>
       this.#seconds.reduce((total, second) => total + value(second), 0);
     const images = sum((second) => second.images);
     const ms = sum((second) => FEED_STATES.reduce((total, state) => total + second.feed[state], 0));
     const waited = this.#seconds.flatMap((second) => second.waitedMs).sort((a, b) => a - b);
+    const ofLive = this.#seconds.flatMap((second) => second.liveWaitedMs);
     const share = (state: (typeof FEED_STATES)[number]): number =>
       ms === 0 ? 0 : Math.min(1, sum((second) => second.feed[state]) / ms);
     return {
       imagesPerSecond: ms === 0 ? 0 : images / (ms / 1000),
       batchFill: images === 0 ? 0 : images / sum((second) => second.capacity),
       queueWaitSeconds: Math.max(0, (waited[waited.length >> 1] ?? 0) / 1000),
+      ...(ofLive.length > 0 && { liveWaitSeconds: Math.max(0, ...ofLive) / 1000 }),
       feed: { run: share('run'), message: share('message'), fetch: share('fetch'), commit: share('commit') },
     };
   }

@@ -70,7 +70,7 @@ export async function pipelineStatus(job: string, pipeline: Pipeline): Promise<P
     depthOf(pipeline, 'shards'),
     depthOf(pipeline, 'bulk'),
     depthOf(pipeline, 'live'),
-    liveWorkers(pipeline),
+    presentWorkers(pipeline),
   ]);
   const common = {
     job,
@@ -158,11 +158,15 @@ function stageStatus({ stage, done, givenUp, left }: JobProgress['following'][nu
   return { stage, planned: done + givenUp + left, done, failed: givenUp };
 }
 
-async function depthOf(pipeline: Pipeline, name: 'shards' | 'bulk' | 'live'): Promise<QueueDepth> {
+export async function depthOf(
+  pipeline: Pipeline,
+  name: 'shards' | 'bulk' | 'live' | 'events',
+): Promise<QueueDepth> {
   return (await pipeline.queue(name)).depth();
 }
 
-async function liveWorkers({ works }: Pipeline): Promise<WorkerStatus[]> {
+/** Workers that have said something lately. */
+export async function presentWorkers({ works }: Pipeline): Promise<WorkerStatus[]> {
   const { objects } = await works.list({ prefix: WORKERS_PREFIX });
   const all = await Promise.all(
     objects.map(({ key }) => readJson(works, key, WorkerStatus).catch(() => undefined)),

@@ -1,4 +1,5 @@
 import { MAX_DEATHS } from '#functions/finalizing/finalizing-attempt.ts';
+import type { DeathCause } from '#functions/finalizing/redrive.ts';
 import { budgetLines } from './budget-lines.ts';
 import type { PipelineStatus, QueueDepth } from './pipeline-status.ts';
 
@@ -24,9 +25,7 @@ export function statusLines(now: PipelineStatus, before?: PipelineStatus): strin
 
 /** Why a job that is over does not become complete. */
 function finalizingLines({ job, finalizing, deadLetters = [] }: PipelineStatus): string[] {
-  const died = deadLetters.slice(0, MAX_CAUSES).map(({ queue, reason, letters }) => {
-    return `died        ${count(letters)} of ${queue}: ${reason}`;
-  });
+  const died = deathLines(deadLetters);
   if (finalizing === undefined) return died;
   const { deaths, reason } = finalizing;
   if (deaths >= MAX_DEATHS) {
@@ -39,6 +38,12 @@ function finalizingLines({ job, finalizing, deadLetters = [] }: PipelineStatus):
     ...died,
     ...(reason === undefined ? [] : [`completing  failed, and is tried again each minute: ${reason}`]),
   ];
+}
+
+export function deathLines(causes: readonly DeathCause[]): string[] {
+  return causes
+    .slice(0, MAX_CAUSES)
+    .map(({ queue, reason, letters }) => `died        ${count(letters)} of ${queue}: ${reason}`);
 }
 
 function indented(name: string, [first = '', ...rest]: readonly string[]): string[] {
@@ -80,8 +85,10 @@ function pace(now: PipelineStatus, before: PipelineStatus | undefined): string {
   return `  ${perSecond.toFixed(0)} images/s  ${duration(left)} left`;
 }
 
-function workerLines(now: PipelineStatus): string[] {
-  const { workers } = now;
+export function workerLines({
+  workers,
+  bottleneck,
+}: Pick<PipelineStatus, 'workers' | 'bottleneck'>): string[] {
   const perSecond = workers.reduce((sum, worker) => sum + worker.imagesPerSecond, 0);
   const fill = workers.reduce((sum, worker) => sum + worker.batchFill, 0) / Math.max(1, workers.length);
   const providers = [...new Set(workers.map((worker) => worker.provider))].join(', ');
@@ -89,14 +96,14 @@ function workerLines(now: PipelineStatus): string[] {
     workers.length === 0
       ? 'workers     none'
       : `workers     ${workers.length} (${providers})  ${perSecond.toFixed(0)} images/s  batches ${Math.round(fill * 100)} % full`;
-  return [line, `bottleneck  ${now.bottleneck}`];
+  return [line, `bottleneck  ${bottleneck}`];
 }
 
-function depth({ waiting, leased }: QueueDepth): string {
+export function depth({ waiting, leased }: QueueDepth): string {
   return `${count(waiting)} waiting, ${count(leased)} in hand`;
 }
 
-function duration(seconds: number): string {
+export function duration(seconds: number): string {
   const whole = Math.round(seconds);
   const hours = Math.floor(whole / 3600);
   const minutes = Math.floor((whole % 3600) / 60);
@@ -104,6 +111,6 @@ function duration(seconds: number): string {
   return hours > 0 ? `${hours}:${two(minutes)} h` : `${minutes}:${two(whole % 60)} min`;
 }
 
-function count(n: number): string {
+export function count(n: number): string {
   return n.toLocaleString('en-US');
 }

@@ -1,7 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openPipeline, type Pipeline } from '#adapters/pipeline.ts';
 import { SluiceError } from '#core/error.ts';
+import { isLiveJob } from '#functions/live/live-job.ts';
 import { EXIT } from '../exit-codes.ts';
+import { liveDayLines } from './live-day-lines.ts';
+import { type LiveDayStatus, liveDayStatus } from './live-day-status.ts';
 import { type PipelineStatus, pipelineStatus } from './pipeline-status.ts';
 import { statusLines } from './status-lines.ts';
 
@@ -25,7 +28,7 @@ export async function status(
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<number> {
   const pipeline = await openPipeline(flags.pipeline, env);
-  const looks: PipelineStatus[] = [];
+  const looks: (PipelineStatus | LiveDayStatus)[] = [];
   let shownLines = 0;
   for (;;) {
     const startedMs = performance.now();
@@ -33,7 +36,8 @@ export async function status(
     if (flags.json === true) {
       process.stdout.write(`${JSON.stringify(now)}\n`);
     } else {
-      const lines = statusLines(now, looks[0]);
+      const lines =
+        'day' in now ? liveDayLines(now) : statusLines(now, looks[0] as PipelineStatus | undefined);
       // On a terminal the lines stay where they are; elsewhere each look adds its own.
       if (process.stdout.isTTY && shownLines > 0) process.stdout.write(`\u001B[${shownLines}A`);
       process.stdout.write(lines.map((line) => `${process.stdout.isTTY ? CLEAR : ''}${line}\n`).join(''));
@@ -43,7 +47,7 @@ export async function status(
     if (now.state === 'broken') return EXIT.error;
     if (flags.watch !== true) return EXIT.ok;
     // Nothing comes any more until somebody gives it another budget.
-    if (now.budget?.isHeld === true) return EXIT.error;
+    if ('budget' in now && now.budget?.isHeld === true) return EXIT.error;
     looks.push(now);
     while (Date.parse(now.at) - Date.parse(looks[0]?.at ?? now.at) > PACE_OVER_MS && looks.length > 1)
       looks.shift();
@@ -51,7 +55,8 @@ export async function status(
   }
 }
 
-async function look(job: string, pipeline: Pipeline): Promise<PipelineStatus> {
+async function look(job: string, pipeline: Pipeline): Promise<PipelineStatus | LiveDayStatus> {
+  if (isLiveJob(job)) return liveDayStatus(job, pipeline);
   const now = await pipelineStatus(job, pipeline);
   if (now !== undefined) return now;
   throw new SluiceError(

@@ -70,7 +70,7 @@ async function ingest(
     storedBy: ports.livePacks.sendRequest,
     units: sqsRequestsOf(inlineBytes(built)),
   });
-  await announcePack(id, origin, built, ports.livePacks, usage);
+  await announcePack(id, stage, origin, built, ports.livePacks, usage);
   tally.stored();
   return 'announced';
 }

@@ -1,6 +1,7 @@
 import type { PackId } from '#core/job-layout.ts';
 import { packKey } from '#core/job-layout.ts';
 import type { PackMessage } from '#core/messages.ts';
+import { type MeantFor, meantFor } from '#core/model-receipt.ts';
 import type { MessageQueue } from '#core/ports/message-queue.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
 import type { UsageRecord } from '#core/usage.ts';
@@ -22,10 +23,12 @@ export function inlineBytes({ inline }: BuiltPack): number {
 /**
  * Sends the message for a pack that was built: with the pack inside, or with the claim check for it.
  *
+ * @param stage the planned stage that is to see it.
  * @param stages all that see the pack, each of which has a message of its own.
  */
 export async function announcePack(
   id: PackId,
+  stage: MeantFor,
   origin: PackMessage['origin'],
   built: BuiltPack,
   packs: MessageQueue,
@@ -37,7 +40,15 @@ export async function announcePack(
     inline === undefined
       ? { bytes, ...(stages.length > 1 && { stages: [...stages] }) }
       : { inline: Buffer.from(inline.buffer, inline.byteOffset, inline.length).toString('base64') };
-  const message: PackMessage = { v: 1, type: 'pack', ...id, origin, pack, usage: [...usage] };
+  const message: PackMessage = {
+    v: 1,
+    type: 'pack',
+    ...id,
+    meantFor: meantFor(stage),
+    origin,
+    pack,
+    usage: [...usage],
+  };
   await packs.send([JSON.stringify(message)], { group: id.job });
 }
 

@@ -116,14 +116,14 @@ export async function preprocessShard(
       const { id, stages, without } = pack;
       const made = built.get(pack) as BuiltPack;
       const names = stages.map(({ name }) => name);
-      for (const [i, { name }] of without.entries()) {
+      for (const [i, stage] of without.entries()) {
         const usage = tally.seal({
           waste,
           carried: i === 0 ? (made.usage?.inHeader ?? []) : [],
           storedBy: ports.packs.sendRequest,
           units: sqsRequestsOf(inlineBytes(made)),
         });
-        await announcePack({ ...id, stage: name }, origin, made, ports.packs, usage, names);
+        await announcePack({ ...id, stage: stage.name }, stage, origin, made, ports.packs, usage, names);
         tally.confirm();
       }
     }

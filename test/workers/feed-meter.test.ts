@@ -35,7 +35,7 @@ describe('the metrics of a worker', () => {
       return line === undefined ? undefined : JSON.parse(line);
     };
     meter.enter('bulk', 'run');
-    metrics.batch({ images: 64, waitedMs: [100, 300] });
+    metrics.batch({ lane: 'bulk', images: 64, waitedMs: [100, 300] });
     const line = tick();
     expect(line).toMatchObject({ Model: 'm', Images: 64, BatchFill: 25, QueueWait: 300, FeedRun: 100 });
     const directives = line?.['_aws'] as
@@ -54,6 +54,20 @@ describe('the metrics of a worker', () => {
     expect(metrics.status()).toMatchObject({ batchFill: 0.25, queueWaitSeconds: 0.3 });
     const { feed } = metrics.status();
     expect(feed.run + feed.message + feed.fetch + feed.commit).toBeCloseTo(1);
+  });
+
+  it('tell the longest wait of the live lane, where there was one', () => {
+    const metrics = new WorkerMetrics(
+      new FeedMeter(() => 0),
+      { Pipeline: 'work', Model: 'm', Provider: 'cpu' },
+      256,
+    );
+    metrics.batch({ lane: 'bulk', images: 64, waitedMs: [9000] });
+    metrics.tick();
+    expect(metrics.status().liveWaitSeconds).toBeUndefined();
+    metrics.batch({ lane: 'live', images: 2, waitedMs: [200, 500] });
+    metrics.tick();
+    expect(metrics.status().liveWaitSeconds).toBe(0.5);
   });
 });
 

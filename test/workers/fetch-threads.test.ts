@@ -77,7 +77,9 @@ describe('threads that read packs', () => {
     await using reading = await start();
     const { pack } = await putPack(reading.store, 0, [1], 'p');
     const stop = new AbortController();
-    const read = reading.threads.read(packKey(packOf(0)), 'bytes' in pack ? pack.bytes : 0, stop.signal);
+    const read = reading.threads.read(packKey(packOf(0)), 'bytes' in pack ? pack.bytes : 0, {
+      signal: stop.signal,
+    });
     stop.abort(new Error('enough'));
     await expect(read).rejects.toThrow('enough');
   });

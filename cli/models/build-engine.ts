@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { makeFolder } from '#adapters/make-folder.ts';
 import { loadModel } from '#adapters/model-folder.ts';
 import { openStore } from '#adapters/open-store.ts';
 import { type EngineRecipe, engineFolder, Precision } from '#core/engine-artifact.ts';
@@ -38,7 +39,9 @@ export async function buildEngineCommand(
     },
     env,
   );
-  const built = await obtainEngine(new EngineStore(await openStore(locationOf(flags.out))), {
+  const location = locationOf(flags.out);
+  if (location.kind === 'folder') await makeFolder(location.root);
+  const built = await obtainEngine(new EngineStore(await openStore(location)), {
     recipe,
     worker: `pid ${process.pid}`,
     build: (wanted, signal) =>

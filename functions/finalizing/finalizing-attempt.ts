@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { overhead } from '#adapters/meter.ts';
 import { messageOf } from '#core/error.ts';
 import { finalizingKey } from '#core/job-layout.ts';
 import type { ObjectStore } from '#core/ports/object-store.ts';
@@ -30,7 +31,8 @@ export async function attempt<T>(job: string, works: ObjectStore, complete: () =
   await note({ deaths: deaths + 1 });
   try {
     const outcome = await complete();
-    await works.delete([key]);
+    // The job's proof is out: this is in no job's usage.
+    await overhead('finalize', () => works.delete([key]), { idle: true });
     return outcome;
   } catch (error) {
     await note({ reason: messageOf(error) });

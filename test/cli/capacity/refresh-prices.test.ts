@@ -69,7 +69,7 @@ describe('sluice prices refresh', () => {
     const out = join(folder.path, 'eu-west-1.json');
     const flags = { region: 'eu-west-1', instance: ['g4dn.xlarge'], out, endpoint: lists.endpoint };
     expect(await refreshPrices(flags, NOW)).toBe(0);
-    const prices = await readPrices('eu-west-1', out);
+    const prices = await readPrices('eu-west-1', out, NOW);
     const lambda = `${lists.endpoint}/offers/v1.0/aws/AWSLambda/current/eu-west-1/index.json`;
     expect(prices.lambda.arm64).toEqual({
       usd: 0.0000133334,
@@ -106,7 +106,7 @@ describe('sluice prices refresh', () => {
     const { writeFile } = await import('node:fs/promises');
     await writeFile(out, before);
     await refreshPrices({ region: 'us-east-1', instance: ['g5.xlarge'], out, endpoint: lists.endpoint }, NOW);
-    const prices = await readPrices('us-east-1', out);
+    const prices = await readPrices('us-east-1', out, NOW);
     expect(prices.instances['g4dn.xlarge']).toMatchObject({
       onDemand: { usd: 0.587, asOf: '2027-02-03' },
       spot: { usd: 0.19, asOf: '2026' },

@@ -18,6 +18,7 @@ const LONG = [
   'test/acceptance/{cascade,cascade-real-models,corpus,exact-duplicates,other-user,resume,whole-image-cascade}.test.ts',
   'test/functions/preprocessing/{decoding-memory,hostile-pack,pack-processes}.test.ts',
   'test/infra/{app,least-privilege,packages,worker-image}.test.ts',
+  'test/core/simulation/{fleet-for,simulate}.test.ts',
   'test/models/import/{import-model,reduce-head}.test.ts',
   'test/models/precision/derive/*.test.ts',
   'test/models/precision/raise-opset.test.ts',
@@ -28,13 +29,16 @@ const LONG = [
   'test/cli/{capacity,quote}/*.test.ts',
   'test/cli/{models,models-guide}.test.ts',
 ];
+/** Those that synthesize the stack in memory, which imports the whole of the CDK: `npm run test:infra`, which `.ci/run` runs too. */
+const INFRA = ['test/infra/{audit-stack,permission-tables,worker-fleet}.test.ts'];
 /** Those that take real models through whole corpora or searches, and want `../shared`: `npm run test:real-models`. */
 const REAL_MODELS = ['test/real-models/*.test.ts', 'test/models/precision/real-int8.test.ts'];
 
 export default defineConfig({
   test: {
     projects: [
-      { extends: true, test: { name: 'quick', include: ALL, exclude: [...LONG, ...REAL_MODELS] } },
+      { extends: true, test: { name: 'quick', include: ALL, exclude: [...LONG, ...INFRA, ...REAL_MODELS] } },
+      { extends: true, test: { name: 'infra', include: INFRA } },
       { extends: true, test: { name: 'long', include: LONG } },
       { extends: true, test: { name: 'real-models', include: REAL_MODELS } },
     ],

@@ -48,10 +48,9 @@ export async function openOnnxSession(options: OnnxEngineOptions): Promise<OnnxS
   const warmUp = (session: ort.InferenceSession): Promise<unknown> =>
     session.run(zeros(infos(session.inputMetadata), maxBatch));
   const { session, placement } = await profiled(open, warmUp);
-  const largest = Object.entries(zeros(infos(session.inputMetadata), maxBatch));
   const staging = new StagingMemory(
     options.deviceId ?? 0,
-    Object.fromEntries(largest.map(([name, { data }]) => [name, (data as Uint8Array).byteLength])),
+    Object.fromEntries(infos(session.inputMetadata).map((input) => [input.name, bytesOf(input, maxBatch)])),
   );
   return {
     ...described(session, { maxBatch, pad, staging }),
@@ -140,10 +139,22 @@ function infos(metadata: readonly ort.InferenceSession.ValueMetadata[]): TensorI
 function zeros(inputs: readonly TensorInfo[], images: number): Record<string, ort.Tensor> {
   return Object.fromEntries(
     inputs.map(({ name, dtype, shape }) => {
-      const dims = shape.map((side, i) => side ?? (i === 0 ? images : 1));
+      const dims = dimsOf(shape, images);
       const NewArray = ARRAYS[dtype as TensorDtype];
-      const data = new NewArray(dims.reduce((a, b) => a * b, 1));
+      const data = new NewArray(productOf(dims));
       return [name, new ort.Tensor(dtype as 'uint8', data as Uint8Array, dims)];
     }),
   );
+}
+
+function bytesOf({ dtype, shape }: TensorInfo, images: number): number {
+  return productOf(dimsOf(shape, images)) * ARRAYS[dtype as TensorDtype].BYTES_PER_ELEMENT;
+}
+
+function dimsOf(shape: TensorInfo['shape'], images: number): number[] {
+  return shape.map((side, i) => side ?? (i === 0 ? images : 1));
+}
+
+function productOf(dims: readonly number[]): number {
+  return dims.reduce((a, b) => a * b, 1);
 }

@@ -1,9 +1,15 @@
 import { isDeepStrictEqual } from 'node:util';
-import { parquetMetadata } from 'hyparquet';
-import { type AuditRecord, partColumns, type Receipt, recordFromPartRow } from '#core/audit-record.ts';
+import { type FileMetaData, parquetMetadata, parquetReadObjects } from 'hyparquet';
+import {
+  type AuditRecord,
+  partColumns,
+  type Receipt,
+  recordFromPartRow,
+  type TableRow,
+} from '#core/audit-record.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
 import { UsageRecord } from '#core/usage.ts';
-import { arrayBufferOf, ParquetTable, tableRows } from './parquet-table.ts';
+import { arrayBufferOf, ParquetTable } from './parquet-table.ts';
 
 /** Names in a part's metadata: what its rows have in common, and what it took to make it. */
 const RECEIPT_KEY = 'sluice.receipt';
@@ -40,7 +46,9 @@ export function encodePart(records: readonly AuditRecord[], usage: readonly Usag
  * @throws SluiceError `accounting-broken` for what is no part.
  */
 export async function decodePart(file: Buffer): Promise<AuditRecord[]> {
-  const value = metadataOf(file)[RECEIPT_KEY];
+  const bytes = arrayBufferOf(file);
+  const metadata = metadataOf(bytes);
+  const value = entryOf(metadata, RECEIPT_KEY);
   if (value === undefined) {
     throw new SluiceError(
       'accounting-broken',
@@ -48,7 +56,8 @@ export async function decodePart(file: Buffer): Promise<AuditRecord[]> {
     );
   }
   const receipt = JSON.parse(value) as Receipt;
-  return (await tableRows(file)).map((row) => recordFromPartRow(row, receipt));
+  const rows: TableRow[] = await parquetReadObjects({ file: bytes, metadata });
+  return rows.map((row) => recordFromPartRow(row, receipt));
 }
 
 /**
@@ -57,7 +66,7 @@ export async function decodePart(file: Buffer): Promise<AuditRecord[]> {
  * @throws SluiceError `accounting-broken` for what is no part.
  */
 export function usageOfPart(file: Uint8Array): UsageRecord[] | undefined {
-  const value = metadataOf(file)[USAGE_KEY];
+  const value = entryOf(metadataOf(arrayBufferOf(file)), USAGE_KEY);
   try {
     return value === undefined ? undefined : UsageRecord.array().parse(JSON.parse(value));
   } catch (cause) {
@@ -65,10 +74,13 @@ export function usageOfPart(file: Uint8Array): UsageRecord[] | undefined {
   }
 }
 
-function metadataOf(file: Uint8Array): Readonly<Record<string, string | undefined>> {
+function entryOf({ key_value_metadata: entries = [] }: FileMetaData, name: string): string | undefined {
+  return entries.find(({ key }) => key === name)?.value;
+}
+
+function metadataOf(bytes: ArrayBuffer): FileMetaData {
   try {
-    const { key_value_metadata: entries = [] } = parquetMetadata(arrayBufferOf(file));
-    return Object.fromEntries(entries.map(({ key, value }) => [key, value]));
+    return parquetMetadata(bytes);
   } catch (cause) {
     throw broken(cause);
   }

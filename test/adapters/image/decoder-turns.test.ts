@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { DecoderTurns } from '#adapters/image/decoder-turns.ts';
 import { preprocessImage } from '#adapters/image/preprocess-image.ts';
 import { ImageLimits } from '#core/limits.ts';
-import { PreprocessSpec } from '#core/preprocess-spec.ts';
+import { TINY_SPEC } from '#test/support/tiny-spec.ts';
 
 /** Work like libvips's: it fails with whatever was said last in the process. */
 class SharedWords {
@@ -55,14 +55,6 @@ describe('decodings at the same time', () => {
 describe('broken images at the same time', () => {
   it('are refused as each is by itself', async () => {
     const limits = ImageLimits.parse({});
-    const spec = PreprocessSpec.parse({
-      widthPx: 8,
-      heightPx: 8,
-      resize: { mode: 'squash' },
-      kernel: 'linear',
-      color: 'srgb',
-      background: [0, 0, 0],
-    });
     const noise = { type: 'gaussian', mean: 128, sigma: 40 } as const;
     const picture = sharp({ create: { width: 320, height: 240, channels: 3, background: '#888', noise } });
     const jpeg = await picture.jpeg({ progressive: true }).toBuffer();
@@ -77,7 +69,7 @@ describe('broken images at the same time', () => {
       jpeg.subarray(0, jpeg.length - 40),
     ];
     const refused = async (bytes: Buffer): Promise<unknown> => {
-      const outcome = await preprocessImage(bytes, spec, limits, new Uint8Array(8 * 8 * 3));
+      const outcome = await preprocessImage(bytes, TINY_SPEC, limits, new Uint8Array(8 * 8 * 3));
       return outcome.ok ? 'decoded' : outcome.refusal;
     };
     const alone: unknown[] = [];

@@ -5,17 +5,9 @@ import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 import { decodingProcesses } from '#cli/local-job.ts';
 import { RunConfig } from '#core/config.ts';
-import { PreprocessSpec } from '#core/preprocess-spec.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
+import { TINY_SPEC } from '#test/support/tiny-spec.ts';
 
-const spec = PreprocessSpec.parse({
-  widthPx: 8,
-  heightPx: 8,
-  resize: { mode: 'squash' },
-  kernel: 'linear',
-  color: 'srgb',
-  background: [0, 0, 0],
-});
 const PAGE_BYTES = 4096;
 const children = `/proc/${process.pid}/task/${process.pid}/children`;
 
@@ -55,7 +47,7 @@ describe.skipIf(!existsSync(children))('the memory of decoding processes', () =>
             etag: '',
             bytes: 1,
           })),
-          preprocess: spec,
+          preprocess: TINY_SPEC,
           preprocessHash: 'h',
         }),
       );

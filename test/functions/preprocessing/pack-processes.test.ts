@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ImageLimits } from '#core/limits.ts';
-import { PreprocessSpec } from '#core/preprocess-spec.ts';
 import type { PackRequest } from '#functions/preprocessing/build-pack.ts';
 import { PackProcesses } from '#functions/preprocessing/pack-processes.ts';
 import { writePhotos } from '#test/support/photo-folder.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
+import { TINY_SPEC } from '#test/support/tiny-spec.ts';
 
 const entry = new URL('../../support/hostile-pack-process.ts', import.meta.url);
 const location = { kind: 'folder', root: '/nowhere' } as const;
@@ -14,21 +14,13 @@ const setup = {
   limits: ImageLimits.parse({}),
   options: { maxImageBytes: 1, imagesInFlight: 1, maxInFlightBytes: 1 },
 };
-const spec = PreprocessSpec.parse({
-  widthPx: 8,
-  heightPx: 8,
-  resize: { mode: 'squash' },
-  kernel: 'linear',
-  color: 'srgb',
-  background: [0, 0, 0],
-});
 
 function request(...keys: string[]): PackRequest {
   return {
     id: { job: 'j', stage: 's', name: 'n' },
     source: location,
     refs: keys.map((key) => ({ key, etag: '', bytes: 0 })),
-    preprocess: spec,
+    preprocess: TINY_SPEC,
     preprocessHash: 'h',
   };
 }

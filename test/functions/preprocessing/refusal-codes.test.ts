@@ -5,11 +5,11 @@ import { FolderStore } from '#adapters/folder-store.ts';
 import { packKey } from '#core/job-layout.ts';
 import { ImageLimits } from '#core/limits.ts';
 import { decodePack } from '#core/pack.ts';
-import { PreprocessSpec } from '#core/preprocess-spec.ts';
 import { REFUSAL_CODES } from '#core/refusal.ts';
 import { PackProcesses } from '#functions/preprocessing/pack-processes.ts';
 import { NEEDS_SHARED, sharedFolder } from '#test/support/shared-folder.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
+import { TINY_SPEC } from '#test/support/tiny-spec.ts';
 
 const corpus = sharedFolder('corpus');
 
@@ -26,15 +26,6 @@ const REFUSED = {
   'good/der_cityscape_1600.jpg': 'too-many-bytes',
   'good/coral_face.jpg': 'missing',
 } as const;
-
-const spec = PreprocessSpec.parse({
-  widthPx: 8,
-  heightPx: 8,
-  resize: { mode: 'squash' },
-  kernel: 'linear',
-  color: 'srgb',
-  background: [0, 0, 0],
-});
 
 describe.skipIf(corpus === undefined)(
   `real files through decoding processes ${corpus === undefined ? NEEDS_SHARED : ''}`,
@@ -59,7 +50,7 @@ describe.skipIf(corpus === undefined)(
         const id = { job: 'j', stage: 's', name: keys[0] as string };
         const refs = keys.map((key) => ({ key, etag: '', bytes: sizes.get(key) as number }));
         const source = { kind: 'folder', root } as const;
-        await processes.build({ id, source, refs, preprocess: spec, preprocessHash: 'h' });
+        await processes.build({ id, source, refs, preprocess: TINY_SPEC, preprocessHash: 'h' });
         const { header } = decodePack((await new FolderStore(works.root).get(packKey(id))).body);
         return header.refused.map(({ ref, refusal }) => [ref.key, refusal.code]);
       };

@@ -39,7 +39,8 @@ export default defineConfig({
     projects: [
       { extends: true, test: { name: 'quick', include: ALL, exclude: [...LONG, ...INFRA, ...REAL_MODELS] } },
       { extends: true, test: { name: 'infra', include: INFRA } },
-      { extends: true, test: { name: 'long', include: LONG } },
+      // Beside other work, whole jobs take several times as long as alone.
+      { extends: true, test: { name: 'long', include: LONG, testTimeout: 300_000, hookTimeout: 300_000 } },
       { extends: true, test: { name: 'real-models', include: REAL_MODELS } },
     ],
     globalSetup: ['test/support/announce-skips.ts'],

@@ -31,7 +31,7 @@ describe.skipIf(!hasAll)(`a cascade of real models ${hasAll ? '' : NEEDS_SHARED}
     await mkdir(photos);
     for (const name of PHOTOS) await copyFile(join(good as string, name), join(photos, name));
     await importModels(['ultraface', 'yolox-nano', 'mobilenet-v2'], folder.path);
-  }, 120_000);
+  });
   afterAll(() => folder?.[Symbol.asyncDispose]());
 
   it.each([

@@ -67,7 +67,7 @@ describe('a cascade on one machine', () => {
       sure.map((name) => [name, name]),
     );
     expect(rows).toHaveLength(IMAGES + boxes.length + sure.length);
-  }, 60_000);
+  });
 
   it('accounts for every stage', async () => {
     const summary = JSON.parse(await readFile(join(folder.path, 'whole', 'summary.json'), 'utf8'));
@@ -122,7 +122,7 @@ describe('a cascade on one machine', () => {
       verdict: 'reject',
       checks: ['sure.very_red'],
     });
-  }, 60_000);
+  });
 
   it('tells what a shadow would have decided, which decides nothing', async () => {
     const stages = cascade.stages.map((stage) =>
@@ -164,7 +164,7 @@ describe('a cascade on one machine', () => {
     const report = await readFile(join(folder.path, 'shadow', 'report.html'), 'utf8');
     expect(report).toContain('Shadows');
     expect(report).toContain(flipped[0]?.row);
-  }, 60_000);
+  });
 
   it('can be one stage with a shadow, beside which it says how often they agree', async () => {
     const model = cascade.stages[1]?.model;
@@ -175,7 +175,7 @@ describe('a cascade on one machine', () => {
       0,
       expect.stringMatching(/shadows\n +colours: strict +agrees in 77 of 89; pass → review 12\n/),
     ]);
-  }, 60_000);
+  });
 
   it(`killed ${KILLS} times at random moments ends with the rows of an undisturbed run, in the same order`, async () => {
     const file = await cascadeFile('stormy');
@@ -187,7 +187,7 @@ describe('a cascade on one machine', () => {
     expect(await rowsOf(resumed.outputs.audit)).toEqual(
       await rowsOf(join(folder.path, 'whole', 'audit.parquet')),
     );
-  }, 120_000);
+  });
 
   it.each([
     [

@@ -49,7 +49,7 @@ describe('a cascade whose stages see whole images', () => {
       expect(own.map(({ key }) => key)).toEqual(keys);
       expect(own).toEqual(await rows(join(model, 'alone'), `key IN (${keys.map((key) => `'${key}'`)})`));
     }
-  }, 240_000);
+  });
 
   it('reads and decodes each image once for the three stages that see all of them, and for what follows from their packs', async () => {
     const summary = JSON.parse(await readFile(join(folder.path, 'whole', 'summary.json'), 'utf8'));
@@ -81,5 +81,5 @@ describe('a cascade whose stages see whole images', () => {
     const { exitCode } = await sluice(...stormy).result;
     expect(exitCode).toBe(0);
     expect(await rowsOf('stormy')).toEqual(await rowsOf('whole'));
-  }, 240_000);
+  });
 });

@@ -67,7 +67,7 @@ describe('the roles of the stack', () => {
         actions: [everyAction],
       },
     });
-  }, 180_000);
+  });
   afterAll(async () => {
     await single[Symbol.asyncDispose]();
     await cascade[Symbol.asyncDispose]();

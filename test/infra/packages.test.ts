@@ -74,7 +74,7 @@ describe('the packages of the functions, as they would be uploaded', () => {
     const create = { width: 50, height: 50, channels: 3, background: '#17a' } as const;
     const bytes = await sharp({ create }).jpeg().toBuffer();
     for (let i = 0; i < 8; i++) running.aws.objects.putObject(running.images, `${i}.jpg`, bytes);
-  }, 240_000);
+  });
   afterAll(async () => {
     await running[Symbol.asyncDispose]();
     await stack[Symbol.asyncDispose]();
@@ -175,7 +175,7 @@ describe('the packages of the functions, as they would be uploaded', () => {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     expect(await invoke('finalize', {})).toMatchObject({ completed: ['packaged'], deadLetters: 0 });
-  }, 180_000);
+  });
 
   it('ingest a new object in a bare directory', async () => {
     running.aws.notify(running.images, running.pipeline.config.queues.events);
@@ -187,7 +187,7 @@ describe('the packages of the functions, as they would be uploaded', () => {
     while ((await running.pipeline.works.list({ prefix })).objects.length < 1) {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
-  }, 180_000);
+  });
 });
 
 async function bytesOf(path: string): Promise<number> {

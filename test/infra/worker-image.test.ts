@@ -62,7 +62,7 @@ describe("the workers' image", () => {
       worker.kill('SIGTERM');
     }
     expect(await ended).toEqual([0, null]);
-  }, 120_000);
+  });
 
   it('runs as somebody else than root, says whether it is well, and pins what it is made of', async () => {
     const steps = await instructions();

@@ -47,7 +47,7 @@ describe.skipIf(!hasAll)(`real models, imported with one command each ${hasAll ?
     const names = Object.keys(IMPORTS);
     await importModels(names, folder.path);
     for (const name of names) imported.set(name, await loadModel(join(folder.path, name)));
-  }, 300_000);
+  });
   afterAll(() => folder?.[Symbol.asyncDispose]());
 
   async function resultsOf(name: string, ...paths: string[]): Promise<ImageResult[]> {
@@ -85,7 +85,7 @@ describe.skipIf(!hasAll)(`real models, imported with one command each ${hasAll ?
     const flips = names.filter((_, i) => best(whole[i]!) !== best(halved[i]!));
     expect(names.length).toBeGreaterThan(20);
     expect(flips.length / names.length, `flipped: ${flips}`).toBeLessThanOrEqual(0.005);
-  }, 120_000);
+  });
 
   it('nsfwjs gives the scores of its own regression test on the logo', async () => {
     const [logo] = await resultsOf('nsfwjs', inModels('nsfwjs-mobilenet-v2', 'nsfwjs_logo.jpg'));

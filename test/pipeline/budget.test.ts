@@ -123,7 +123,7 @@ describe('a job with a budget', () => {
       exitCode: 2,
       stderr: expect.stringMatching(/cannot be changed: it is complete/),
     });
-  }, 240_000);
+  });
 
   it('that is too small to plan it says so, and what would be enough', async () => {
     await using folder = await temporaryFolder();
@@ -142,7 +142,7 @@ describe('a job with a budget', () => {
     expect(hold?.wholeUsd).toBeGreaterThan(hold?.sufficientUsd ?? 0);
     await sluice('budget', 'job', '1000usd', '--pipeline', file).result;
     await backfill.expectWhole(running);
-  }, 240_000);
+  });
 
   it('is submitted with prices and assumptions of its own, and refused without a price', async () => {
     await using folder = await temporaryFolder();

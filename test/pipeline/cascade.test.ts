@@ -30,7 +30,7 @@ beforeAll(async () => {
   expected = await rowsOnOneMachine(folder.path, cascade, written.photos);
   const { boxes, sure } = expectedRows(IMAGES);
   expect(expected).toHaveLength(IMAGES + boxes.length + sure.length);
-}, 60_000);
+});
 afterAll(() => folder[Symbol.asyncDispose]());
 
 async function start(options: Parameters<typeof RunningPipeline.start>[0] = {}): Promise<RunningPipeline> {
@@ -65,7 +65,7 @@ describe('a cascade on S3 and SQS', () => {
     await running.startWorkerHere();
     await running.submit('job');
     await expectWhole(running);
-  }, 100_000);
+  });
 
   it('is decided on anew under another policy of the images, twice over, without a decoder, a model or its parts', async () => {
     await using running = await start();
@@ -115,7 +115,7 @@ describe('a cascade on S3 and SQS', () => {
     await expect(replayPolicy('job', rule('x', 'colours.nsfw', 0.5), options, works)).rejects.toThrow(
       /speaks of "colours.nsfw", which job "job" does not have: it has .*colours.red/,
     );
-  }, 100_000);
+  });
 
   it('doubles nothing when every message is delivered twice', async () => {
     await using running = await start({ aws: { duplicates: () => true } });
@@ -124,7 +124,7 @@ describe('a cascade on S3 and SQS', () => {
     await running.startWorkerHere();
     await running.submit('job');
     await expectWhole(running);
-  }, 100_000);
+  });
 
   it.each([
     ['follow-ups:before', 'colours'],
@@ -168,7 +168,7 @@ describe('a cascade on S3 and SQS', () => {
     }
     expect(lost).toBeGreaterThan(0);
     await expectWhole(running);
-  }, 100_000);
+  });
 
   it('lets no image pass of which a piece could not be judged, and mends it by redrive', async () => {
     // No function dies here: a shard comes once, however long its decoder takes to start. The poll of a worker that was
@@ -210,7 +210,7 @@ describe('a cascade on S3 and SQS', () => {
     const causes = await redriveJob('job', { works, queue: (name) => pipeline.queue(name) });
     expect(causes).toMatchObject([{ queue: 'bulk', letters: expect.any(Number) }]);
     await expectWhole(running);
-  }, 100_000);
+  });
 
   it('refuses actions on verdicts that are known only in the end', async () => {
     const action = { on: ['reject'], lanes: ['live', 'bulk'], tag: true };

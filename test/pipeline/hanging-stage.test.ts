@@ -67,7 +67,7 @@ describe('a stage whose model hangs', () => {
     );
     expectShadowReported(JSON.parse(summary ?? ''), rows, IMAGES);
     expect(report).toMatch(/stuck<\/bdi> at stage <bdi>colours<\/bdi> failed on \d+: .*did not end/);
-  }, 240_000);
+  });
 
   it('costs no other stage anything on S3 and SQS', async () => {
     await using running = await RunningPipeline.start({
@@ -95,7 +95,7 @@ describe('a stage whose model hangs', () => {
     expectShadowReported(JSON.parse(summary.body.toString()), rows, IMAGES);
     const told = running.log.join('').match(/"the model of a stage is given up","[^\n]*"stage":"stuck"/g);
     expect(told).toHaveLength(1);
-  }, 240_000);
+  });
 
   /** A stage that hangs, and one that sees the same pieces. */
   async function twoBeside(place: string) {
@@ -125,7 +125,7 @@ describe('a stage whose model hangs', () => {
     expect(process.exitCode).toBeNull();
     process.kill('SIGKILL');
     await result;
-  }, 240_000);
+  });
 
   it('keeps no other stage waiting on S3 and SQS: all their rows are written while it hangs', async () => {
     const { cascade: beside, wellModel } = await twoBeside(folder.path);
@@ -160,5 +160,5 @@ describe('a stage whose model hangs', () => {
     released.abort();
     const { completion } = await running.reached('job', 'complete', 120_000);
     expect(completion.stages?.[1]).toMatchObject({ stage: 'stuck', audited: boxes.length, failed: 0 });
-  }, 240_000);
+  });
 });

@@ -28,7 +28,7 @@ beforeAll(async () => {
   ({ images } = written);
   expected = await rowsOnOneMachine(folder.path, cascade, written.photos);
   expect(expected).toHaveLength(Object.values(seen).flat().length);
-}, 120_000);
+});
 afterAll(() => folder[Symbol.asyncDispose]());
 
 /** Fresh buckets and queues with the images in them, and how often each image is read from now on. */
@@ -93,7 +93,7 @@ describe('a cascade whose stages see whole images, on S3 and SQS', () => {
     await expectWhole(running);
     await stop();
     expect(await packsLeft(running)).toEqual([]);
-  }, 300_000);
+  });
 
   it('doubles nothing when every message is delivered twice', async () => {
     await using job = await start({ aws: { duplicates: () => true } });
@@ -103,7 +103,7 @@ describe('a cascade whose stages see whole images, on S3 and SQS', () => {
     await running.startWorkerHere();
     await running.submit('job');
     await expectWhole(running);
-  }, 300_000);
+  });
 
   it.each([
     ['part:before', 'levels'],
@@ -150,5 +150,5 @@ describe('a cascade whose stages see whole images, on S3 and SQS', () => {
     }
     running.startFunctions();
     await expectWhole(running);
-  }, 300_000);
+  });
 });

@@ -73,7 +73,7 @@ describe('a model of lower precision', () => {
       maxSecondsPerRun: 30,
     });
     model = await loadModel(imported);
-  }, 60_000);
+  });
   afterAll(() => folder?.[Symbol.asyncDispose]());
 
   it('in int8 is written beside the other one, smaller, and says what it was made of', async () => {

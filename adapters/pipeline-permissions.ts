@@ -8,11 +8,8 @@ import {
 } from '@aws-sdk/client-sqs';
 import { messageOf } from '#core/error.ts';
 import { workerStatusKey } from '#core/job-layout.ts';
+import type { PipelineRole } from '#core/pipeline-roles.ts';
 import type { Pipeline, QueueName } from './pipeline.ts';
-
-/** Who works in a pipeline; `docs/aws.md` has the same table. */
-export const PIPELINE_ROLES = ['plan', 'preprocess', 'ingest', 'finalize', 'worker', 'submit'] as const;
-export type PipelineRole = (typeof PIPELINE_ROLES)[number];
 
 /** One permission on one resource, asked for by a request. */
 export interface PermissionFinding {

@@ -1,9 +1,8 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import sharp from 'sharp';
+import { contentHashOf } from '#adapters/image/picture-hashes.ts';
 import { preprocessImage } from '#adapters/image/preprocess-image.ts';
 import { decodingProcesses } from '#cli/local-job.ts';
 import { RunConfig } from '#core/config.ts';
@@ -16,6 +15,7 @@ import { ImageLimits } from '#core/limits.ts';
 import { PreprocessSpec, preprocessHash } from '#core/preprocess-spec.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 import { atLeast, atMost, type BenchResult, median, timed } from './support/bench.ts';
+import { Djpeg } from './support/djpeg.ts';
 import { samplePhoto, writeSamplePhotos } from './support/sample-photos.ts';
 
 const WARM_UP_ROUNDS = 5;
@@ -56,20 +56,21 @@ const SIZES = [
  * libjpeg-turbo's decode at full size; and what a second core adds.
  */
 export async function preprocessBench(): Promise<BenchResult[]> {
-  const hasDjpeg = spawnSync('djpeg', ['-version'], { stdio: 'ignore' }).error === undefined;
-  if (!hasDjpeg) console.error('djpeg is not installed (Debian: libjpeg-turbo-progs): no decode floor');
+  await using djpeg = Djpeg.start();
+  if (djpeg === undefined)
+    console.error('djpeg is not installed (Debian: libjpeg-turbo-progs): no decode floor');
   const results: BenchResult[] = [];
   for (const size of SIZES) {
-    results.push(...(await oneCore(size, hasDjpeg)), ...(await scaling(size)));
+    results.push(...(await oneCore(size, djpeg)), ...(await scaling(size)));
   }
   return results;
 }
 
-async function oneCore(size: (typeof SIZES)[number], hasDjpeg: boolean): Promise<BenchResult[]> {
+async function oneCore(size: (typeof SIZES)[number], djpeg: Djpeg | undefined): Promise<BenchResult[]> {
   await using folder = await temporaryFolder();
   const photo = await samplePhoto(size.megapixels, 1);
   const { width, height } = await sharp(photo).metadata();
-  const floor = hasDjpeg ? await djpegFloor(folder.path, photo, Math.min(width, height)) : undefined;
+  const floor = djpeg && (await djpegFloor(djpeg, folder.path, photo, Math.min(width, height)));
   const row = new Uint8Array(224 * 224 * 3);
   const hashingOf = await hashing(photo, { widthPx: width, heightPx: height });
   const runs: Record<string, number[]> = {
@@ -92,7 +93,7 @@ async function oneCore(size: (typeof SIZES)[number], hasDjpeg: boolean): Promise
       await run('doubleFloor', () => floor(2), round);
       await run('wholeFloor', () => floor(8), round);
     }
-    // Starting djpeg copied this process's memory map: the first image after it pays for that, and is not counted.
+    // djpeg had the processor's caches meanwhile: the first image after it is not counted.
     await plainSharp(photo);
     await run('sharp', () => timed(() => plainSharp(photo)), round);
     await run('sluice', () => timed(() => preprocessImage(photo, SPEC, LIMITS, row)), round);
@@ -176,7 +177,7 @@ async function hashing(photo: Buffer, source: Size): Promise<() => void> {
   const pixels = await sharp(photo).resize(widthPx, heightPx, { fit: 'fill' }).raw().toBuffer();
   const row = new Uint8Array(224 * 224 * 3);
   return () => {
-    createHash('sha256').update(pixels).digest('hex');
+    contentHashOf(pixels, source);
     perceptualHash(pixels, widthPx, heightPx);
     placePicture(pixels, placement, SPEC, row);
     crc32(row);
@@ -185,6 +186,7 @@ async function hashing(photo: Buffer, source: Size): Promise<() => void> {
 
 /** The milliseconds of `djpeg` at the smallest scale M/8 that keeps the shorter side at 256 px, or a multiple of it up to 8/8. */
 async function djpegFloor(
+  djpeg: Djpeg,
   folder: string,
   photo: Buffer,
   shorterSidePx: number,
@@ -200,11 +202,9 @@ async function djpegFloor(
   );
   const eighths = Math.ceil((SHORTER_SIDE_PX * 8) / shorterSidePx);
   return async (times) => {
-    const scale = `${Math.min(8, times * eighths)}/8`;
-    const djpeg = (path: string) =>
-      timed(() => execFileSync('djpeg', ['-scale', scale, '-outfile', '/dev/null', path]));
+    const scale = Math.min(8, times * eighths);
     // Starting the process is no part of decoding: the time of an 8 × 8 picture is taken off.
-    return (await djpeg(file)) - (await djpeg(tiny));
+    return (await djpeg.decodingMs(file, scale)) - (await djpeg.decodingMs(tiny, scale));
   };
 }
 

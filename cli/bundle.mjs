@@ -17,12 +17,14 @@ const ENTRIES = [
   'adapters/image/picture-thread.ts',
   'workers/fetch-thread.ts',
 ];
+/** They load native code or files of their own, from where they are installed; esbuild and tsx make the bundle itself. */
+const NATIVE = ['@node-rs/crc32', 'esbuild', 'koffi', 'libheif-js', 'onnxruntime-node', 'sharp', 'tsx'];
 /** Other processes may still be running an earlier one. */
 const KEPT = 3;
 
 /**
- * The sources as JavaScript, in a folder of their own: a process that has to translate hundreds of TypeScript files takes
- * twice as long to start. Made once, and again whenever a source has changed.
+ * The sources and the packages that they use as JavaScript, in a folder of their own: a process that has to translate hundreds of
+ * TypeScript files, or to find those of the packages, takes several times as long to start. Made once, and again whenever a source has changed.
  *
  * @returns {Promise<URL>} the bundled command. It throws where there is none that this user can read, or can make.
  */
@@ -70,7 +72,12 @@ async function bundle(folder) {
       platform: 'node',
       format: 'esm',
       target: 'node20',
-      packages: 'external',
+      external: NATIVE,
+      mainFields: ['module', 'main'],
+      // What was written for require() finds one.
+      banner: {
+        js: "import { createRequire as createRequire_ } from 'node:module';const require = createRequire_(import.meta.url);",
+      },
       logLevel: 'error',
     });
     // Temporary folders are their maker's alone; whoever has installed this may not be who runs it.

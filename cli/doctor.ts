@@ -10,8 +10,9 @@ import {
 } from '#adapters/gpu-machine.ts';
 import { ONNX_PROVIDERS, type OnnxProvider } from '#adapters/onnx-engine.ts';
 import { openPipeline } from '#adapters/pipeline.ts';
-import { checkPermissions, type PipelineRole } from '#adapters/pipeline-permissions.ts';
+import { checkPermissions } from '#adapters/pipeline-permissions.ts';
 import { messageOf } from '#core/error.ts';
+import type { PipelineRole } from '#core/pipeline-roles.ts';
 import { tryInference } from './doctor-inference.ts';
 import { EXIT } from './exit-codes.ts';
 

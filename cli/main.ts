@@ -1,18 +1,15 @@
 import { Command, Option } from 'commander';
 import { endIfHung } from '#adapters/hung-threads.ts';
 import { ONNX_PROVIDERS } from '#adapters/onnx-engine.ts';
-import { PIPELINE_ROLES } from '#adapters/pipeline-permissions.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
+import { PIPELINE_ROLES } from '#core/pipeline-roles.ts';
 import { addCapacityCommands } from './capacity/commands.ts';
 import { addPipelineCommands } from './cloud/commands.ts';
-import { demo } from './demo.ts';
-import { doctor } from './doctor.ts';
+import type { doctor as Doctor } from './doctor.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
-import { explain } from './explain.ts';
 import { addModelCommands } from './models/commands.ts';
 import { addQuoteCommand } from './quote/commands.ts';
-import { run } from './run.ts';
 import { SETTINGS } from './settings.ts';
 
 const EXIT_CODES = `
@@ -51,6 +48,7 @@ const runCommand = program
   .option('--json', 'print one line of JSON at the end, and nothing else to stdout')
   .option('--quiet', 'print no progress and no table')
   .action(async (source: string, flags: Record<string, unknown>) => {
+    const { run } = await import('./run.ts');
     process.exitCode = await run(source, flags, process.env);
   });
 addSettings(runCommand, 'Settings');
@@ -82,6 +80,7 @@ const explainCommand = program
   .option('--config <file>', 'settings from this file')
   .option('--json', 'print it as JSON')
   .action(async (image: string, flags: Record<string, unknown>) => {
+    const { explain } = await import('./explain.ts');
     process.exitCode = await explain(image, flags, process.env);
   });
 addSettings(explainCommand, 'Settings', ['model', 'policy', 'maxSecondsPerRun', 'limits.']);
@@ -104,7 +103,8 @@ program
       .default(['cpu']),
   )
   .option('--json', 'print one line of JSON')
-  .action(async (flags: Parameters<typeof doctor>[0]) => {
+  .action(async (flags: Parameters<typeof Doctor>[0]) => {
+    const { doctor } = await import('./doctor.ts');
     process.exitCode = await doctor(flags, process.env);
   });
 program
@@ -112,6 +112,7 @@ program
   .description('make a varied set of sample images, audit it, and show the results')
   .option('-o, --out <folder>', 'where samples and results go', 'sluice-demo')
   .action(async (flags: { out: string }) => {
+    const { demo } = await import('./demo.ts');
     process.exitCode = await demo(flags.out);
   });
 

@@ -16,7 +16,7 @@ export const PackItem = z.strictObject({
   heightPx: z.int().min(1),
   format: z.string(),
   /**
-   * Hash of the scaled picture and the source's size, 32 hex digits. Different for different pixels only where something of
+   * XXH128 of the source's size and the scaled picture, 32 hex digits. Different for different pixels only where something of
    * the difference is left once they are scaled; equal for equal pixels unless the decoder shrank one of the two (a JPEG).
    */
   contentHash: z.string().regex(/^[0-9a-f]{32}$/),

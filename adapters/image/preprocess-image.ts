@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { placementOf, type Size } from '#core/geometry.ts';
 import { decodedBytes } from '#core/image/decoded-bytes.ts';
@@ -17,6 +16,7 @@ import { decoderRefusal } from './decoder-refusal.ts';
 import { DecoderTurns } from './decoder-turns.ts';
 import { startDecodingClock } from './decoding-clock.ts';
 import { PictureDecoder } from './picture-decoder.ts';
+import { contentHashOf, pixelHashOf as hashOfPixels } from './picture-hashes.ts';
 import {
   isShrinkable,
   type OpenPicture,
@@ -136,7 +136,7 @@ function preprocessTarget(
     const image: PreprocessedImage = {
       ...picture.upright,
       format,
-      contentHash: hashOf(pixels, picture.upright),
+      contentHash: contentHashOf(pixels, picture.upright),
       perceptualHash: perceptualHash(pixels, widthPx, heightPx),
     };
     return { ok: true as const, image };
@@ -199,7 +199,7 @@ export async function pixelHashOf(
   return guarded(bytes, limits, { isShrunk: () => false, takeRoom }, async (picture) => {
     const { widthPx, heightPx } = picture.upright;
     if (widthPx * heightPx > limits.maxBufferedPixels) throw heldTooLarge();
-    return { ok: true as const, hash: hashOf(await picture.whole(spec), picture.upright) };
+    return { ok: true as const, hash: hashOfPixels(await picture.whole(spec), picture.upright) };
   });
 }
 
@@ -290,8 +290,4 @@ async function withinTime<T>(limits: ImageLimits, work: () => Promise<T>): Promi
 /** Worded for decoderRefusal: the picture would be held whole, whatever its format. */
 function heldTooLarge(): Error {
   return new Error('exceeds the limit of pixels held at once');
-}
-
-function hashOf(pixels: Uint8Array, { widthPx, heightPx }: Size): string {
-  return createHash('sha256').update(`${widthPx}x${heightPx}:`).update(pixels).digest('hex').slice(0, 32);
 }

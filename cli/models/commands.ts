@@ -4,17 +4,9 @@ import { PRESETS } from '#models/import/presets.ts';
 import { DECODES } from '#models/import/wishes.ts';
 import { CALIBRATORS } from '#models/precision/calibration/calibrators.ts';
 import { TARGETS } from '#models/precision/calibration/quantization.ts';
-import { DEFAULT_TOLERANCES } from '#models/verify/verify-model.ts';
-import { type BuildEngineFlags, buildEngineCommand } from './build-engine.ts';
-import { importCommand } from './import.ts';
-import {
-  DEFAULT_MIN_TOP1,
-  type PrecisionFlags,
-  type QuantizeFlags,
-  quantizeCommand,
-  toFp16Command,
-} from './precision.ts';
-import { verifyCommand } from './verify.ts';
+import { DEFAULT_TOLERANCES } from '#models/verify/tolerances.ts';
+import type { BuildEngineFlags } from './build-engine.ts';
+import { DEFAULT_MIN_TOP1, type PrecisionFlags, type QuantizeFlags } from './precision-flags.ts';
 
 /** Adds `sluice models …` to the program. */
 export function addModelCommands(program: Command): void {
@@ -111,6 +103,7 @@ function addImport(models: Command): void {
     .addOption(new Option('--description <text>', 'what it is for').helpGroup('Manifest'))
     .option('--max-seconds-per-run <s>', 'stop a trial run that takes longer', '60')
     .action(async (path: string, flags: Record<string, unknown>) => {
+      const { importCommand } = await import('./import.ts');
       process.exitCode = await importCommand(path, flags);
     })
     .addHelpText(
@@ -152,6 +145,7 @@ function addVerify(models: Command): void {
     .option('--no-store', 'do not store golden results beside the model when all is well')
     .option('--json', 'print the report as one line of JSON')
     .action(async (nameOrFolder: string, flags: Record<string, unknown>) => {
+      const { verifyCommand } = await import('./verify.ts');
       process.exitCode = await verifyCommand(nameOrFolder, flags);
     })
     .addHelpText(
@@ -196,6 +190,7 @@ function addQuantize(models: Command): void {
     );
   addPrecisionOptions(quantize, 'int8')
     .action(async (nameOrFolder: string, flags: QuantizeFlags) => {
+      const { quantizeCommand } = await import('./precision.ts');
       process.exitCode = await quantizeCommand(nameOrFolder, flags);
     })
     .addHelpText(
@@ -222,6 +217,7 @@ function addToFp16(models: Command): void {
     .requiredOption('--images <folder>', 'images to compare with, like those it will see');
   addPrecisionOptions(halve, 'fp16')
     .action(async (nameOrFolder: string, flags: PrecisionFlags) => {
+      const { toFp16Command } = await import('./precision.ts');
       process.exitCode = await toFp16Command(nameOrFolder, flags);
     })
     .addHelpText(
@@ -269,6 +265,7 @@ function addBuildEngine(models: Command): void {
     .option('--trtexec <command>', "TensorRT's command", 'trtexec')
     .option('--verbose', 'print what the builder says')
     .action(async (nameOrFolder: string, flags: BuildEngineFlags) => {
+      const { buildEngineCommand } = await import('./build-engine.ts');
       process.exitCode = await buildEngineCommand(nameOrFolder, flags, process.env);
     });
 }

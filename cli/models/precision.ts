@@ -7,29 +7,8 @@ import { type DeriveReport, type DeriveRequest, deriveModel } from '#models/prec
 import { LEAST_IMAGES } from '#models/precision/derive/sample-images.ts';
 import { EXIT } from '../exit-codes.ts';
 import { numberOf, SHARE } from './import-flags.ts';
+import { DEFAULT_MIN_TOP1, type PrecisionFlags, type QuantizeFlags } from './precision-flags.ts';
 import { precisionReport } from './precision-report.ts';
-
-/** Of the images, so many have to keep their best label. */
-export const DEFAULT_MIN_TOP1 = { int8: 0.98, fp16: 0.995 } as const;
-
-/** What both commands take. */
-export interface PrecisionFlags {
-  readonly images: string;
-  readonly maxImages: string;
-  readonly minTop1?: string;
-  readonly out?: string;
-  readonly name?: string;
-  readonly force?: boolean;
-  readonly json?: boolean;
-}
-
-export interface QuantizeFlags extends Omit<PrecisionFlags, 'images'> {
-  readonly calibration: string;
-  readonly for: string;
-  readonly calibrator: string;
-  readonly percentile?: string;
-  readonly floatLayers: string[];
-}
 
 /** `sluice models quantize`. @returns the exit code: 1 where too few images keep their best label. */
 export async function quantizeCommand(nameOrFolder: string, flags: QuantizeFlags): Promise<number> {

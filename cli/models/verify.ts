@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { loadModel } from '#adapters/model-folder.ts';
-import { DEFAULT_TOLERANCES, type VerifyReport, verifyModel } from '#models/verify/verify-model.ts';
+import { DEFAULT_TOLERANCES } from '#models/verify/tolerances.ts';
+import { type VerifyReport, verifyModel } from '#models/verify/verify-model.ts';
 import { EXIT } from '../exit-codes.ts';
 import { AT_LEAST_0, type NumberRange, numberOf, SHARE } from './import-flags.ts';
 

@@ -1,4 +1,4 @@
-import { sumRows } from '#core/image/row-sums.ts';
+import { addCellLuma } from '#core/image/cell-luma.ts';
 
 /** Side of the picture that is transformed, and of the block of low frequencies that is kept. */
 const SIDE = 32;
@@ -50,7 +50,7 @@ export function hammingDistance(a: string, b: string): number {
 
 /**
  * Luma averaged over 32×32 equal cells, whatever the size of the picture: cells whose borders lie between pixels have
- * their share of those pixels. Whole rows of a band of cells are added up first, which is all that takes time here.
+ * their share of those pixels.
  */
 function averagedLuma(pixels: Uint8Array, widthPx: number, heightPx: number): Float64Array {
   const columns = borders(widthPx);
@@ -60,53 +60,20 @@ function averagedLuma(pixels: Uint8Array, widthPx: number, heightPx: number): Fl
     const cells = sums.subarray(band * SIDE, (band + 1) * SIDE);
     const [from, to] = [lines[band] as number, lines[band + 1] as number];
     const [first, last] = [Math.ceil(from), Math.floor(to)];
-    const addRow = (row: number, part: number): void => {
-      if (part > 0) addCells(pixels.subarray(3 * row * widthPx), columns, part, cells);
+    const add = (row: number, until: number, weight: number): void => {
+      if (weight > 0) addCellLuma(pixels, widthPx, [row, until], columns, weight, cells);
     };
     if (first > last) {
       // The band lies within one row.
-      addRow(last, to - from);
+      add(last, last + 1, to - from);
       continue;
     }
-    addRow(first - 1, first - from);
-    sumRows(pixels, 3 * widthPx, first, last, (rows) => addCells(rows, columns, 1, cells));
-    addRow(last, to - last);
+    add(first - 1, first, first - from);
+    add(first, last, 1);
+    add(last, last + 1, to - last);
   }
   const scale = (SIDE * SIDE) / (widthPx * heightPx * 256);
   return sums.map((sum) => sum * scale);
-}
-
-/** Adds the luma of a row of RGB, in 256ths of a level and times `weight`, to the cells between the borders. */
-function addCells(
-  row: Uint8Array | Uint16Array,
-  columns: Float64Array,
-  weight: number,
-  cells: Float64Array,
-): void {
-  let at = 0;
-  let red = 0;
-  let green = 0;
-  let blue = 0;
-  let before = 0;
-  for (let i = 0; i < SIDE; i++) {
-    const border = columns[i + 1] as number;
-    const end = 3 * Math.floor(border);
-    for (; at < end; at += 3) {
-      red += row[at] as number;
-      green += row[at + 1] as number;
-      blue += row[at + 2] as number;
-    }
-    const part = border - Math.floor(border);
-    let until = luma(red, green, blue);
-    if (part > 0) until += part * luma(row[end] as number, row[end + 1] as number, row[end + 2] as number);
-    cells[i] = (cells[i] as number) + weight * (until - before);
-    before = until;
-  }
-}
-
-/** ITU-R BT.601 luma, in 256ths of a level. */
-function luma(red: number, green: number, blue: number): number {
-  return 77 * red + 150 * green + 29 * blue;
 }
 
 /** Where the 33 borders of 32 equal cells lie on a side. */
@@ -116,25 +83,26 @@ function borders(sidePx: number): Float64Array {
 
 /** The 8×8 lowest frequencies of the DCT-II of a 32×32 picture, row by row. */
 function lowFrequencies(luma: Float64Array): Float64Array {
-  const partly = new Float64Array(KEPT * SIDE);
-  for (let k = 0; k < KEPT; k++) {
-    for (let y = 0; y < SIDE; y++) {
-      const cosine = COSINES[k * SIDE + y] as number;
-      for (let x = 0; x < SIDE; x++) {
-        partly[k * SIDE + x] = (partly[k * SIDE + x] as number) + cosine * (luma[y * SIDE + x] as number);
-      }
-    }
-  }
+  const across = new Float64Array(KEPT * SIDE);
+  for (let y = 0; y < SIDE; y++) lowOfLine(luma, y * SIDE, across, y, SIDE);
   const low = new Float64Array(KEPT * KEPT);
-  for (let k = 0; k < KEPT; k++) {
-    for (let l = 0; l < KEPT; l++) {
-      let sum = 0;
-      for (let x = 0; x < SIDE; x++)
-        sum += (partly[k * SIDE + x] as number) * (COSINES[l * SIDE + x] as number);
-      low[k * KEPT + l] = sum;
-    }
-  }
+  for (let l = 0; l < KEPT; l++) lowOfLine(across, l * SIDE, low, l, KEPT);
   return low;
+}
+
+/** The lowest frequencies of 32 values beside each other, written `stride` apart. */
+function lowOfLine(
+  values: Float64Array,
+  from: number,
+  target: Float64Array,
+  to: number,
+  stride: number,
+): void {
+  for (let k = 0; k < KEPT; k++) {
+    let sum = 0;
+    for (let x = 0; x < SIDE; x++) sum += (values[from + x] as number) * (COSINES[k * SIDE + x] as number);
+    target[to + k * stride] = sum;
+  }
 }
 
 function standardDeviation(values: Float64Array): number {

@@ -79,6 +79,11 @@ export function repeatWhile(body: Code, condition: Code): Code {
   return [0x03, 0x40, ...body, ...condition, 0x0d, 0, 0x0b];
 }
 
+/** Runs `body` unless `condition` is 0. */
+export function when(condition: Code, body: Code): Code {
+  return [...condition, 0x04, 0x40, ...body, 0x0b];
+}
+
 /** A function of int32 parameters, without a result. */
 export interface WasmFunction {
   readonly name: string;

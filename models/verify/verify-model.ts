@@ -6,7 +6,7 @@ import type { LoadedModel } from '#adapters/model-folder.ts';
 import { softwareVersion } from '#adapters/software-version.ts';
 import type { ImageResult } from '#core/decode/read-outputs.ts';
 import { SluiceError } from '#core/error.ts';
-import { PIXEL_TOLERANCES, type PixelDifference, pixelDifference } from '#core/image/pixel-difference.ts';
+import { type PixelDifference, pixelDifference } from '#core/image/pixel-difference.ts';
 import { parseNpy } from '#core/npy.ts';
 import { preprocessHash } from '#core/preprocess-spec.ts';
 import { diagnosis } from './compare-pixels.ts';
@@ -23,27 +23,7 @@ import { readExpected } from './expected-results.ts';
 import { toInput, toLevels } from './input-tensor.ts';
 import { listImages, preprocessAll, type ReferenceImage, turnedPixels } from './references.ts';
 import { resultsOfOriginal, resultsOfPrepared } from './run-model.ts';
-
-/** Beyond these a model is not what it was in training. */
-export interface Tolerances {
-  /** Mean difference of an image's pixels, in levels. */
-  readonly maxPixelMean: number;
-  /** 99th percentile of the same. */
-  readonly maxPixelP99: number;
-  readonly maxScoreDifference: number;
-  /** Intersection over union of the boxes of an object, 0–1. */
-  readonly minBoxOverlap: number;
-  /** Share of images whose best label is the same, 0–1. */
-  readonly minTop1: number;
-}
-
-export const DEFAULT_TOLERANCES: Tolerances = {
-  maxPixelMean: PIXEL_TOLERANCES.maxMean,
-  maxPixelP99: PIXEL_TOLERANCES.maxP99,
-  maxScoreDifference: 0.02,
-  minBoxOverlap: 0.75,
-  minTop1: 1,
-};
+import type { Tolerances } from './tolerances.ts';
 
 export interface VerifyRequest {
   readonly model: LoadedModel;

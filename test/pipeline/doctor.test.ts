@@ -1,7 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { checkPermissions, PIPELINE_ROLES } from '#adapters/pipeline-permissions.ts';
+import { checkPermissions } from '#adapters/pipeline-permissions.ts';
+import { PIPELINE_ROLES } from '#core/pipeline-roles.ts';
 import type { FaultRequest } from '#local-aws/server.ts';
 import { RunningPipeline } from '#test/support/running-pipeline.ts';
 import { sluice } from '#test/support/sluice-command.ts';

@@ -5,12 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadModel } from '#adapters/model-folder.ts';
 import { importModel } from '#models/import/import-model.ts';
 import type { Wishes } from '#models/import/wishes.ts';
-import {
-  DEFAULT_TOLERANCES,
-  type VerifyReport,
-  type VerifyRequest,
-  verifyModel,
-} from '#models/verify/verify-model.ts';
+import { DEFAULT_TOLERANCES } from '#models/verify/tolerances.ts';
+import { type VerifyReport, type VerifyRequest, verifyModel } from '#models/verify/verify-model.ts';
 import type { RgbImage } from '#test/support/pillow.ts';
 import { floatNpy, referenceTensor, type Training } from '#test/support/reference-tensor.ts';
 import { syntheticImage } from '#test/support/synthetic-image.ts';

@@ -203,8 +203,8 @@ const SHARED_STRENGTH = 0.5;
  * Rows of weights have a scale for each output channel, and lose nothing by a factor. So where all that takes the values are
  * depthwise convolutions, which have one of their own for each channel, channels become equal (strength 1). Others pay with
  * the precision of the weights of that input: strength 0.5 (M. Nagel et al., "Data-Free Quantization Through Weight
- * Equalization and Bias Correction", ICCV 2019, section 4.1; G. Xiao et al., "SmoothQuant", ICML 2023, equation 4). Where their
- * weights were integers before, they stay so, and nothing is scaled.
+ * Equalization and Bias Correction", ICCV 2019, section 4.1; G. Xiao et al., "SmoothQuant", ICML 2023, equation 4). Weights that were
+ * integers before stay so: nothing that they give or take is scaled.
  *
  * Behind a Clip channels only grow, and to no more than its limit with {@link HEADROOM}: it cuts a channel at twice what
  * was seen of it, instead of at the limit. All else computes what it computed before.
@@ -245,8 +245,10 @@ export function equalizeChannels(graph: GraphProto, factors: ChannelFactors): vo
   }
 }
 
-function strengthOf({ consumers }: ChannelGroup, constants: ReadonlyMap<string, TensorProto>): number {
-  const dense = consumers.map((node) => weightsOf(node, constants)).filter(({ dims }) => dims[1] !== 1n);
-  if (dense.length === 0) return 1;
-  return dense.some(areOnGrid) ? 0 : SHARED_STRENGTH;
+function strengthOf(
+  { producers, consumers }: ChannelGroup,
+  constants: ReadonlyMap<string, TensorProto>,
+): number {
+  if ([...producers, ...consumers].some((node) => areOnGrid(weightsOf(node, constants)))) return 0;
+  return consumers.every((node) => weightsOf(node, constants).dims[1] === 1n) ? 1 : SHARED_STRENGTH;
 }

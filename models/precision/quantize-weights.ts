@@ -25,14 +25,13 @@ export function quantizeWeights(
     const channel = channelOf(i);
     largest[channel] = Math.max(largest[channel] as number, Math.abs(value));
   }
-  const steps = gridSteps(floats, largest.length, channelOf);
+  const step = gridStep(floats);
   const scales = largest.map((max, channel) => {
     // Weights that were integers before get those integers back, and lose nothing.
-    const step = steps[channel];
     const isOnGrid = step !== undefined && max <= 127.5 * step;
     const least =
       bias === undefined ? 0 : Math.abs(bias.values[channel] as number) / bias.inputScale / LARGEST_BIAS;
-    return Math.max(max === 0 ? SCALE_OF_ZEROS : isOnGrid ? step : max / 127, least);
+    return Math.max(max === 0 ? SCALE_OF_ZEROS : isOnGrid ? (step as number) : max / 127, least);
   });
   const values = Int8Array.from(floats, (value, i) => {
     const integer = Math.round(value / (scales[channelOf(i)] as number));
@@ -70,19 +69,6 @@ export function quantizeBias(bias: Float32Array, scales: Float32Array): Int32Arr
 /** Whether these weights were integers before, all of one step. */
 export function areOnGrid(weights: TensorProto): boolean {
   return gridStep(floatsOf(weights)) !== undefined;
-}
-
-/** The step of each channel, where its weights lie on a grid: one of all weights, or of its own after it was scaled. */
-function gridSteps(
-  weights: Float32Array,
-  channels: number,
-  channelOf: (i: number) => number,
-): (number | undefined)[] {
-  const step = gridStep(weights);
-  if (step !== undefined) return Array(channels).fill(step);
-  const ofChannels: number[][] = Array.from({ length: channels }, () => []);
-  for (const [i, value] of weights.entries()) ofChannels[channelOf(i)]?.push(value);
-  return ofChannels.map((values) => gridStep(Float32Array.from(values)));
 }
 
 /** Steps that a weight may lie beside its grid: float32 and the folding of factors leave less than that. */

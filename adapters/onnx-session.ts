@@ -37,6 +37,10 @@ export async function openOnnxSession(options: OnnxEngineOptions): Promise<OnnxS
       graphOptimizationLevel: 'disabled',
       extra: { session: { disable_cpu_ep_fallback: '1' } },
     }),
+    // Without 8-bit dot products (VNNI) ONNX Runtime's kernels for int8 weights on x64 add up pairs of products in 16 bits, which
+    // overflow. This makes uint8 of the weights there, whose kernels are exact; elsewhere it changes nothing
+    // (onnxruntime_session_options_config_keys.h, kOrtSessionOptionsAvx2PrecisionMode).
+    ...(provider === 'cpu' && { extra: { session: { x64quantprecision: '1' } } }),
     // Whatever goes wrong is thrown, and told in our words: ONNX Runtime would write its own beside it.
     logSeverityLevel: 4,
   };

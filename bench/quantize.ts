@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { loadModel } from '#adapters/model-folder.ts';
 import { importModel } from '#models/import/import-model.ts';
-import { PRESETS } from '#models/import/presets.ts';
 import { type DeriveReport, deriveModel } from '#models/precision/derive/derive-model.ts';
 import { sharedFolder } from '#test/support/shared-folder.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
@@ -34,7 +33,8 @@ export async function quantizeBench(): Promise<BenchResult[]> {
   ]) {
     const imported = await importModel({
       path: file,
-      wishes: { ...PRESETS[preset], name, labels },
+      wishes: { name, labels },
+      preset,
       modelsFolder: folder.path,
       force: false,
       maxSecondsPerRun: 60,

@@ -66,6 +66,11 @@ export function quantizeBias(bias: Float32Array, scales: Float32Array): Int32Arr
   });
 }
 
+/** Whether these weights were integers before, all of one step. */
+export function areOnGrid(weights: TensorProto): boolean {
+  return gridStep(floatsOf(weights)) !== undefined;
+}
+
 /** Steps that a weight may lie beside its grid: float32 and the folding of factors leave less than that. */
 const OFF_GRID = 0.002;
 

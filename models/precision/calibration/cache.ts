@@ -6,7 +6,7 @@ import type { ReferenceImage } from '#models/verify/references.ts';
 import type { Calibration } from './calibrate.ts';
 
 /** Bumped when the same images would give other numbers: what was stored before is not read then. */
-const VERSION = 1;
+const VERSION = 2;
 
 /** All that a calibration depends on. */
 export interface CalibrationKey {
@@ -25,6 +25,7 @@ const Stored = z.strictObject({
     z.string(),
     z.strictObject({ scale: z.number().positive(), zeroPoint: z.int(), dtype: z.enum(['int8', 'uint8']) }),
   ),
+  factors: z.record(z.string(), z.array(z.number().positive())),
   channels: z.record(z.string(), z.strictObject({ means: Numbers, shifts: Numbers })),
 });
 
@@ -38,9 +39,10 @@ export async function readCalibration(path: string): Promise<Calibration | undef
   const text = await readFile(path, 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
   try {
-    const { ranges, channels } = Stored.parse(JSON.parse(text));
+    const { ranges, factors, channels } = Stored.parse(JSON.parse(text));
     return {
       ranges: new Map(Object.entries(ranges)),
+      factors: new Map(Object.entries(factors).map(([name, one]) => [name, Float64Array.from(one)])),
       channels: new Map(
         Object.entries(channels).map(([name, { means, shifts }]) => [
           name,
@@ -53,10 +55,14 @@ export async function readCalibration(path: string): Promise<Calibration | undef
   }
 }
 
-export async function writeCalibration(path: string, { ranges, channels }: Calibration): Promise<void> {
+export async function writeCalibration(
+  path: string,
+  { ranges, factors, channels }: Calibration,
+): Promise<void> {
   const stored: z.infer<typeof Stored> = {
     schema: VERSION,
     ranges: Object.fromEntries(ranges),
+    factors: Object.fromEntries([...factors].map(([name, one]) => [name, [...one]])),
     channels: Object.fromEntries(
       [...channels].map(([name, { means, shifts }]) => [name, { means: [...means], shifts: [...shifts] }]),
     ),

@@ -14,7 +14,14 @@ import {
 } from '#models/onnx/generated/onnx_pb.js';
 import type { ReferenceImage } from '#models/verify/references.ts';
 import { batchOf } from '#models/verify/run-model.ts';
+import {
+  type ChannelFactors,
+  channelFactors,
+  channelGroups,
+  equalizeChannels,
+} from '../equalize-channels.ts';
 import { type Calibrator, thresholdOf } from './calibrators.ts';
+import { ChannelExtentsCollector } from './channel-extents.ts';
 import { type ChannelMeans, ChannelMeansCollector } from './channel-means.ts';
 import { MagnitudeCollector } from './magnitudes.ts';
 import { type Quantization, quantizationOf, type Target } from './quantization.ts';
@@ -22,7 +29,7 @@ import { type Quantization, quantizationOf, type Target } from './quantization.t
 const MAX_SECONDS_PER_RUN = 120;
 
 export interface CalibrationRun {
-  /** The float model. */
+  /** The float model, whose channels are equalized. */
   readonly model: ModelProto;
   readonly manifest: ModelManifest;
   readonly images: readonly ReferenceImage[];
@@ -32,22 +39,30 @@ export interface CalibrationRun {
   readonly layerInputs: readonly string[];
   readonly calibrator: Calibrator;
   readonly target: Target;
-  /** Each image is run twice: to learn ranges, and then what rounding to them does. */
+  /** Each image is run three times: to learn the extents of channels, then ranges, and then what rounding to them does. */
   readonly onImage?: ((run: number, runs: number) => void) | undefined;
 }
 
 /** What was learnt of a model's values over images. */
 export interface Calibration {
+  /** What its channels were multiplied by. */
+  readonly factors: ChannelFactors;
   readonly ranges: ReadonlyMap<string, Quantization>;
   readonly channels: ReadonlyMap<string, ChannelMeans>;
 }
 
-/** Runs the float model over images, and chooses the integers of each activation. */
+/** Runs the float model over images, equalizes its channels, and chooses the integers of each activation. Changes `model`. */
 export async function calibrate(run: CalibrationRun): Promise<Calibration> {
   const { images, activations, layerInputs, calibrator, target, onImage } = run;
+  const graph = run.model.graph as GraphProto;
+  const runs = 3 * images.length;
+  const values = channelGroups(graph).flatMap((group) => [...group.values]);
+  const extents = new Map(values.map((name) => [name, new ChannelExtentsCollector()]));
+  await observe(run, extents, (done) => onImage?.(done, runs));
+  const factors = channelFactors(graph, extents);
+  equalizeChannels(graph, factors);
   const seen = new Map(activations.map((name) => [name, new MagnitudeCollector()]));
-  const runs = 2 * images.length;
-  await observe(run, seen, (done) => onImage?.(done, runs));
+  await observe(run, seen, (done) => onImage?.(images.length + done, runs));
   const ranges = new Map(
     [...seen].map(([name, magnitudes]) => [
       name,
@@ -55,8 +70,8 @@ export async function calibrate(run: CalibrationRun): Promise<Calibration> {
     ]),
   );
   const channels = new Map(layerInputs.map((name) => [name, new ChannelMeansCollector(ranges.get(name))]));
-  await observe(run, channels, (done) => onImage?.(images.length + done, runs));
-  return { ranges, channels };
+  await observe(run, channels, (done) => onImage?.(2 * images.length + done, runs));
+  return { factors, ranges, channels };
 }
 
 interface Collector {
@@ -69,6 +84,7 @@ async function observe(
   collectors: ReadonlyMap<string, Collector>,
   onImage: (done: number) => void,
 ): Promise<void> {
+  if (collectors.size === 0) return;
   const folder = await mkdtemp(join(tmpdir(), 'sluice-calibrate-'));
   try {
     const modelPath = join(folder, 'observed.onnx');

@@ -6,6 +6,7 @@ import { calibrationPath, imagesSha256, readCalibration, writeCalibration } from
 import { type Calibration, calibrate } from '../calibration/calibrate.ts';
 import type { Calibrator } from '../calibration/calibrators.ts';
 import type { Target } from '../calibration/quantization.ts';
+import { equalizeChannels } from '../equalize-channels.ts';
 import { planQuantization, type QuantizationPlan } from '../quantization-plan.ts';
 import { raiseOpset } from '../raise-opset.ts';
 import { toInt8 } from '../to-int8.ts';
@@ -35,6 +36,9 @@ interface Judge {
 
 /** With more float layers than this share the model is a float one. */
 const MOST_FLOAT = 0.5;
+
+/** Differences of scores tell candidates apart by so few. */
+const IMAGES_TO_CHOOSE_BY = 64;
 
 /**
  * Quantizes the graph of a float model, fitted to the images. Changes `graph`.
@@ -66,11 +70,20 @@ export async function quantizeGraph(
   const path = calibrationPath(model.modelPath, key);
   const stored = await readCalibration(path);
   if (stored !== undefined) judge.onProgress?.(`calibration of these images is taken from ${path}`);
+  if (stored !== undefined) equalizeChannels(graph.graph as GraphProto, stored.factors);
   const calibration = stored ?? (await calibrated(model, graph, images, plan, options, judge));
   if (stored === undefined) await writeCalibration(path, calibration);
 
-  const quantize = (keepFloat: readonly string[]): ModelProto =>
-    toInt8(graph, { target, ...calibration, keepFloat: new Set(keepFloat) });
+  const quantizeWith = ({ ranges, channels }: Calibration, keepFloat: readonly string[]): ModelProto =>
+    toInt8(graph, { target, ranges, channels, keepFloat: new Set(keepFloat) });
+  // Where shifts of many layers add up to more than rounding does, correcting each by itself makes it worse.
+  const chosen = await nearest(
+    [calibration, { ...calibration, channels: new Map() }],
+    (one) => quantizeWith(one, []),
+    images,
+    judge,
+  );
+  const quantize = (keepFloat: readonly string[]): ModelProto => quantizeWith(chosen, keepFloat);
   const kept =
     floatLayers === 'auto'
       ? await settledByAgreement(plan, quantize, images, judge)
@@ -88,6 +101,7 @@ export async function quantizeGraph(
   };
 }
 
+/** Changes `graph`, as `calibrate` does. */
 async function calibrated(
   { manifest }: LoadedModel,
   graph: ModelProto,
@@ -106,6 +120,22 @@ async function calibrated(
     target,
     onImage: (run, runs) => run % 50 === 0 && onProgress?.(`calibrating: run ${run} of ${runs}`),
   });
+}
+
+/** The candidate whose model gives scores that are nearest to those of the float model, in the mean over some images. */
+async function nearest<T>(
+  candidates: readonly T[],
+  modelOf: (one: T) => ModelProto,
+  images: readonly SampledImage[],
+  { compare }: Judge,
+): Promise<T> {
+  const some = images.slice(0, IMAGES_TO_CHOOSE_BY);
+  let best: { one: T; cost: number } | undefined;
+  for (const one of candidates) {
+    const { meanDifference } = await compare(modelOf(one), some);
+    if (best === undefined || meanDifference < best.cost) best = { one, cost: meanDifference };
+  }
+  return (best as { one: T }).one;
 }
 
 /**

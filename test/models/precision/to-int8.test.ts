@@ -186,6 +186,33 @@ function tensor(dims: number[], values: number[]) {
   });
 }
 
+describe('a Clip', () => {
+  /** Two convolutions, behind the first the range of simulated integers, behind the second a ReLU6. */
+  const clippedModel = (): ModelProto => {
+    const g = new GraphBuilder('clipped', 13);
+    const pixels = g.input('pixels', 'uint8', ['N', SIDE, SIDE, 3]);
+    const floats = g.cast(g.node('Transpose', [pixels], { perm: [0, 3, 1, 2] }), 'float32');
+    const scaled = g.node('Mul', [floats, g.constant('float32', [1], [1 / 255])]);
+    const clipped = (x: Value, low: number, high: number): Value =>
+      g.node('Clip', [x, g.constant('float32', [], [low]), g.constant('float32', [], [high])]);
+    const first = clipped(conv(g, scaled, 3, 4, 1), -30, 30);
+    const second = clipped(conv(g, first, 4, 4, 2), 0, 6);
+    const third = clipped(conv(g, second, 4, 3, 3), -30, 30);
+    g.output('scores', 'float32', ['N', 3, 1, 1], g.node('GlobalAveragePool', [third]));
+    return fromBinary(ModelProtoSchema, g.toBytes());
+  };
+
+  it('that reaches below zero is gone for a GPU, but behind the last layer, and scores are nearly the same', async () => {
+    const model = clippedModel();
+    const derived = quantized(model, 'gpu');
+    expect(countOf(model, 'Clip')).toBe(3);
+    expect(countOf(derived, 'Clip')).toBe(2);
+    const [expected, got] = [await scoresOf(model), await scoresOf(derived)];
+    for (const [i, score] of expected.entries())
+      expect(Math.abs((got[i] as number) - score)).toBeLessThan(0.03);
+  });
+});
+
 describe('weights of 8 bits', () => {
   it('have a scale for each output channel: its largest magnitude is 127', () => {
     const { values, scales } = quantizeWeights(tensor([2, 2, 1, 1], [1.27, -0.633, -12.7, 3.17]), 0);

@@ -14,12 +14,8 @@ import {
 } from '#models/onnx/generated/onnx_pb.js';
 import type { ReferenceImage } from '#models/verify/references.ts';
 import { batchOf } from '#models/verify/run-model.ts';
-import {
-  type ChannelFactors,
-  channelFactors,
-  channelGroups,
-  equalizeChannels,
-} from '../equalize-channels.ts';
+import { channelGroups } from '../channel-groups.ts';
+import { type ChannelFactors, channelFactors, equalizeChannels } from '../equalize-channels.ts';
 import { type Calibrator, thresholdOf } from './calibrators.ts';
 import { ChannelExtentsCollector } from './channel-extents.ts';
 import { type ChannelMeans, ChannelMeansCollector } from './channel-means.ts';

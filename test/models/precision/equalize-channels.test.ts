@@ -5,7 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { OnnxEngine } from '#adapters/onnx-engine.ts';
 import { type ModelProto, ModelProtoSchema } from '#models/onnx/generated/onnx_pb.js';
 import { GraphBuilder, type Value } from '#models/onnx/graph-builder.ts';
-import { channelFactors, channelGroups, equalizeChannels } from '#models/precision/equalize-channels.ts';
+import { channelGroups } from '#models/precision/channel-groups.ts';
+import { channelFactors, equalizeChannels } from '#models/precision/equalize-channels.ts';
 import { temporaryFolder } from '#test/support/temporary-folder.ts';
 
 const SIDE = 6;

@@ -31,45 +31,70 @@ const MAX_ROWS = 128;
 const STRIP_BYTES = 64 * 1024;
 
 /**
- * Adds the luma of whole rows of a picture, in 256ths of a level and times `weight`, to cells beside each other: 16 bytes and then
+ * Adds up the luma of whole rows of pictures of one width, in 256ths of a level, to cells beside each other: 16 bytes and then
  * a pixel at a time, a strip of rows after the other. A pixel that a border cuts has its share in both cells.
- *
- * @param pixels uint8 RGB `[rows, widthPx, 3]`, of which the rows `from` to `until` (exclusive) are added.
- * @param borders where the cells begin and end, ascending from 0 to widthPx: one more than there are cells.
  */
-export function addCellLuma(
-  pixels: Uint8Array,
-  widthPx: number,
-  [from, until]: readonly [number, number],
-  borders: Float64Array,
-  weight: number,
-  cells: Float64Array,
-): void {
-  const rowBytes = 3 * widthPx;
-  const columns = Math.ceil(rowBytes / LANES) * LANES;
-  const rowsAtOnce = Math.min(MAX_ROWS, Math.max(1, Math.floor(STRIP_BYTES / rowBytes)));
-  // The cells' sums lie first, then how many pixels they have, the columns' sums and the rows. What is read behind the last row
-  // counts for no column, and what is read behind a pixel for no cell.
-  const countsAt = LANES * cells.length;
-  const sumsAt = countsAt + Math.ceil((4 * cells.length) / LANES) * LANES;
-  const rowsAt = sumsAt + 2 * columns + LANES;
-  const { kernel, bytes, halves, integers } = instanceOf(rowsAt + rowsAtOnce * rowBytes + LANES);
-  for (let cell = 0; cell < cells.length; cell++)
-    integers[countsAt / 4 + cell] =
-      Math.floor(borders[cell + 1] as number) - Math.floor(borders[cell] as number);
-  for (let row = from; row < until; row += rowsAtOnce) {
-    const rows = Math.min(rowsAtOnce, until - row);
-    bytes.set(pixels.subarray(row * rowBytes, (row + rows) * rowBytes), rowsAt);
-    kernel.sums(rowsAt, rowBytes, sumsAt, columns, rows);
-    kernel.cells(sumsAt, countsAt, 0, cells.length);
-    let before = 0;
-    for (let cell = 0; cell < cells.length; cell++) {
-      const border = borders[cell + 1] as number;
-      const part = border - Math.floor(border);
-      const cut = part === 0 ? 0 : part * lumaAt(halves, sumsAt / 2 + 3 * Math.floor(border));
-      const whole = (integers[4 * cell] as number) + (integers[4 * cell + 1] as number);
-      cells[cell] = (cells[cell] as number) + weight * (whole + cut - before);
-      before = cut;
+export class CellLuma {
+  readonly #rowBytes: number;
+  readonly #columns: number;
+  readonly #rowsAtOnce: number;
+  readonly #cells: number;
+  /** Where in the memory lie how many pixels each cell has, the sums of columns, and the rows. Those of cells come first. */
+  readonly #countsAt: number;
+  readonly #sumsAt: number;
+  readonly #rowsAt: number;
+  readonly #instance: Instance;
+  /** Of the pixel at the end of each cell: how much of it belongs there, and where its sums lie. */
+  readonly #parts: Float64Array;
+  readonly #cuts: Int32Array;
+
+  /** @param borders where the cells begin and end, ascending from 0 to widthPx: one more than there are cells. */
+  constructor(widthPx: number, borders: Float64Array) {
+    this.#rowBytes = 3 * widthPx;
+    this.#columns = Math.ceil(this.#rowBytes / LANES) * LANES;
+    this.#rowsAtOnce = Math.min(MAX_ROWS, Math.max(1, Math.floor(STRIP_BYTES / this.#rowBytes)));
+    this.#cells = borders.length - 1;
+    this.#countsAt = LANES * this.#cells;
+    this.#sumsAt = this.#countsAt + Math.ceil((4 * this.#cells) / LANES) * LANES;
+    // What is read behind the last row counts for no column, and what is read behind a pixel for no cell.
+    this.#rowsAt = this.#sumsAt + 2 * this.#columns + LANES;
+    this.#instance = instanceOf(this.#rowsAt + this.#rowsAtOnce * this.#rowBytes + LANES);
+    const whole = borders.map(Math.floor);
+    this.#parts = borders.map((border, i) => border - (whole[i] as number)).subarray(1);
+    this.#cuts = Int32Array.from(whole.subarray(1), (pixel) => this.#sumsAt / 2 + 3 * pixel);
+    for (let cell = 0; cell < this.#cells; cell++)
+      this.#instance.integers[this.#countsAt / 4 + cell] =
+        (whole[cell + 1] as number) - (whole[cell] as number);
+  }
+
+  /**
+   * Adds the rows `from` to `until` (exclusive), times `weight`, to the cells from `first` on. No other one may be made
+   * meanwhile: all share their memory.
+   *
+   * @param pixels uint8 RGB `[rows, widthPx, 3]`.
+   */
+  add(
+    pixels: Uint8Array,
+    from: number,
+    until: number,
+    weight: number,
+    cells: Float64Array,
+    first: number,
+  ): void {
+    const { kernel, bytes, halves, integers } = this.#instance;
+    for (let row = from; row < until; row += this.#rowsAtOnce) {
+      const rows = Math.min(this.#rowsAtOnce, until - row);
+      bytes.set(pixels.subarray(row * this.#rowBytes, (row + rows) * this.#rowBytes), this.#rowsAt);
+      kernel.sums(this.#rowsAt, this.#rowBytes, this.#sumsAt, this.#columns, rows);
+      kernel.cells(this.#sumsAt, this.#countsAt, 0, this.#cells);
+      let before = 0;
+      for (let cell = 0; cell < this.#cells; cell++) {
+        const part = this.#parts[cell] as number;
+        const cut = part === 0 ? 0 : part * lumaAt(halves, this.#cuts[cell] as number);
+        const whole = (integers[4 * cell] as number) + (integers[4 * cell + 1] as number);
+        cells[first + cell] = (cells[first + cell] as number) + weight * (whole + cut - before);
+        before = cut;
+      }
     }
   }
 }

@@ -1,4 +1,4 @@
-import { addCellLuma } from '#core/image/cell-luma.ts';
+import { CellLuma } from '#core/image/cell-luma.ts';
 
 /** Side of the picture that is transformed, and of the block of low frequencies that is kept. */
 const SIDE = 32;
@@ -53,27 +53,25 @@ export function hammingDistance(a: string, b: string): number {
  * their share of those pixels.
  */
 function averagedLuma(pixels: Uint8Array, widthPx: number, heightPx: number): Float64Array {
-  const columns = borders(widthPx);
+  const luma = new CellLuma(widthPx, borders(widthPx));
   const lines = borders(heightPx);
-  const sums = new Float64Array(SIDE * SIDE);
+  const cells = new Float64Array(SIDE * SIDE);
   for (let band = 0; band < SIDE; band++) {
-    const cells = sums.subarray(band * SIDE, (band + 1) * SIDE);
     const [from, to] = [lines[band] as number, lines[band + 1] as number];
     const [first, last] = [Math.ceil(from), Math.floor(to)];
-    const add = (row: number, until: number, weight: number): void => {
-      if (weight > 0) addCellLuma(pixels, widthPx, [row, until], columns, weight, cells);
-    };
+    const at = band * SIDE;
     if (first > last) {
       // The band lies within one row.
-      add(last, last + 1, to - from);
+      luma.add(pixels, last, last + 1, to - from, cells, at);
       continue;
     }
-    add(first - 1, first, first - from);
-    add(first, last, 1);
-    add(last, last + 1, to - last);
+    if (first > from) luma.add(pixels, first - 1, first, first - from, cells, at);
+    luma.add(pixels, first, last, 1, cells, at);
+    if (to > last) luma.add(pixels, last, last + 1, to - last, cells, at);
   }
   const scale = (SIDE * SIDE) / (widthPx * heightPx * 256);
-  return sums.map((sum) => sum * scale);
+  for (let i = 0; i < cells.length; i++) cells[i] = (cells[i] as number) * scale;
+  return cells;
 }
 
 /** Where the 33 borders of 32 equal cells lie on a side. */

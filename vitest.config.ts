@@ -44,6 +44,7 @@ export default defineConfig({
       { extends: true, test: { name: 'real-models', include: REAL_MODELS } },
     ],
     globalSetup: ['test/support/announce-skips.ts'],
+    setupFiles: ['test/support/same-environment.ts'],
     // More than there are cores: many of them wait for queues most of the time.
     maxWorkers: availableParallelism() + 2,
     // Files share what they import, which took a third of the time; none may change what another one finds.

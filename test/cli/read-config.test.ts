@@ -8,7 +8,7 @@ async function withFile<T>(content: unknown, use: (path: string) => Promise<T>):
   await using folder = await temporaryFolder();
   const path = join(folder.path, 'config.json');
   await writeFile(path, typeof content === 'string' ? content : JSON.stringify(content));
-  return use(path);
+  return await use(path);
 }
 
 describe('the configuration', () => {

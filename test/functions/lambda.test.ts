@@ -1,13 +1,16 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { RunningPipeline } from '#test/support/running-pipeline.ts';
 
 describe('the functions as Lambda loads them', () => {
   let running: RunningPipeline;
   beforeAll(async () => {
     running = await RunningPipeline.start();
-    Object.assign(process.env, running.env);
+    for (const [name, value] of Object.entries(running.env)) vi.stubEnv(name, value);
   });
-  afterAll(() => running[Symbol.asyncDispose]());
+  afterAll(async () => {
+    vi.unstubAllEnvs();
+    await running[Symbol.asyncDispose]();
+  });
 
   it.each(['plan', 'ingest', 'preprocess', 'finalize'])(
     '%s finds its pipeline in the environment',
@@ -24,7 +27,7 @@ describe('the functions as Lambda loads them', () => {
 
   it('say what is wrong with a pipeline that cannot be used, before any message is taken', async () => {
     const { lambdaContext } = await import('#functions/lambda/context.ts');
-    process.env['SLUICE_PIPELINE'] = '{"work":"nowhere"}';
+    vi.stubEnv('SLUICE_PIPELINE', '{"work":"nowhere"}');
     await expect(lambdaContext('plan')).rejects.toMatchObject({ code: 'config-invalid' });
   });
 });

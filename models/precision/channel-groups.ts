@@ -6,7 +6,7 @@ import {
   type TensorProto,
   TensorProto_DataType,
 } from '#models/onnx/generated/onnx_pb.js';
-import { floatsOf } from './tensor-values.ts';
+import { limitsOf } from './activation-limits.ts';
 
 /** Values whose channels can be scaled together, and the convolutions that give and take them. */
 export interface ChannelGroup {
@@ -102,11 +102,8 @@ function isScalable(node: NodeProto, constants: ReadonlyMap<string, TensorProto>
 
 /** The upper limit of a Clip from zero on; `undefined` for any other. */
 function clipLimit(node: NodeProto, constants: ReadonlyMap<string, TensorProto>): number | undefined {
-  const [low, high] = [1, 2].map((i) => {
-    const tensor = constants.get(node.input[i] ?? '');
-    return tensor && floatsOf(tensor)[0];
-  });
-  return low === 0 && high !== undefined && high > 0 ? high : undefined;
+  const limits = limitsOf(node, constants);
+  return limits?.low === 0 && limits.high > 0 && limits.high < Infinity ? limits.high : undefined;
 }
 
 /** The constant weights of a convolution of a group. */

@@ -6,10 +6,10 @@ import {
   type ModelProto,
   ModelProtoSchema,
   type NodeProto,
-  type TensorProto,
   TensorProto_DataType,
   TensorProtoSchema,
 } from '#models/onnx/generated/onnx_pb.js';
+import { limitsOf } from './activation-limits.ts';
 import type { ChannelMeans } from './calibration/channel-means.ts';
 import type { Quantization, Target } from './calibration/quantization.ts';
 import { expectedShift } from './expected-shift.ts';
@@ -110,24 +110,6 @@ function dropRanges(graph: GraphProto, readers: ReadonlySet<NodeProto>): void {
     return before === undefined ? name : written(before);
   };
   for (const node of graph.node) node.input = node.input.map(written);
-}
-
-/** Between what values lie behind a Relu or a Clip with constant limits. */
-function limitsOf(
-  node: NodeProto,
-  constants: ReadonlyMap<string, TensorProto>,
-): { low: number; high: number } | undefined {
-  if (node.opType === 'Relu') return { low: 0, high: Number.POSITIVE_INFINITY };
-  if (node.opType !== 'Clip') return undefined;
-  const limit = (i: number, otherwise: number): number | undefined => {
-    const name = node.input[i] ?? '';
-    if (name === '') return otherwise;
-    const tensor = constants.get(name);
-    return tensor && floatsOf(tensor)[0];
-  };
-  const low = limit(1, Number.NEGATIVE_INFINITY);
-  const high = limit(2, Number.POSITIVE_INFINITY);
-  return low === undefined || high === undefined ? undefined : { low, high };
 }
 
 /** Puts a layer's weights, and its bias where the target wants it, behind DequantizeLinear. @returns those nodes. */

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { clone, toBinary } from '@bufbuild/protobuf';
-import { IsolatedEngine } from '#adapters/isolated-engine.ts';
+import { OnnxEngine } from '#adapters/onnx-engine.ts';
 import type { ModelManifest } from '#core/model-manifest.ts';
 import type { Tensor } from '#core/ports/engine.ts';
 import { valueInfo } from '#models/import/prepare-graph.ts';
@@ -85,7 +85,8 @@ async function observe(
   try {
     const modelPath = join(folder, 'observed.onnx');
     await writeFile(modelPath, toBinary(ModelProtoSchema, observed(model, [...collectors.keys()])));
-    await using engine = await IsolatedEngine.load({
+    // In a thread, which hands its outputs over without a copy: they are all of a network's values.
+    await using engine = await OnnxEngine.load({
       modelPath,
       provider: 'cpu',
       threads: Math.min(4, availableParallelism()),

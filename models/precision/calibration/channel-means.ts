@@ -26,15 +26,10 @@ export class ChannelMeansCollector implements ChannelMeans {
       this.#shifts = new Float64Array(channels);
     }
     const inner = values.length / channels;
-    const rounded = rounding(this.#range);
     for (let channel = 0; channel < channels; channel++) {
-      let sum = 0;
-      let shift = 0;
-      for (let i = channel * inner; i < (channel + 1) * inner; i++) {
-        const value = values[i] as number;
-        sum += value;
-        shift += rounded(value) - value;
-      }
+      const [from, to] = [channel * inner, (channel + 1) * inner];
+      const sum = sumOf(values, from, to);
+      const shift = this.#range === undefined ? 0 : roundedSum(values, from, to, this.#range) - sum;
       this.#sums[channel] = (this.#sums[channel] as number) + sum;
       this.#shifts[channel] = (this.#shifts[channel] as number) + shift;
     }
@@ -50,10 +45,25 @@ export class ChannelMeansCollector implements ChannelMeans {
   }
 }
 
-/** What QuantizeLinear and DequantizeLinear make of a number. */
-function rounding(range: Quantization | undefined): (value: number) => number {
-  if (range === undefined) return (value) => value;
-  const { scale, zeroPoint, dtype } = range;
+function sumOf(values: Float32Array, from: number, to: number): number {
+  let sum = 0;
+  for (let i = from; i < to; i++) sum += values[i] as number;
+  return sum;
+}
+
+/** The sum of what QuantizeLinear and DequantizeLinear make of numbers. */
+function roundedSum(
+  values: Float32Array,
+  from: number,
+  to: number,
+  { scale, zeroPoint, dtype }: Quantization,
+): number {
   const least = (dtype === 'int8' ? -128 : 0) - zeroPoint;
-  return (value) => Math.max(least, Math.min(least + 255, Math.round(value / scale))) * scale;
+  const most = least + 255;
+  let sum = 0;
+  for (let i = from; i < to; i++) {
+    const level = Math.floor((values[i] as number) / scale + 0.5);
+    sum += level < least ? least : level > most ? most : level;
+  }
+  return sum * scale;
 }

@@ -39,8 +39,10 @@ export class MagnitudeCollector implements Magnitudes {
     for (let i = 0; i < values.length; i++) {
       const magnitude = Math.abs(values[i] as number);
       if (!(magnitude < Infinity)) continue;
-      const bin = Math.min(BINS - 1, Math.floor(magnitude * perUnit));
-      counts[bin] = (counts[bin] as number) + 1;
+      // A whole number at once: Math.floor would give one in floating point.
+      const bin = (magnitude * perUnit) | 0;
+      const counted = bin < BINS ? bin : BINS - 1;
+      counts[counted] = (counts[counted] as number) + 1;
     }
   }
 

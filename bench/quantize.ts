@@ -8,11 +8,12 @@ import { atLeast, type BenchResult } from './support/bench.ts';
 
 /**
  * What int8 gains and costs on one CPU thread, for two real MobileNet-v2: time in turns with the float32 model, bytes and
- * best labels, as \`sluice models quantize\` reports them. Models and photos stand outside the project.
+ * best labels, as `sluice models quantize` reports them. Models and photos stand outside the project. `SLUICE_BENCH_PICTURES` may name
+ * a folder of other photos: 500 to 1000 that are like those which the models were trained with tell more than our few of all kinds.
  */
 export async function quantizeBench(): Promise<BenchResult[]> {
   const models = sharedFolder('models');
-  const photos = sharedFolder('corpus', 'good');
+  const photos = process.env['SLUICE_BENCH_PICTURES'] ?? sharedFolder('corpus', 'good');
   if (models === undefined || photos === undefined)
     throw new Error('this benchmark needs ../shared, or SLUICE_SHARED_DIR');
   await using folder = await temporaryFolder();
@@ -42,7 +43,7 @@ export async function quantizeBench(): Promise<BenchResult[]> {
     const report = await deriveModel({
       model: await loadModel(imported.folder),
       imagesFolder: photos,
-      maxImages: 100,
+      maxImages: 1000,
       minTop1: 0,
       force: false,
       destination: { modelsFolder: folder.path, name: `${name}-int8` },

@@ -6,6 +6,7 @@ import {
   type TensorProto,
   TensorProto_DataType,
 } from '#models/onnx/generated/onnx_pb.js';
+import { absorbedZeroPoints } from './absorbed-zero-points.ts';
 import type { Target } from './calibration/quantization.ts';
 
 /** A node that multiplies by weights. */
@@ -23,6 +24,8 @@ export interface QuantizationPlan {
   readonly layers: readonly Layer[];
   /** Values that integers stand for, in the order of the graph. */
   readonly activations: readonly string[];
+  /** Those of them whose zero point biases take in, and of each the value that its layer gives. */
+  readonly absorbed: ReadonlyMap<string, string>;
   /** Nodes on the way to a layer: they read what is quantized. All others, such as a detector's head, read floats. */
   readonly readers: ReadonlySet<NodeProto>;
 }
@@ -32,7 +35,7 @@ export interface QuantizationPlan {
  * (the shortcuts of residual networks), as their runtime can fuse it.
  *
  * - `gpu`: of two summands the one that a convolution gives stays as it is, so that TensorRT adds within that convolution
- *   (TensorRT developer guide, "Q/DQ Layer-Placement Recommendations").
+ *   (TensorRT developer guide, "Q/DQ Layer-Placement Recommendations"). Zero points are what biases can take in.
  * - `cpu`: also what layers give, behind their activation, and sums: ONNX Runtime's integer kernels have integers at both
  *   ends (QLinearConv, QLinearAdd).
  *
@@ -69,7 +72,12 @@ export function planQuantization(
   }
   const order = graph.node.flatMap(({ output }) => output);
   const inputs = [...chosen].filter((name) => !order.includes(name));
-  return { layers, readers, activations: [...inputs, ...order.filter((name) => chosen.has(name))] };
+  return {
+    layers,
+    readers,
+    activations: [...inputs, ...order.filter((name) => chosen.has(name))],
+    absorbed: target === 'gpu' ? absorbedZeroPoints(graph, layers, constants, consumers) : new Map(),
+  };
 }
 
 /** What of an Add becomes integers. */

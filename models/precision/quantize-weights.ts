@@ -51,6 +51,14 @@ export function dequantize(
   return Float32Array.from(values, (value, i) => value * (scales[channelOf(i)] as number));
 }
 
+/** The sum of the weights of each output channel. */
+export function channelSums(values: Float32Array, weights: TensorProto, axis: number): Float64Array {
+  const channelOf = channelIn(weights, axis);
+  const sums = new Float64Array(Number(weights.dims[axis]));
+  for (const [i, value] of values.entries()) sums[channelOf(i)] = (sums[channelOf(i)] as number) + value;
+  return sums;
+}
+
 /** The output channel that the weight at an index belongs to. */
 function channelIn({ dims }: TensorProto, axis: number): (i: number) => number {
   const channels = Number(dims[axis]);

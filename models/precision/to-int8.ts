@@ -9,13 +9,13 @@ import {
   TensorProto_DataType,
   TensorProtoSchema,
 } from '#models/onnx/generated/onnx_pb.js';
-import { limitsOf } from './activation-limits.ts';
 import type { ChannelMeans } from './calibration/channel-means.ts';
-import type { Quantization, Target } from './calibration/quantization.ts';
+import { aroundZero, type Quantization, type Target } from './calibration/quantization.ts';
+import { bypass, dropActivations, dropRanges } from './drop-activations.ts';
 import { expectedShift } from './expected-shift.ts';
-import { type Layer, planQuantization } from './quantization-plan.ts';
-import { dequantize, quantizeBias, quantizeWeights } from './quantize-weights.ts';
-import { floatsOf } from './tensor-values.ts';
+import { biasOf } from './layer-bias.ts';
+import { type Layer, planQuantization, type QuantizationPlan } from './quantization-plan.ts';
+import { channelSums, dequantize, quantizeBias, quantizeWeights } from './quantize-weights.ts';
 
 const { FLOAT, INT8, INT32, UINT8 } = TensorProto_DataType;
 
@@ -42,10 +42,14 @@ export function toInt8(model: ModelProto, options: Int8Options): ModelProto {
   const quantized = clone(ModelProtoSchema, model);
   const graph = quantized.graph as GraphProto;
   const plan = planQuantization(graph, target, keepFloat);
-  const weightNodes = plan.layers.flatMap((layer) => quantizedLayer(graph, layer, options));
-  const pairs = new Map(
-    plan.activations.map((name) => [name, pairFor(graph, name, ranges.get(name) as Quantization)]),
-  );
+  const moved = movedValues(plan, ranges);
+  const weightNodes = plan.layers.flatMap((layer) => quantizedLayer(graph, layer, moved, options));
+  const rangeOf = (name: string): Quantization => {
+    const range = ranges.get(name) as Quantization;
+    if (target === 'cpu') return range;
+    return moved.has(name) ? { ...range, zeroPoint: 0 } : aroundZero(range);
+  };
+  const pairs = new Map(plan.activations.map((name) => [name, pairFor(graph, name, rangeOf(name))]));
   for (const node of plan.readers) node.input = node.input.map((name) => pairs.get(name)?.result ?? name);
   const given = new Set(graph.node.flatMap(({ output }) => output));
   const fromOutside = [...pairs].filter(([name]) => !given.has(name)).flatMap(([, { nodes }]) => nodes);
@@ -58,7 +62,13 @@ export function toInt8(model: ModelProto, options: Int8Options): ModelProto {
     ]),
   ];
   if (target === 'cpu') dropActivations(graph, ranges);
-  else dropRanges(graph, plan.readers);
+  else {
+    dropRanges(graph, plan.readers);
+    bypass(
+      graph,
+      (node) => moved.has(node.output[0] as string) && plan.absorbed.has(node.output[0] as string),
+    );
+  }
   // What is said about the values in between is not true any more, and can be inferred.
   graph.valueInfo = [];
   const read = new Set(graph.node.flatMap(({ input }) => input));
@@ -67,57 +77,34 @@ export function toInt8(model: ModelProto, options: Int8Options): ModelProto {
 }
 
 /**
- * Takes Relu and Clip away where the integers that follow end where they do: ONNX Runtime makes an integer kernel of a
- * layer only where QuantizeLinear follows it at once. Values that something else reads, too, stay.
+ * By how much values become smaller where biases take their zero point in: what lies behind a Relu or Clip, and what the
+ * layer before it gives.
  */
-function dropActivations(graph: GraphProto, ranges: ReadonlyMap<string, Quantization>): void {
-  const constants = constantsOf(graph);
-  const outputs = new Set(graph.output.map(({ name }) => name));
-  const dropped = new Set<NodeProto>();
-  for (const node of graph.node) {
-    const limits = limitsOf(node, constants);
-    const [x, y] = [node.input[0] as string, node.output[0] as string];
-    const range = ranges.get(y);
-    if (limits === undefined || range === undefined || outputs.has(y)) continue;
-    const { scale, zeroPoint } = range;
-    // Half a step beyond a limit is rounded to it.
-    const isWithin =
-      -zeroPoint * scale >= limits.low - scale / 2 && (255 - zeroPoint) * scale <= limits.high + scale / 2;
-    const readers = graph.node.filter(({ input }) => input.includes(y));
-    if (!isWithin || !readers.every(({ opType }) => opType === 'QuantizeLinear')) continue;
-    for (const reader of readers) reader.input[0] = x;
-    dropped.add(node);
+function movedValues(
+  { absorbed }: QuantizationPlan,
+  ranges: ReadonlyMap<string, Quantization>,
+): ReadonlyMap<string, number> {
+  const moved = new Map<string, number>();
+  for (const [value, given] of absorbed) {
+    const { scale, zeroPoint } = ranges.get(value) as Quantization;
+    if (zeroPoint === 0) continue;
+    moved.set(value, -zeroPoint * scale);
+    moved.set(given, -zeroPoint * scale);
   }
-  graph.node = graph.node.filter((node) => !dropped.has(node));
-}
-
-/**
- * Takes those Clips away that reach below zero: a training that simulates 8 bits leaves them behind convolutions and sums, to
- * keep values in the range of its integers, which ours take the place of. In a network of integers TensorRT 10.6 computes them wrongly:
- * MobileNet-v2 with 1001 labels gave the same label for all pictures.
- */
-function dropRanges(graph: GraphProto, readers: ReadonlySet<NodeProto>): void {
-  const constants = constantsOf(graph);
-  const dropped = new Map<string, string>();
-  graph.node = graph.node.filter((node) => {
-    const limits = node.opType === 'Clip' && readers.has(node) ? limitsOf(node, constants) : undefined;
-    if (limits === undefined || !(limits.low < 0)) return true;
-    dropped.set(node.output[0] as string, node.input[0] as string);
-    return false;
-  });
-  const written = (name: string): string => {
-    const before = dropped.get(name);
-    return before === undefined ? name : written(before);
-  };
-  for (const node of graph.node) node.input = node.input.map(written);
+  return moved;
 }
 
 /** Puts a layer's weights, and its bias where the target wants it, behind DequantizeLinear. @returns those nodes. */
-function quantizedLayer(graph: GraphProto, layer: Layer, options: Int8Options): NodeProto[] {
+function quantizedLayer(
+  graph: GraphProto,
+  layer: Layer,
+  moved: ReadonlyMap<string, number>,
+  options: Int8Options,
+): NodeProto[] {
   const { node, weights, axis } = layer;
   const { ranges, channels, target } = options;
   const input = layer.isWeightOnly ? undefined : ranges.get(node.input[0] as string);
-  const bias = biasOf(graph, layer);
+  const bias = biasOf(constantsOf(graph), layer);
   const isIntegerBias = target === 'cpu' && bias !== undefined && input !== undefined;
   const { values, scales } = quantizeWeights(
     weights,
@@ -134,8 +121,16 @@ function quantizedLayer(graph: GraphProto, layer: Layer, options: Int8Options): 
   const means = channels?.get(node.input[0] as string);
   node.input[1] = nodes[0]?.output[0] as string;
   if (bias === undefined) return nodes;
-  const shift = means && expectedShift(layer, dequantize(values, scales, weights, axis), means);
-  const corrected = bias.map((value, i) => value - (shift?.[i] ?? 0));
+  const quantized = dequantize(values, scales, weights, axis);
+  const shift = means && expectedShift(layer, quantized, means);
+  const [inputMove, outputMove] = [node.input[0], node.output[0]].map(
+    (name) => moved.get(name as string) ?? 0,
+  );
+  const sums = channelSums(quantized, weights, axis);
+  const corrected = bias.map(
+    (value, i) =>
+      value - (shift?.[i] ?? 0) + (inputMove as number) * (sums[i] as number) - (outputMove as number),
+  );
   const dims = [BigInt(bias.length)];
   if (!isIntegerBias) {
     node.input[2] = add(graph, `${base}_bias`, FLOAT, dims, new Uint8Array(corrected.buffer));
@@ -149,20 +144,6 @@ function quantizedLayer(graph: GraphProto, layer: Layer, options: Int8Options): 
   });
   node.input[2] = biasNode.output[0] as string;
   return [...nodes, biasNode];
-}
-
-/**
- * The float32 bias of a Conv or Gemm, one number for each channel, zeros where it has none; `undefined` where it is of
- * another kind, or the node takes none.
- */
-function biasOf(graph: GraphProto, { node, weights, axis }: Layer): Float32Array<ArrayBuffer> | undefined {
-  const channels = Number(weights.dims[axis]);
-  if (node.opType === 'MatMul') return undefined;
-  if ((node.input[2] ?? '') === '') return new Float32Array(channels);
-  const bias = constantsOf(graph).get(node.input[2] as string);
-  if (bias?.dataType !== FLOAT || bias.dims.length !== 1 || Number(bias.dims[0]) !== channels)
-    return undefined;
-  return Float32Array.from(floatsOf(bias));
 }
 
 /** Floats of symmetric integers with a scale for each length of an axis. */

@@ -6,7 +6,7 @@ import type { ReferenceImage } from '#models/verify/references.ts';
 import type { Calibration } from './calibrate.ts';
 
 /** Bumped when the same images would give other numbers: what was stored before is not read then. */
-const VERSION = 2;
+const VERSION = 3;
 
 /** All that a calibration depends on. */
 export interface CalibrationKey {

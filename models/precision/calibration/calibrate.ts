@@ -31,6 +31,8 @@ export interface CalibrationRun {
   readonly images: readonly ReferenceImage[];
   /** Values that integers are to stand for. */
   readonly activations: readonly string[];
+  /** Those of them whose zero point biases take in. */
+  readonly absorbed: { has(name: string): boolean };
   /** Inputs of layers, whose channels are averaged. */
   readonly layerInputs: readonly string[];
   readonly calibrator: Calibrator;
@@ -49,7 +51,7 @@ export interface Calibration {
 
 /** Runs the float model over images, equalizes its channels, and chooses the integers of each activation. Changes `model`. */
 export async function calibrate(run: CalibrationRun): Promise<Calibration> {
-  const { images, activations, layerInputs, calibrator, target, onImage } = run;
+  const { images, activations, absorbed, layerInputs, calibrator, target, onImage } = run;
   const graph = run.model.graph as GraphProto;
   const runs = 3 * images.length;
   const values = channelGroups(graph).flatMap((group) => [...group.values]);
@@ -62,7 +64,7 @@ export async function calibrate(run: CalibrationRun): Promise<Calibration> {
   const ranges = new Map(
     [...seen].map(([name, magnitudes]) => [
       name,
-      quantizationOf(magnitudes, thresholdOf(magnitudes, calibrator), target),
+      quantizationOf(magnitudes, thresholdOf(magnitudes, calibrator), target, absorbed.has(name)),
     ]),
   );
   const channels = new Map(layerInputs.map((name) => [name, new ChannelMeansCollector(ranges.get(name))]));

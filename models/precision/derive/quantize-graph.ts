@@ -115,6 +115,7 @@ async function calibrated(
     manifest,
     images,
     activations: plan.activations,
+    absorbed: plan.absorbed,
     layerInputs: [...new Set(plan.layers.map(({ node }) => node.input[0] as string))],
     calibrator,
     target,

@@ -186,6 +186,67 @@ function tensor(dims: number[], values: number[]) {
   });
 }
 
+describe('a zero point that biases take in', () => {
+  /** 3 × 3 → ReLU → 1 × 1 with or without a border of zeros → ReLU → the last layer. */
+  const chain = (pad: number): ModelProto => {
+    const g = new GraphBuilder('chain', 13);
+    const pixels = g.input('pixels', 'uint8', ['N', SIDE, SIDE, 3]);
+    const floats = g.cast(g.node('Transpose', [pixels], { perm: [0, 3, 1, 2] }), 'float32');
+    const scaled = g.node('Mul', [floats, g.constant('float32', [1], [1 / 255])]);
+    const first = g.node('Relu', [conv(g, scaled, 3, 4, 1)]);
+    const weights = g.constant('float32', [4, 4, 1, 1], numbers(16, 2));
+    const second = g.node('Conv', [first, weights], { pads: [pad, pad, pad, pad] });
+    const third = conv(g, g.node('Relu', [second]), 4, 3, 3);
+    g.output('scores', 'float32', ['N', 3, 1, 1], g.node('GlobalAveragePool', [third]));
+    return fromBinary(ModelProtoSchema, g.toBytes());
+  };
+  const rangesOf = (model: ModelProto, isAbsorbed: boolean) => {
+    const { activations, absorbed } = planQuantization(model.graph!, 'gpu');
+    return new Map(
+      activations.map((name) => [name, quantizationOf(RANGE, 3, 'gpu', isAbsorbed && absorbed.has(name))]),
+    );
+  };
+  const errorOf = (got: Float32Array, expected: Float32Array): number =>
+    Math.max(...expected.map((value, i) => Math.abs(value - got[i]!)));
+
+  it('leaves integers around zero, no ReLU, and scores nearer to those of the float model', async () => {
+    const model = chain(0);
+    const made = toInt8(model, { target: 'gpu', ranges: rangesOf(model, true) });
+    expect(countOf(made, 'Relu')).toBe(1);
+    for (const { input } of made.graph!.node.filter(({ opType }) => opType === 'QuantizeLinear')) {
+      const zero = made.graph!.initializer.find(({ name }) => name === input[2]);
+      expect([...zero!.rawData]).toEqual([0]);
+    }
+    const around = toInt8(model, { target: 'gpu', ranges: rangesOf(model, false) });
+    expect(countOf(around, 'Relu')).toBe(2);
+    const expected = await scoresOf(model);
+    const [finer, coarser] = [
+      errorOf(await scoresOf(made), expected),
+      errorOf(await scoresOf(around), expected),
+    ];
+    expect(finer).toBeLessThan(coarser);
+  });
+
+  it('is not had where zeros are padded, or the last layer reads the value', () => {
+    const valuesOf = (pad: number) => [...planQuantization(chain(pad).graph!, 'gpu').absorbed.keys()];
+    expect(valuesOf(0)).toHaveLength(1);
+    expect(valuesOf(1)).toEqual([]);
+    expect(planQuantization(chain(0).graph!, 'cpu').absorbed.size).toBe(0);
+  });
+
+  it('is given up where a layer beside it stays float', async () => {
+    const model = chain(0);
+    const ranges = rangesOf(model, true);
+    const expected = await scoresOf(model);
+    const { layers } = planQuantization(model.graph!, 'gpu');
+    for (const { node } of layers.slice(0, 2)) {
+      const made = toInt8(model, { target: 'gpu', ranges, keepFloat: new Set(node.output) });
+      expect(countOf(made, 'Relu')).toBe(2);
+      expect(errorOf(await scoresOf(made), expected)).toBeLessThan(0.02);
+    }
+  });
+});
+
 describe('a Clip', () => {
   /** Two convolutions, behind the first the range of simulated integers, behind the second a ReLU6. */
   const clippedModel = (): ModelProto => {

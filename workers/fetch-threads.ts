@@ -57,7 +57,7 @@ export class FetchThreads implements PackFiles, AsyncDisposable {
   constructor(location: StoreLocation, threads: number, memory: RecycledMemory, fetchers = FETCHERS) {
     const places = Math.min(threads, fetchers);
     // Each piece of a body is garbage of 64 KiB outside of the heap, for which V8 looks through a heap ten times a second. Four
-    // threads beside ours help with that, and take more time from the processor than the reading does.
+    // threads beside ours help with that, and take more time from the processor than the reading does. It is so for the whole process.
     setFlagsFromString('--no-concurrent-marking');
     this.#data = { location, fetchers: Math.ceil(fetchers / places) };
     this.#memory = memory;

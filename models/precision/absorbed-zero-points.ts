@@ -20,20 +20,20 @@ export function absorbedZeroPoints(
   constants: ReadonlyMap<string, TensorProto>,
   consumers: ReadonlyMap<string, readonly NodeProto[]>,
 ): ReadonlyMap<string, string> {
-  const layerOf = new Map(layers.filter((layer) => !layer.isWeightOnly).map((layer) => [layer.node, layer]));
-  const producers = new Map(layers.map(({ node }) => [node.output[0] as string, node]));
+  const takers = new Set(
+    layers
+      .filter((layer) => !layer.isWeightOnly && biasOf(constants, layer) !== undefined)
+      .map(({ node }) => node),
+  );
+  const given = new Set([...takers].map(({ output }) => output[0] as string));
   const outputs = new Set(graph.output.map(({ name }) => name));
-  const takesBias = (node: NodeProto | undefined): boolean => {
-    const layer = node && layerOf.get(node);
-    return layer !== undefined && biasOf(constants, layer) !== undefined;
-  };
   const absorbed = new Map<string, string>();
   for (const node of graph.node) {
     const [x, y] = [node.input[0] as string, node.output[0] as string];
     if (limitsOf(node, constants)?.low !== 0 || outputs.has(x) || outputs.has(y)) continue;
-    if (!takesBias(producers.get(x)) || consumers.get(x)?.length !== 1) continue;
+    if (!given.has(x) || consumers.get(x)?.length !== 1) continue;
     const readers = consumers.get(y) ?? [];
-    if (readers.length > 0 && readers.every((reader) => takesBias(reader) && !isPadded(reader)))
+    if (readers.length > 0 && readers.every((reader) => takers.has(reader) && !isPadded(reader)))
       absorbed.set(y, x);
   }
   return absorbed;

@@ -10,22 +10,18 @@ import type { Quantization } from './calibration/quantization.ts';
 export function dropActivations(graph: GraphProto, ranges: ReadonlyMap<string, Quantization>): void {
   const constants = constantsOf(graph);
   const outputs = new Set(graph.output.map(({ name }) => name));
-  const dropped = new Set<NodeProto>();
-  for (const node of graph.node) {
+  bypass(graph, (node) => {
     const limits = limitsOf(node, constants);
-    const [x, y] = [node.input[0] as string, node.output[0] as string];
+    const y = node.output[0] as string;
     const range = ranges.get(y);
-    if (limits === undefined || range === undefined || outputs.has(y)) continue;
+    if (limits === undefined || range === undefined || outputs.has(y)) return false;
     const { scale, zeroPoint } = range;
     // Half a step beyond a limit is rounded to it.
     const isWithin =
       -zeroPoint * scale >= limits.low - scale / 2 && (255 - zeroPoint) * scale <= limits.high + scale / 2;
     const readers = graph.node.filter(({ input }) => input.includes(y));
-    if (!isWithin || !readers.every(({ opType }) => opType === 'QuantizeLinear')) continue;
-    for (const reader of readers) reader.input[0] = x;
-    dropped.add(node);
-  }
-  graph.node = graph.node.filter((node) => !dropped.has(node));
+    return isWithin && readers.every(({ opType }) => opType === 'QuantizeLinear');
+  });
 }
 
 /**

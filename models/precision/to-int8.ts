@@ -126,10 +126,10 @@ function quantizedLayer(
   const [inputMove, outputMove] = [node.input[0], node.output[0]].map(
     (name) => moved.get(name as string) ?? 0,
   );
-  const sums = channelSums(quantized, weights, axis);
+  const sums = inputMove === 0 ? undefined : channelSums(quantized, weights, axis);
   const corrected = bias.map(
     (value, i) =>
-      value - (shift?.[i] ?? 0) + (inputMove as number) * (sums[i] as number) - (outputMove as number),
+      value - (shift?.[i] ?? 0) + (inputMove as number) * (sums?.[i] ?? 0) - (outputMove as number),
   );
   const dims = [BigInt(bias.length)];
   if (!isIntegerBias) {

@@ -24,9 +24,7 @@ const RANGE = { min: -3, max: 3 };
 /** Pixels → scaled → two convolutions with ReLU and a shortcut around the second → mean → Gemm → Softmax. */
 function residualModel(): ModelProto {
   const g = new GraphBuilder('residual', 13);
-  const pixels = g.input('pixels', 'uint8', ['N', SIDE, SIDE, 3]);
-  const floats = g.cast(g.node('Transpose', [pixels], { perm: [0, 3, 1, 2] }), 'float32');
-  const scaled = g.node('Mul', [floats, g.constant('float32', [1], [1 / 255])]);
+  const scaled = scaledPixels(g);
   const first = g.node('Relu', [conv(g, scaled, 3, 4, 1)]);
   const sum = g.node('Add', [first, conv(g, first, 4, 4, 2)]);
   const third = g.node('Relu', [conv(g, sum, 4, 4, 3)]);
@@ -35,6 +33,13 @@ function residualModel(): ModelProto {
   const logits = g.node('Gemm', [means, weights, g.constant('float32', [3], [0.1, 0.2, 0.3])]);
   g.output('scores', 'float32', ['N', 3], g.node('Softmax', [logits], { axis: 1 }));
   return fromBinary(ModelProtoSchema, g.toBytes());
+}
+
+/** The input: pixels as floats from 0 to 1, channels first. */
+function scaledPixels(g: GraphBuilder): Value {
+  const pixels = g.input('pixels', 'uint8', ['N', SIDE, SIDE, 3]);
+  const floats = g.cast(g.node('Transpose', [pixels], { perm: [0, 3, 1, 2] }), 'float32');
+  return g.node('Mul', [floats, g.constant('float32', [1], [1 / 255])]);
 }
 
 function conv(g: GraphBuilder, x: Value, from: number, to: number, seed: number): Value {
@@ -190,9 +195,7 @@ describe('a zero point that biases take in', () => {
   /** 3 × 3 → ReLU → 1 × 1 with or without a border of zeros → ReLU → the last layer. */
   const chain = (pad: number): ModelProto => {
     const g = new GraphBuilder('chain', 13);
-    const pixels = g.input('pixels', 'uint8', ['N', SIDE, SIDE, 3]);
-    const floats = g.cast(g.node('Transpose', [pixels], { perm: [0, 3, 1, 2] }), 'float32');
-    const scaled = g.node('Mul', [floats, g.constant('float32', [1], [1 / 255])]);
+    const scaled = scaledPixels(g);
     const first = g.node('Relu', [conv(g, scaled, 3, 4, 1)]);
     const weights = g.constant('float32', [4, 4, 1, 1], numbers(16, 2));
     const second = g.node('Conv', [first, weights], { pads: [pad, pad, pad, pad] });
@@ -251,9 +254,7 @@ describe('a Clip', () => {
   /** Two convolutions, behind the first the range of simulated integers, behind the second a ReLU6. */
   const clippedModel = (): ModelProto => {
     const g = new GraphBuilder('clipped', 13);
-    const pixels = g.input('pixels', 'uint8', ['N', SIDE, SIDE, 3]);
-    const floats = g.cast(g.node('Transpose', [pixels], { perm: [0, 3, 1, 2] }), 'float32');
-    const scaled = g.node('Mul', [floats, g.constant('float32', [1], [1 / 255])]);
+    const scaled = scaledPixels(g);
     const clipped = (x: Value, low: number, high: number): Value =>
       g.node('Clip', [x, g.constant('float32', [], [low]), g.constant('float32', [], [high])]);
     const first = clipped(conv(g, scaled, 3, 4, 1), -30, 30);

@@ -1,5 +1,5 @@
 import type { GraphBuilder, Value } from '#models/onnx/graph-builder.ts';
-import { contentMask } from './content-mask.ts';
+import { contentMask } from './content.ts';
 import { histogram } from './histogram.ts';
 import { flattened, SMALL_SIDE_PX, type SmallLuma } from './small-luma.ts';
 

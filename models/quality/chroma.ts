@@ -1,13 +1,14 @@
 import type { GraphBuilder, Value } from '#models/onnx/graph-builder.ts';
+import type { CountedPixels } from './counted-pixels.ts';
 
 /**
  * float32 `[N,1]`, in levels 0–255: the mean difference between a pixel's strongest and weakest band. `bands` is
- * float32 `[N,3,128·128]` in whole levels, `mask` `[N,128·128]`, `area` `[N,1]` px.
+ * float32 `[N,3,n]` in whole levels.
  *
  * The mean rather than a percentile, because shrinking keeps a mean: where 0.8 % of the pixels are colored in full
  * resolution, a few more are after shrinking, and a percentile there jumps from nothing to a strong color.
  */
-export function chroma(g: GraphBuilder, bands: Value, mask: Value, area: Value): Value {
+export function chroma(g: GraphBuilder, bands: Value, { mask, area }: CountedPixels): Value {
   const reduced = { axes: [1], keepdims: 0 };
   const spread = g.node('Sub', [
     g.node('ReduceMax', [bands], reduced),

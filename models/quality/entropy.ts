@@ -1,20 +1,18 @@
 import type { GraphBuilder, Value } from '#models/onnx/graph-builder.ts';
+import type { CountedPixels } from './counted-pixels.ts';
 import { histogram } from './histogram.ts';
-import { AREA_PX } from './tensor-size.ts';
 
 /**
  * float32 `[N,1]`, in bits, 0 to log2(768): the entropy of the histograms of the three bands, taken as one
- * distribution over 768 values. `planar` is uint8 `[N,3·128·128]`, band after
- * band, `mask` float32 `[N,128·128]`, `area` `[N,1]` px.
+ * distribution over 768 values.
  *
  * Source: Pillow, `Image.entropy`, which CleanVision's low-information check calls.
  */
-export function entropy(g: GraphBuilder, planar: Value, mask: Value, area: Value): Value {
+export function entropy(g: GraphBuilder, { bands, mask, area }: CountedPixels): Value {
   // One histogram per band: all three in one would need the mask three times over and more memory than caches have.
-  const histograms = [0, 1, 2].map((band) => {
-    const from = band * AREA_PX;
-    const levels = g.node('Slice', [planar, g.ints(from), g.ints(from + AREA_PX), g.ints(1)]);
-    return histogram(g, g.cast(levels, 'int32'), mask, 256);
+  const histograms = g.nodes('Split', [g.cast(bands, 'int32')], 3, { axis: 1 }).map((band) => {
+    const levels = g.node('Squeeze', [band, g.ints(1)]);
+    return histogram(g, levels, mask, 256);
   });
   const counts = g.node('Concat', histograms, { axis: 1 });
   const shares = g.node('Div', [counts, g.node('Mul', [area, g.float(3)])]);

@@ -2,13 +2,13 @@ import { GraphBuilder, type Value } from '#models/onnx/graph-builder.ts';
 import { blurriness } from './blurriness.ts';
 import { brightness } from './brightness.ts';
 import { chroma } from './chroma.ts';
-import { areaOf, type Content, contentMask } from './content-mask.ts';
+import { type CountedPixels, countedPixels } from './counted-pixels.ts';
 import { entropy } from './entropy.ts';
 import { histogram } from './histogram.ts';
 import { percentiles } from './percentile.ts';
 import { sharpness } from './sharpness.ts';
 import { smallLuma } from './small-luma.ts';
-import { AREA_PX, SIDE_PX } from './tensor-size.ts';
+import { SIDE_PX } from './tensor-size.ts';
 
 /** The oldest opset whose ScatterElements can add; TensorRT and every onnxruntime in use read it. */
 const OPSET = 16;
@@ -31,50 +31,34 @@ export function buildQualityGraph(): Uint8Array {
   const images = g.input('images', 'uint8', ['N', SIDE_PX, SIDE_PX, 3]);
   const contentSize = g.input('content_size', 'int32', ['N', 2]);
 
-  // Transposed as bytes and cast afterwards, which moves a quarter of the memory.
-  const planar = g.node('Transpose', [images], { perm: [0, 3, 1, 2] });
-  const planes = g.cast(planar, 'float32');
-  const bands = g.node('Reshape', [planes, g.ints(-1, 3, AREA_PX)]);
-
-  const content = contentOf(g, contentSize);
-  const area = areaOf(g, content);
-  const flatMask = g.node('Reshape', [contentMask(g, content, SIDE_PX), g.ints(-1, AREA_PX)]);
-  const luma = smallLuma(g, planes, content);
-
-  const bright = brightness(g, bands);
-  const [p5, p99] = brightnessPercentiles(g, bright, flatMask, area, [0.05, 0.99]);
+  const sides = g.cast(contentSize, 'float32');
+  const counted = countedPixels(g, images, sides);
+  const bands = g.cast(counted.bands, 'float32');
+  const [p5, p99] = brightnessPercentiles(g, brightness(g, bands), counted, [0.05, 0.99]);
+  const luma = smallLuma(g, images, sides);
   const scores: Record<(typeof QUALITY_SCORES)[number], Value> = {
     dark: p99!,
     bright: p5!,
-    information: entropy(g, g.node('Reshape', [planar, g.ints(-1, 3 * AREA_PX)]), flatMask, area),
+    information: entropy(g, counted),
     blur: blurriness(g, luma),
     sharpness: sharpness(g, luma),
-    chroma: chroma(g, bands, flatMask, area),
+    chroma: chroma(g, bands, counted),
   };
   const columns = QUALITY_SCORES.map((score) => scores[score]);
   g.output('scores', 'float32', ['N', columns.length], g.node('Concat', columns, { axis: 1 }));
   return g.toBytes();
 }
 
-function contentOf(g: GraphBuilder, contentSize: Value): Content {
-  const side = (column: number): Value => {
-    const one = g.node('Slice', [contentSize, g.ints(column), g.ints(column + 1), g.ints(1)]);
-    return g.node('Reshape', [g.cast(one, 'float32'), g.ints(-1, 1, 1)]);
-  };
-  return { height: side(0), width: side(1) };
-}
-
 /** float32 `[N,1]` per quantile, 0–1: CleanVision's brightness percentiles. */
 function brightnessPercentiles(
   g: GraphBuilder,
   bright: Value,
-  flatMask: Value,
-  area: Value,
+  { mask, area }: CountedPixels,
   quantiles: readonly number[],
 ): Value[] {
   const eighths = g.node('Add', [g.node('Mul', [bright, g.float(BINS_PER_LEVEL)]), g.float(0.5)]);
-  const indices = g.node('Reshape', [g.cast(eighths, 'int32'), g.ints(-1, AREA_PX)]);
-  const counts = histogram(g, indices, flatMask, BRIGHTNESS_BINS);
+  const indices = g.node('Squeeze', [g.cast(eighths, 'int32'), g.ints(1)]);
+  const counts = histogram(g, indices, mask, BRIGHTNESS_BINS);
   return percentiles(g, counts, area, BRIGHTNESS_BLOCKS, quantiles).map((bins) =>
     g.node('Mul', [bins, g.float(1 / (255 * BINS_PER_LEVEL))]),
   );

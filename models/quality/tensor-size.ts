@@ -3,6 +3,3 @@
  * over 99 % of pictures; at 64 px five times as many entropy and color checks differ.
  */
 export const SIDE_PX = 128;
-
-/** Pixels in the input tensor. */
-export const AREA_PX = SIDE_PX * SIDE_PX;

@@ -65,7 +65,8 @@ function resampleLines(from: Uint8Array, to: Uint8Array, { lines, before, after,
   }
 }
 
-function bicubicTaps(before: number, after: number, at: number): { first: number; weights: number[] } {
+/** Which of `before` pixels pixel `at` of `after` is made of, and their weights. */
+export function bicubicTaps(before: number, after: number, at: number): { first: number; weights: number[] } {
   if (before === after) return { first: at, weights: [1] };
   const scale = before / after;
   const stretch = Math.max(scale, 1);

@@ -1,4 +1,4 @@
-import { findEdges, histogramOf, type RgbImage, resizeAsPillow, toLuma } from './pillow.ts';
+import { findEdges, type GrayImage, histogramOf, type RgbImage, resizeAsPillow, toLuma } from './pillow.ts';
 
 /** What CleanVision 0.3.7 measures of one image, at full resolution, and what `quality` adds to it. */
 export interface ReferenceScores {
@@ -55,24 +55,25 @@ export function referenceFlags(scores: ReferenceScores): Record<ReferenceCheck, 
   };
 }
 
-interface Luma {
+function smallLumaOf(image: RgbImage): GrayImage {
+  return toLuma(resizeAsPillow(image, cleanVisionBlurSize(image)));
+}
+
+/** The size at which blur is looked at. */
+export function cleanVisionBlurSize({
+  widthPx,
+  heightPx,
+}: {
   readonly widthPx: number;
   readonly heightPx: number;
-  readonly data: Uint8Array;
-}
-
-function smallLumaOf(image: RgbImage): Luma {
-  return toLuma(resizeAsPillow(image, cleanVisionBlurSize(image.widthPx, image.heightPx)));
-}
-
-function cleanVisionBlurSize(widthPx: number, heightPx: number): { widthPx: number; heightPx: number } {
+}): { widthPx: number; heightPx: number } {
   const longer = Math.max(widthPx, heightPx);
   if (longer <= 64) return { widthPx, heightPx };
   const shrunk = (side: number): number => Math.max(Math.floor((side * 64) / longer), 1);
   return { widthPx: shrunk(widthPx), heightPx: shrunk(heightPx) };
 }
 
-function blurScore(luma: Luma): number {
+function blurScore(luma: GrayImage): number {
   return blurOf(edgeScore(luma), toneScore(luma));
 }
 
@@ -81,15 +82,15 @@ function blurOf(u: number, v: number): number {
   return Math.min(u + (v <= 0.18 ? 0 : v), 1);
 }
 
-function edgeScore(luma: Luma): number {
+function edgeScore(luma: GrayImage): number {
   return 1 - Math.exp(-0.01 * standardDeviation(findEdges(luma).data));
 }
 
-function toneScore(luma: Luma): number {
+function toneScore(luma: GrayImage): number {
   return 1 - Math.exp(-0.01 * standardDeviation(histogramOf(luma.data)));
 }
 
-function sharpnessOf(luma: Luma): number {
+function sharpnessOf(luma: GrayImage): number {
   return shareOfStep(largestStep(luma, 1), largestStep(luma, 4));
 }
 
@@ -101,12 +102,11 @@ function shareOfStep(narrow: number, wide: number): number {
 export type Bounds = readonly [least: number, greatest: number];
 
 /**
- * Within which bounds two right answers for one picture may differ, because single pixels of the 64 px picture lie
+ * Within which bounds two right answers for one 64 px picture may differ, because single pixels of it lie
  * between two levels and are rounded either way. The two steps that decide the sharpness are one level larger or
  * smaller then. The two halves of the blur score hardly change, but the tone spread may come to lie on the other side of 0.18.
  */
-export function roundingBounds(image: RgbImage): { readonly blur: Bounds; readonly sharpness: Bounds } {
-  const luma = smallLumaOf(image);
+export function roundingBounds(luma: GrayImage): { readonly blur: Bounds; readonly sharpness: Bounds } {
   const u = edgeScore(luma);
   const v = toneScore(luma);
   const slack = 1e-3;
@@ -121,7 +121,7 @@ export function roundingBounds(image: RgbImage): { readonly blur: Bounds; readon
   };
 }
 
-function largestStep({ widthPx, heightPx, data }: Luma, distance: number): number {
+function largestStep({ widthPx, heightPx, data }: GrayImage, distance: number): number {
   let largest = 0;
   for (let y = 0; y < heightPx; y++) {
     for (let x = 0; x < widthPx; x++) {

@@ -1,9 +1,18 @@
 import type { GraphBuilder, Value } from '#models/onnx/graph-builder.ts';
 
-/** The part of a padded square that holds the picture; it starts at the top left. Sides are float32 `[N,1,1]`, in px. */
+/** The part of a padded square that holds a picture; it starts at the top left. Sides are float32 `[N,1,1]`, in px. */
 export interface Content {
   readonly height: Value;
   readonly width: Value;
+}
+
+/** @param sides float32 `[N,2]`: (height, width). */
+export function contentOf(g: GraphBuilder, sides: Value): Content {
+  const side = (column: number): Value => {
+    const one = g.node('Slice', [sides, g.ints(column), g.ints(column + 1), g.ints(1)]);
+    return g.node('Reshape', [one, g.ints(-1, 1, 1)]);
+  };
+  return { height: side(0), width: side(1) };
 }
 
 /** float32 `[N,1]`: how many pixels the content has. */

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { Condition } from '#core/condition.ts';
 import type { Lease, MessageQueue, SendOptions } from '#core/ports/message-queue.ts';
 
 /** How one in-process queue behaves; the names are SQS's. */
@@ -9,6 +9,8 @@ export interface MemoryQueueOptions {
   readonly maxDeliveries: number;
   /** Milliseconds on some monotonic clock. */
   readonly now?: () => number;
+  /** Called whenever a message has come, been received, or gone. */
+  onChange?(): void;
 }
 
 interface Message {
@@ -38,7 +40,8 @@ export class MemoryQueue implements MessageQueue {
   readonly #deadLetters: DeadLetter[] = [];
   readonly #now: () => number;
   #receipts = 0;
-  #wake: (() => void)[] = [];
+  /** Somebody may receive something. */
+  readonly #receivable = new Condition();
 
   constructor(options: MemoryQueueOptions) {
     this.#options = options;
@@ -58,7 +61,7 @@ export class MemoryQueue implements MessageQueue {
     const visibleAtMs = delayMs > 0 ? this.#now() + delayMs : 0;
     for (const body of bodies)
       this.#messages.add({ body, sentAt: new Date(), deliveries: 0, visibleAtMs, receipt: 0 });
-    this.#wakeAll();
+    this.#notify();
   }
 
   async receive(options: { maxMessages: number; waitMs: number; signal?: AbortSignal }): Promise<Lease[]> {
@@ -69,7 +72,7 @@ export class MemoryQueue implements MessageQueue {
       if (leases.length > 0) return leases;
       const waitMs = Math.min(deadline, this.#nextVisibleMs()) - this.#now();
       if (deadline <= this.#now()) return [];
-      await this.#woken(Math.max(1, waitMs), options.signal);
+      await this.#receivable.wait({ withinMs: Math.max(1, waitMs), signal: options.signal });
     }
   }
 
@@ -94,6 +97,7 @@ export class MemoryQueue implements MessageQueue {
       message.visibleAtMs = now + this.#options.visibilityMs;
       leases.push(this.#leaseOf(message));
     }
+    if (leases.length > 0) this.#options.onChange?.();
     return leases;
   }
 
@@ -103,14 +107,14 @@ export class MemoryQueue implements MessageQueue {
     const hide = (ms: number): void => {
       if (message.receipt !== receipt) return;
       message.visibleAtMs = ms <= 0 ? 0 : this.#now() + ms;
-      this.#wakeAll();
+      this.#notify();
     };
     return {
       body: message.body,
       sentAt: message.sentAt,
       deliveryCount: message.deliveries,
       ack: async () => {
-        if (message.receipt === receipt) this.#messages.delete(message);
+        if (message.receipt === receipt) this.#remove(message);
       },
       extend: async (visibilityMs) => hide(visibilityMs),
       retry: async ({ delayMs = 0, reason } = {}) => {
@@ -126,8 +130,13 @@ export class MemoryQueue implements MessageQueue {
   }
 
   #bury(message: Message): void {
-    this.#messages.delete(message);
     this.#deadLetters.push({ body: message.body, reason: message.reason });
+    this.#remove(message);
+  }
+
+  #remove(message: Message): void {
+    this.#messages.delete(message);
+    this.#options.onChange?.();
   }
 
   #nextVisibleMs(): number {
@@ -136,19 +145,8 @@ export class MemoryQueue implements MessageQueue {
     return next;
   }
 
-  async #woken(waitMs: number, signal: AbortSignal | undefined): Promise<void> {
-    const timer = new AbortController();
-    const wait = signal === undefined ? timer.signal : AbortSignal.any([signal, timer.signal]);
-    await Promise.race([
-      new Promise<void>((resolve) => this.#wake.push(resolve)),
-      sleep(waitMs, undefined, { signal: wait }).catch(() => undefined),
-    ]);
-    timer.abort();
-  }
-
-  #wakeAll(): void {
-    const waiting = this.#wake;
-    this.#wake = [];
-    for (const resolve of waiting) resolve();
+  #notify(): void {
+    this.#receivable.notifyAll();
+    this.#options.onChange?.();
   }
 }

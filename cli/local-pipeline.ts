@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { MemoryQueue } from '#adapters/memory-queue.ts';
 import type { AuditRecord } from '#core/audit-record.ts';
+import { Condition } from '#core/condition.ts';
 import type { RunConfig } from '#core/config.ts';
 import { messageOf } from '#core/error.ts';
 import { packIdText } from '#core/job-layout.ts';
@@ -27,7 +27,6 @@ const MAX_DELIVERIES = 3;
 /** Two shards at a time, so that the decoding processes never run dry between one shard and the next. */
 const SHARDS_IN_FLIGHT = 2;
 const PREFETCH_PACKS = 2;
-const POLL_MS = 5;
 
 export interface LocalPipelineOptions {
   /** Where the images lie. */
@@ -76,7 +75,12 @@ export async function runLocalPipeline(
   ports: LocalPipelinePorts,
 ): Promise<LocalPipelineResult> {
   const { plan, config, stop } = options;
-  const queueOptions = { visibilityMs: VISIBILITY_MS, maxDeliveries: MAX_DELIVERIES };
+  const queuesChange = new Condition();
+  const queueOptions = {
+    visibilityMs: VISIBILITY_MS,
+    maxDeliveries: MAX_DELIVERIES,
+    onChange: () => queuesChange.notifyAll(),
+  };
   const shards = new MemoryQueue(queueOptions);
   const packs = new MemoryQueue(queueOptions);
   const shardReasons = new Map<string, string>();
@@ -92,7 +96,7 @@ export async function runLocalPipeline(
     build: (request: PackRequest, signal?: AbortSignal) => ports.processes.build(request, signal),
     concurrency: ports.processes.concurrency,
     reserve: async () => {
-      while ((await packs.depth()).waiting >= config.backlogPacks && !stop.aborted) await sleep(POLL_MS);
+      await until(async () => (await packs.depth()).waiting < config.backlogPacks, queuesChange, stop);
       return stop.aborted ? undefined : { [Symbol.dispose]: () => undefined };
     },
   };
@@ -157,10 +161,10 @@ export async function runLocalPipeline(
 
   // Work goes from one queue to the other and back (a lost pack is made again), and is sent on before it is
   // acknowledged: when both are empty at the same moment, there is none.
-  await drained([shards, packs], AbortSignal.any([stop, broken.signal]));
+  await until(() => areEmpty([shards, packs]), queuesChange, AbortSignal.any([stop, broken.signal]));
   if (stop.aborted) {
     await preprocessing;
-    await drained([packs], broken.signal);
+    await until(() => areEmpty([packs]), queuesChange, broken.signal);
   }
   allDone.abort();
   await Promise.all([preprocessing, inferring]);
@@ -218,11 +222,18 @@ async function consume(
   }
 }
 
-/** Waits until no message is left in the queues, waiting or leased. */
-async function drained(queues: readonly MessageQueue[], stop: AbortSignal): Promise<void> {
+/** Whether no message is left in the queues, waiting or leased. */
+async function areEmpty(queues: readonly MessageQueue[]): Promise<boolean> {
+  const depths = await Promise.all(queues.map((queue) => queue.depth()));
+  return depths.every(({ waiting, leased }) => waiting + leased === 0);
+}
+
+/** Waits until something is so, looking again at each change, or until `stop`. */
+async function until(isSo: () => Promise<boolean>, change: Condition, stop: AbortSignal): Promise<void> {
   while (!stop.aborted) {
-    const depths = await Promise.all(queues.map((queue) => queue.depth()));
-    if (depths.every(({ waiting, leased }) => waiting + leased === 0)) return;
-    await sleep(POLL_MS);
+    // Waited for before looking: what changes meanwhile is not missed.
+    const changed = change.wait({ signal: stop });
+    if (await isSo()) return;
+    await changed;
   }
 }

@@ -1,5 +1,6 @@
 import PQueue from 'p-queue';
 import { inCallersTally, Tally } from '#adapters/meter.ts';
+import { Condition } from '#core/condition.ts';
 import { messageOf, SluiceError } from '#core/error.ts';
 import { packIdText, packKey, partKey } from '#core/job-layout.ts';
 import { PackMessage, parseMessage } from '#core/messages.ts';
@@ -68,7 +69,7 @@ export class PackLane {
   readonly #waiting: Delivery[] = [];
   #stop = new AbortController().signal;
   #closed = false;
-  #watchers: (() => void)[] = [];
+  readonly #change = new Condition();
 
   constructor(options: PackLaneOptions, ports: PackLanePorts) {
     this.name = options.name;
@@ -100,33 +101,22 @@ export class PackLane {
     if (ready[0] === undefined || !wanted(ready[0])) return undefined;
     const loaded = ready.shift();
     this.#loadMore();
-    this.#notify();
+    this.#change.notifyAll();
     return loaded;
   }
 
   /** Waits until something of this lane has come or gone. */
-  async changed(withinMs?: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
-      this.#watchers.push(resolve);
-      if (withinMs !== undefined) timer = setTimeout(resolve, withinMs);
-    });
-    clearTimeout(timer);
-  }
-
-  #notify(): void {
-    const watchers = this.#watchers;
-    this.#watchers = [];
-    for (const resolve of watchers) resolve();
+  changed(withinMs?: number): Promise<void> {
+    return this.#change.wait({ withinMs });
   }
 
   /** Receives until `stop`; what has been received by then and is not loaded yet goes back at once. */
   async run(stop: AbortSignal): Promise<void> {
     this.#stop = stop;
-    stop.addEventListener('abort', () => this.#notify(), { once: true });
+    stop.addEventListener('abort', () => this.#change.notifyAll(), { once: true });
     using _ = this.#ports.lost.watch(() => {
       this.#handBackSurplus();
-      this.#notify();
+      this.#change.notifyAll();
     });
     while (!stop.aborted) {
       const room = this.#room.messages;
@@ -137,14 +127,13 @@ export class PackLane {
       const leases = await this.#receive(room, stop);
       for (const lease of leases) this.#arrive(lease);
       this.#loadMore();
-      if (leases.length > 0) this.#notify();
+      if (leases.length > 0) this.#change.notifyAll();
     }
-    await Promise.all(
-      this.#waiting.splice(0).map((delivery) => this.giveBack(delivery).catch(() => undefined)),
-    );
+    const left = Array.from(this.#waiting, () => this.#takeWaiting(0));
+    await Promise.all(left.map((delivery) => this.giveBack(delivery).catch(() => undefined)));
     await this.#loads.onIdle();
     this.#closed = true;
-    this.#notify();
+    this.#change.notifyAll();
   }
 
   /** What was held for stages that had lost their engines, beyond what this worker would hold, goes to any worker. */
@@ -152,9 +141,8 @@ export class PackLane {
     for (const [stage, line] of this.#lines) {
       for (let surplus = this.#room.surplusOf(stage, line); surplus > 0; surplus--) {
         const newest = this.#waiting.findLastIndex(({ message }) => this.#line(message.stage) === line);
-        const [delivery] = this.#waiting.splice(newest, 1);
-        line.waiting--;
-        void this.#loads.add(inCallersTally(() => this.#handBack(delivery as Delivery)));
+        const delivery = this.#takeWaiting(newest);
+        void this.#loads.add(inCallersTally(() => this.#handBack(delivery)));
       }
     }
   }
@@ -277,13 +265,19 @@ export class PackLane {
   #loadMore(): void {
     for (;;) {
       const next = this.#waiting.findIndex(({ message }) => this.#room.mayLoad(this.#line(message.stage)));
-      const [delivery] = next < 0 ? [] : this.#waiting.splice(next, 1);
-      if (delivery === undefined) return;
+      if (next < 0) return;
+      const delivery = this.#takeWaiting(next);
       const line = this.#line(delivery.message.stage);
-      line.waiting--;
       line.loading++;
       void this.#loads.add(inCallersTally(() => this.#load(delivery, line)));
     }
+  }
+
+  /** Takes one of those that wait, by its place among them. */
+  #takeWaiting(at: number): Delivery {
+    const [delivery] = this.#waiting.splice(at, 1) as [Delivery];
+    this.#line(delivery.message.stage).waiting--;
+    return delivery;
   }
 
   async #load(delivery: Delivery, line: StageLine): Promise<void> {
@@ -296,12 +290,12 @@ export class PackLane {
     } catch (error) {
       line.loading--;
       this.#loadMore();
-      this.#notify();
+      this.#change.notifyAll();
       // What is not there yet is not waited for: a store that stalls must not hold up the drain.
       if (this.#stop.aborted) await this.giveBack(delivery).catch(() => undefined);
       else await this.refuse(lease, message, error, tally);
     }
-    this.#notify();
+    this.#change.notifyAll();
   }
 
   /** The line of a stage. What is of none of them is found out once it is loaded, whoever's room it takes. */

@@ -121,8 +121,7 @@ export class FolderStore implements ObjectStore {
     const path = this.#path(key);
     const temporary = temporaryName(path);
     try {
-      await makeFolder(dirname(path));
-      await writeFile(temporary, body as Uint8Array, { flush: false });
+      await writeInFolder(temporary, body as Uint8Array);
       if (options.ifAbsent !== true) {
         await rename(temporary, path);
         return 'written';
@@ -264,6 +263,16 @@ async function readWhole(file: FileHandle, body: Buffer, signal: AbortSignal | u
 /** Size and modification time: reading every byte for a hash would cost more than the audit. */
 function etagOf(info: { size: number; mtimeMs: number }): string {
   return `${info.size.toString(16)}-${Math.round(info.mtimeMs * 1000).toString(16)}`;
+}
+
+/** Writes a file, and makes its folder only where there is none: it mostly is there. */
+async function writeInFolder(path: string, body: Uint8Array): Promise<void> {
+  const write = (): Promise<void> => writeFile(path, body, { flush: false });
+  await write().catch(async (error: unknown) => {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    await makeFolder(dirname(path));
+    await write();
+  });
 }
 
 function temporaryName(path: string): string {

@@ -19,8 +19,8 @@ import { InferenceWorker } from '#workers/inference-worker.ts';
 import { atLeast, type BenchResult, median } from './support/bench.ts';
 import { writeSamplePhotos } from './support/sample-photos.ts';
 
-const ROUNDS = 3;
-/** Image sizes and how many images make a round of a few seconds. */
+const ROUNDS = 7;
+/** Image sizes, and how many images make a round of a few seconds. */
 const SIZES = [
   { name: '12 MP', megapixels: 12, images: 400 },
   { name: '1 MP', megapixels: 1, images: 1600 },
@@ -41,9 +41,11 @@ export async function pipelineBench(): Promise<BenchResult[]> {
     const limits: number[] = [];
     const ratios: number[] = [];
     for (let round = 0; round <= ROUNDS; round++) {
+      // In turn first and last, so that a machine that becomes slower or faster meanwhile favours neither.
+      const before = round % 2 === 1 ? await stage.wholePipeline() : undefined;
       const preprocess = await stage.preprocessAlone();
       const inference = await stage.inferenceAlone();
-      const pipeline = await stage.wholePipeline();
+      const pipeline = before ?? (await stage.wholePipeline());
       // The first round fills caches and starts what stays.
       if (round === 0) continue;
       rates.preprocess.push(preprocess);

@@ -31,7 +31,8 @@ export function buildQualityGraph(): Uint8Array {
   const images = g.input('images', 'uint8', ['N', SIDE_PX, SIDE_PX, 3]);
   const contentSize = g.input('content_size', 'int32', ['N', 2]);
 
-  const sides = g.cast(contentSize, 'float32');
+  // Batches are padded with zeros, and no pixel beyond the tensor may be asked for.
+  const sides = g.node('Clip', [g.cast(contentSize, 'float32'), g.float(1), g.float(SIDE_PX)]);
   const counted = countedPixels(g, images, sides);
   const bands = g.cast(counted.bands, 'float32');
   const [p5, p99] = brightnessPercentiles(g, brightness(g, bands), counted, [0.05, 0.99]);

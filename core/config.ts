@@ -52,11 +52,12 @@ export const RunConfig = z
 export type RunConfig = z.infer<typeof RunConfig>;
 
 const MAX_PACK_SIZE = 64;
-const PACKS_PER_PROCESS = 16;
+const PACKS_PER_PROCESS = 10;
 
 /**
  * The pack size for a job on one machine: 64, or less for a small job, so that every process has several packs
- * and none sits idle while another decodes the last one.
+ * and none sits idle for long while another decodes the last one. Each pack costs some 25 ms of processor time beside its images
+ * (queues, batch, part), so a small job's are no smaller than that wants.
  */
 export function localPackSize(images: number, processes: number): number {
   return Math.min(MAX_PACK_SIZE, Math.max(4, Math.floor(images / (PACKS_PER_PROCESS * processes))));

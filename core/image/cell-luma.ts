@@ -1,3 +1,4 @@
+import { BT601_256THS } from '#core/image/bt601.ts';
 import {
   compiled,
   i32,
@@ -18,10 +19,7 @@ interface Kernel {
   cells(source: number, pixels: number, target: number, cells: number): void;
 }
 
-/** ITU-R BT.601 luma, in 256ths of a level. */
-const RED = 77;
-const GREEN = 150;
-const BLUE = 29;
+const { red: RED, green: GREEN, blue: BLUE } = BT601_256THS;
 
 const LANES = 16;
 const PAGE_BYTES = 65536;

@@ -1,8 +1,9 @@
+import { BT601_256THS } from '#core/image/bt601.ts';
 import type { GraphBuilder, Value } from '#models/onnx/graph-builder.ts';
 import { SIDE_PX } from './tensor-size.ts';
 
-/** ITU-R BT.601, in 256ths. */
-const WEIGHTS = [77, 150, 29];
+const { red, green, blue } = BT601_256THS;
+const WEIGHTS = [red, green, blue];
 
 /** Pixels whose luma one row of the product gives: as many as a vector of the processor has bytes. */
 const PIXELS = 16;

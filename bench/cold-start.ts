@@ -11,7 +11,7 @@ const ROUNDS = 15;
 const FUNCTIONS = ['plan', 'ingest', 'preprocess', 'finalize'] as const;
 type FunctionName = (typeof FUNCTIONS)[number];
 /** Packages that functions have in a layer. */
-const LAYER = ['sharp', '@img', 'detect-libc', 'semver', 'libheif-js'];
+const LAYER = ['sharp', '@img', 'detect-libc', 'semver', 'libheif-js', '@node-rs'];
 
 /** Loads a handler as Lambda's runtime does, and says when it is there. */
 const RUNTIME = `await import(process.argv[1]); console.log('ready'); process.exit(0)`;

@@ -72,7 +72,7 @@ async function fillBulkLane(cloud: LocalCloud): Promise<void> {
           widthPx,
           heightPx,
           format: 'jpeg',
-          contentHash: '0'.repeat(32),
+          contentHash: '0'.repeat(16),
           perceptualHash: null,
           preprocessMs: 1,
         })),

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { crc32 } from 'node:zlib';
+import { crc32 } from '@node-rs/crc32';
 import sharp from 'sharp';
 import { contentHashOf } from '#adapters/image/picture-hashes.ts';
 import { preprocessImage } from '#adapters/image/preprocess-image.ts';
@@ -174,12 +174,12 @@ function plainSharp(photo: Buffer): Promise<Buffer> {
 async function hashing(photo: Buffer, source: Size): Promise<() => void> {
   const placement = placementOf(source, SPEC);
   const { widthPx, heightPx } = placement.scaled;
-  const pixels = await sharp(photo).resize(widthPx, heightPx, { fit: 'fill' }).raw().toBuffer();
+  const { data: pixels } = await sharp(photo).resize(widthPx, heightPx, { fit: 'fill' }).raw().toUint8Array();
   const row = new Uint8Array(224 * 224 * 3);
   return () => {
-    contentHashOf(pixels, source);
-    perceptualHash(pixels, widthPx, heightPx);
     placePicture(pixels, placement, SPEC, row);
+    contentHashOf(row, source);
+    perceptualHash(pixels, widthPx, heightPx);
     crc32(row);
   };
 }

@@ -59,7 +59,7 @@ export async function transportBench(): Promise<BenchResult[]> {
           widthPx: 1,
           heightPx: 1,
           format: 'jpeg',
-          contentHash: '0'.repeat(32),
+          contentHash: '0'.repeat(16),
           perceptualHash: null,
           preprocessMs: 1,
         })),

@@ -45,7 +45,7 @@ type FunctionName = keyof typeof FUNCTION_TIMEOUTS;
 export interface AuditFunctionsProps {
   /** The folder that `bundleFunctions` wrote. */
   readonly code: string;
-  /** The folder of the layer with sharp for linux-arm64; see infra/packages/build-layer.ts. */
+  /** The folder of the layer with binaries for linux-arm64; see infra/packages/build-layer.ts. */
   readonly layer: string;
   readonly work: Bucket;
   readonly queues: AuditQueues;
@@ -95,7 +95,7 @@ export class AuditFunctions extends Construct {
     const decoders = new LayerVersion(this, 'Decoders', {
       code: Code.fromAsset(props.layer),
       compatibleArchitectures: [Architecture.ARM_64],
-      description: 'sharp and libheif-js',
+      description: 'sharp, libheif-js and hashes',
     });
     this.#layers = [decoders, this.#settingsLayer(props.settings)];
 

@@ -31,7 +31,7 @@ import {
 export interface PreprocessedImage extends Size {
   /** By content, never by name. */
   readonly format: ImageFormat;
-  /** 32 hex digits: equal for equal scaled pictures from sources of equal size. It says who may have equal pixels. */
+  /** 16 hex digits: equal for equal rows from sources of equal size. It says who may have equal pixels. */
   readonly contentHash: string;
   /** 16 hex digits; null for a picture too flat to have one. */
   readonly perceptualHash: string | null;
@@ -136,7 +136,7 @@ function preprocessTarget(
     const image: PreprocessedImage = {
       ...picture.upright,
       format,
-      contentHash: contentHashOf(pixels, picture.upright),
+      contentHash: contentHashOf(row, picture.upright),
       perceptualHash: perceptualHash(pixels, widthPx, heightPx),
     };
     return { ok: true as const, image };

@@ -43,7 +43,7 @@ type WholeSpec = Pick<PreprocessSpec, 'color' | 'background'>;
 export interface ScalablePicture {
   readonly upright: Size;
   /** The whole picture as uint8 RGB `[heightPx, widthPx, 3]` of exactly this size. */
-  scaledTo(size: Size, spec: ScaleSpec): Promise<Buffer>;
+  scaledTo(size: Size, spec: ScaleSpec): Promise<Uint8Array>;
   /** Whether `scaledTo` costs much less than `whole`: the decoder shrinks JPEG for it. (WebP too, but little is saved.) */
   isCheaperScaled(size: Size, spec: ScaleSpec): boolean;
   /** The whole picture as uint8 RGB `[heightPx, widthPx, 3]`, each pixel as it is stored. */
@@ -151,12 +151,13 @@ function cutRaw({ widthPx, rgba }: RawPicture, { x, y, width, height }: Region):
   return { widthPx: width, heightPx: height, rgba: piece };
 }
 
-async function scaledRgb(picture: Sharp, size: Size, spec: ScaleSpec): Promise<Buffer> {
+async function scaledRgb(picture: Sharp, size: Size, spec: ScaleSpec): Promise<Uint8Array> {
   const [r, g, b] = spec.background;
-  return resized(picture.flatten({ background: { r, g, b } }), size, spec)
+  const pixels = await resized(picture.flatten({ background: { r, g, b } }), size, spec)
     .toColourspace('srgb')
     .raw({ depth: 'uchar' })
     .toBuffer();
+  return plain(pixels);
 }
 
 async function wholeRgb(picture: Sharp, size: Size, spec: WholeSpec): Promise<Uint8Array> {
@@ -164,7 +165,12 @@ async function wholeRgb(picture: Sharp, size: Size, spec: WholeSpec): Promise<Ui
     .toColourspace('srgb')
     .raw({ depth: 'uchar' })
     .toBuffer({ resolveWithObject: true });
-  return info.channels === 4 ? flattenRgba(data, spec.background) : data;
+  return info.channels === 4 ? flattenRgba(data, spec.background) : plain(data);
+}
+
+/** A part of a Buffer is a Buffer, which takes longer to make than a part of this. */
+function plain({ buffer, byteOffset, length }: Buffer): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, length);
 }
 
 /**
@@ -175,12 +181,12 @@ async function scaledNaiveCmyk(
   picture: Sharp,
   size: Size,
   spec: Pick<ScaleSpec, 'kernel' | 'fidelity'>,
-): Promise<Buffer> {
+): Promise<Uint8Array> {
   const inks = await resized(picture.pipelineColourspace('cmyk'), size, spec)
     .toColourspace('cmyk')
     .raw({ depth: 'uchar' })
     .toBuffer();
-  const rgb = Buffer.allocUnsafe(size.widthPx * size.heightPx * 3);
+  const rgb = new Uint8Array(size.widthPx * size.heightPx * 3);
   for (let from = 0, to = 0; to < rgb.length; from += 4) {
     const light = 255 - (inks[from + 3] as number);
     for (let i = 0; i < 3; i++) rgb[to++] = Math.round(((255 - (inks[from + i] as number)) * light) / 255);

@@ -94,7 +94,7 @@ export async function fedWorker(options: FedWorkerOptions): Promise<FedWorker> {
               widthPx: 640,
               heightPx: 480,
               format: 'jpeg',
-              contentHash: '0'.repeat(32),
+              contentHash: '0'.repeat(16),
               perceptualHash: null,
               preprocessMs: 1,
             })),

@@ -1,5 +1,6 @@
 import { BT601_256THS } from '#core/image/bt601.ts';
 import {
+  type Code,
   compiled,
   i32,
   increase,
@@ -13,15 +14,22 @@ import {
 } from '#core/image/wasm.ts';
 
 interface Kernel {
-  /** Adds up rows of bytes: int16 sums of each column, 16 columns at a time. Addresses and lengths in bytes. */
+  /** Adds up rows of bytes: int16 sums of each column, {@link COLUMNS} of them at a time. Addresses and lengths in bytes. */
   sums(source: number, stride: number, target: number, columns: number, rows: number): void;
-  /** Adds up the luma of int16 RGB: of each cell, int32 of red and green and int32 of blue. `pixels` has int32 how many each cell has. */
-  cells(source: number, pixels: number, target: number, cells: number): void;
+  /**
+   * Adds the luma of int16 RGB to float64 cells. `pixels` has two int32 for each cell: how many pairs of pixels it has, and how many (0
+   * or 1) are left; `parts` two float64: 1, and how much of the pixel behind belongs to it.
+   */
+  cells(source: number, pixels: number, parts: number, target: number, cells: number): void;
 }
 
 const { red: RED, green: GREEN, blue: BLUE } = BT601_256THS;
 
-const LANES = 16;
+/** Bytes of a vector, of a float64, and of two int32. */
+const VECTOR = 16;
+const DOUBLE = 8;
+const COUNTS = 8;
+const COLUMNS = 2 * VECTOR;
 const PAGE_BYTES = 65536;
 /** 128 rows of 255 are the most that signed 16 bits hold. */
 const MAX_ROWS = 128;
@@ -29,76 +37,80 @@ const MAX_ROWS = 128;
 const STRIP_BYTES = 64 * 1024;
 
 /**
- * Adds up the luma of whole rows of pictures of one width, in 256ths of a level, to cells beside each other: 16 bytes and then
- * a pixel at a time, a strip of rows after the other. A pixel that a border cuts has its share in both cells.
+ * Adds up the luma of whole rows of a picture, in 256ths of a level, to lines of cells beside each other: 32 bytes and then two
+ * pixels at a time. A pixel that a border cuts has its share in both cells.
  */
 export class CellLuma {
+  /** float64 `[lines, cells]`, 0 at first. */
+  readonly cells: Float64Array;
+  readonly #pixels: Uint8Array;
   readonly #rowBytes: number;
   readonly #columns: number;
-  readonly #rowsAtOnce: number;
-  readonly #cells: number;
-  /** Where in the memory lie how many pixels each cell has, the sums of columns, and the rows. Those of cells come first. */
+  readonly #rowsHeld: number;
+  readonly #cellsOfLine: number;
+  /** Where in the memory lie what the kernel is told of cells, the sums of columns, and the rows. The cells themselves come first. */
+  readonly #partsAt: number;
   readonly #countsAt: number;
   readonly #sumsAt: number;
   readonly #rowsAt: number;
   readonly #instance: Instance;
-  /** Of the pixel at the end of each cell: how much of it belongs there, and where its sums lie. */
-  readonly #parts: Float64Array;
-  readonly #cuts: Int32Array;
-
-  /** @param borders where the cells begin and end, ascending from 0 to widthPx: one more than there are cells. */
-  constructor(widthPx: number, borders: Float64Array) {
-    this.#rowBytes = 3 * widthPx;
-    this.#columns = Math.ceil(this.#rowBytes / LANES) * LANES;
-    this.#rowsAtOnce = Math.min(MAX_ROWS, Math.max(1, Math.floor(STRIP_BYTES / this.#rowBytes)));
-    this.#cells = borders.length - 1;
-    this.#countsAt = LANES * this.#cells;
-    this.#sumsAt = this.#countsAt + Math.ceil((4 * this.#cells) / LANES) * LANES;
-    // What is read behind the last row counts for no column, and what is read behind a pixel for no cell.
-    this.#rowsAt = this.#sumsAt + 2 * this.#columns + LANES;
-    this.#instance = instanceOf(this.#rowsAt + this.#rowsAtOnce * this.#rowBytes + LANES);
-    const whole = borders.map(Math.floor);
-    this.#parts = borders.map((border, i) => border - (whole[i] as number)).subarray(1);
-    this.#cuts = Int32Array.from(whole.subarray(1), (pixel) => this.#sumsAt / 2 + 3 * pixel);
-    for (let cell = 0; cell < this.#cells; cell++)
-      this.#instance.integers[this.#countsAt / 4 + cell] =
-        (whole[cell + 1] as number) - (whole[cell] as number);
-  }
+  /** The first of the rows that the memory holds. */
+  #firstHeld = Number.NEGATIVE_INFINITY;
 
   /**
-   * Adds the rows `from` to `until` (exclusive), times `weight`, to the cells from `first` on. No other one may be made
-   * meanwhile: all share their memory.
+   * All share their memory: another one that is made takes the cells away.
    *
-   * @param pixels uint8 RGB `[rows, widthPx, 3]`.
+   * @param pixels uint8 RGB `[heightPx, widthPx, 3]`.
+   * @param borders where the cells of a line begin and end, ascending from 0 to widthPx: one more than there are cells.
    */
-  add(
-    pixels: Uint8Array,
-    from: number,
-    until: number,
-    weight: number,
-    cells: Float64Array,
-    first: number,
-  ): void {
-    const { kernel, bytes, halves, integers } = this.#instance;
-    for (let row = from; row < until; row += this.#rowsAtOnce) {
-      const rows = Math.min(this.#rowsAtOnce, until - row);
-      bytes.set(pixels.subarray(row * this.#rowBytes, (row + rows) * this.#rowBytes), this.#rowsAt);
-      kernel.sums(this.#rowsAt, this.#rowBytes, this.#sumsAt, this.#columns, rows);
-      kernel.cells(this.#sumsAt, this.#countsAt, 0, this.#cells);
-      let before = 0;
-      for (let cell = 0; cell < this.#cells; cell++) {
-        const part = this.#parts[cell] as number;
-        const cut = part === 0 ? 0 : part * lumaAt(halves, this.#cuts[cell] as number);
-        const whole = (integers[4 * cell] as number) + (integers[4 * cell + 1] as number);
-        cells[first + cell] = (cells[first + cell] as number) + weight * (whole + cut - before);
-        before = cut;
-      }
+  constructor(pixels: Uint8Array, widthPx: number, borders: Float64Array, lines: number) {
+    this.#pixels = pixels;
+    this.#rowBytes = 3 * widthPx;
+    this.#columns = Math.ceil(this.#rowBytes / COLUMNS) * COLUMNS;
+    this.#rowsHeld = Math.min(MAX_ROWS, Math.max(1, Math.floor(STRIP_BYTES / this.#rowBytes)));
+    this.#cellsOfLine = borders.length - 1;
+    this.#partsAt = DOUBLE * lines * this.#cellsOfLine;
+    this.#countsAt = this.#partsAt + 2 * DOUBLE * this.#cellsOfLine;
+    this.#sumsAt = this.#countsAt + COUNTS * this.#cellsOfLine;
+    // What is read behind the last row counts for no column, and what is read behind a pixel for no cell.
+    this.#rowsAt = this.#sumsAt + 2 * this.#columns + VECTOR;
+    this.#instance = instanceOf(this.#rowsAt + this.#rowsHeld * this.#rowBytes + COLUMNS);
+    const { doubles, integers } = this.#instance;
+    this.cells = doubles.subarray(0, lines * this.#cellsOfLine).fill(0);
+    let begin = 0;
+    for (let cell = 0; cell < this.#cellsOfLine; cell++) {
+      const border = borders[cell + 1] as number;
+      const end = Math.floor(border);
+      doubles[this.#partsAt / DOUBLE + 2 * cell] = 1;
+      doubles[this.#partsAt / DOUBLE + 2 * cell + 1] = border - end;
+      integers[this.#countsAt / 4 + 2 * cell] = Math.floor((end - begin) / 2);
+      integers[this.#countsAt / 4 + 2 * cell + 1] = (end - begin) % 2;
+      begin = end;
     }
   }
-}
 
-function lumaAt(rgb: Uint16Array, at: number): number {
-  return RED * (rgb[at] as number) + GREEN * (rgb[at + 1] as number) + BLUE * (rgb[at + 2] as number);
+  /** Adds the rows `from` to `until` (exclusive) to a line of cells. */
+  add(from: number, until: number, line: number): void {
+    const { kernel } = this.#instance;
+    const target = line * this.#cellsOfLine * DOUBLE;
+    for (let row = from; row < until; ) {
+      const end = Math.min(until, this.#hold(row));
+      const at = this.#rowsAt + (row - this.#firstHeld) * this.#rowBytes;
+      kernel.sums(at, this.#rowBytes, this.#sumsAt, this.#columns, end - row);
+      kernel.cells(this.#sumsAt, this.#countsAt, this.#partsAt, target, this.#cellsOfLine);
+      row = end;
+    }
+  }
+
+  /** Copies a row in, with those behind it, unless it is there. @returns the first row behind it that is not. */
+  #hold(row: number): number {
+    if (row < this.#firstHeld || row >= this.#firstHeld + this.#rowsHeld) {
+      this.#firstHeld = row;
+      const until = (row + this.#rowsHeld) * this.#rowBytes;
+      this.#instance.bytes.set(this.#pixels.subarray(row * this.#rowBytes, until), this.#rowsAt);
+    }
+    return this.#firstHeld + this.#rowsHeld;
+  }
 }
 
 interface Instance {
@@ -106,8 +118,8 @@ interface Instance {
   readonly memory: WasmMemory;
   /** All of its memory. */
   readonly bytes: Uint8Array;
-  readonly halves: Uint16Array;
   readonly integers: Int32Array;
+  readonly doubles: Float64Array;
 }
 
 let shared: Instance | undefined;
@@ -122,8 +134,8 @@ function instanceOf(bytes: number): Instance {
       kernel,
       memory,
       bytes: new Uint8Array(buffer),
-      halves: new Uint16Array(buffer),
       integers: new Int32Array(buffer),
+      doubles: new Float64Array(buffer),
     };
   }
   return shared;
@@ -134,14 +146,19 @@ function kernelModule(): Uint8Array<ArrayBuffer> {
 }
 
 function sums(): ReturnType<typeof wasmFunction> {
-  return wasmFunction('sums', 5, { integers: 2, vectors: 3 }, (parameters, integers, vectors) => {
+  return wasmFunction('sums', 5, { integers: 2, vectors: 5 }, (parameters, integers, vectors) => {
     const [source, stride, target, columns, rows] = parameters as [Local, Local, Local, Local, Local];
     const [at, left] = integers as [Local, Local];
-    const [low, high, bytes] = vectors as [Local, Local, Local];
-    const row = [
-      ...bytes.set(v128.load(at.get)),
+    const [bytes, ...ofColumns] = vectors as [Local, Local, Local, Local, Local];
+    const [low, high, nextLow, nextHigh] = ofColumns as [Local, Local, Local, Local];
+    const add = (offset: number, low: Local, high: Local): Code => [
+      ...bytes.set(v128.load(at.get, offset)),
       ...low.set(v128.addI16(low.get, v128.extendLowU8(bytes.get))),
       ...high.set(v128.addI16(high.get, v128.extendHighU8(bytes.get))),
+    ];
+    const row = [
+      ...add(0, low, high),
+      ...add(VECTOR, nextLow, nextHigh),
       ...at.set(i32.add(at.get, stride.get)),
       ...increase(left, -1),
     ];
@@ -149,14 +166,12 @@ function sums(): ReturnType<typeof wasmFunction> {
       [
         ...at.set(source.get),
         ...left.set(rows.get),
-        ...low.set(ZERO),
-        ...high.set(ZERO),
+        ...ofColumns.flatMap((sum) => sum.set(ZERO)),
         ...repeatWhile(row, left.get),
-        ...v128.store(target.get, low.get),
-        ...v128.store(i32.add(target.get, i32.const(LANES)), high.get),
-        ...increase(source, LANES),
-        ...increase(target, 2 * LANES),
-        ...increase(columns, -LANES),
+        ...ofColumns.flatMap((sum, i) => v128.store(target.get, sum.get, i * VECTOR)),
+        ...increase(source, COLUMNS),
+        ...increase(target, 2 * COLUMNS),
+        ...increase(columns, -COLUMNS),
       ],
       columns.get,
     );
@@ -164,29 +179,65 @@ function sums(): ReturnType<typeof wasmFunction> {
 }
 
 function cells(): ReturnType<typeof wasmFunction> {
-  return wasmFunction('cells', 4, { integers: 1, vectors: 1 }, (parameters, integers, vectors) => {
-    const [source, pixels, target, left] = parameters as [Local, Local, Local, Local];
-    const [pixelsLeft] = integers as [Local];
-    const [sum] = vectors as [Local];
-    const weights = v128.const([RED, GREEN, BLUE, 0, 0, 0, 0, 0].flatMap((weight) => [weight, 0]));
-    const pixel = [
-      ...sum.set(v128.addI32(sum.get, v128.dotI16(v128.load(source.get), weights))),
-      ...increase(source, 6),
-      ...increase(pixelsLeft, -1),
+  return wasmFunction('cells', 5, { integers: 1, vectors: 4 }, (parameters, integers, vectors) => {
+    const [source, pixels, parts, target, left] = parameters as [Local, Local, Local, Local, Local];
+    const [pairsLeft] = integers as [Local];
+    const [sum, cut, shares, before] = vectors as [Local, Local, Local, Local];
+    /** Three or four int32, to be added up, of the next pixel or the next two. */
+    const luma = (count: 1 | 2): Code => {
+      const weights = Array.from({ length: count }, () => [RED, GREEN, BLUE]).flat();
+      return v128.dotI16(v128.load(source.get), v128.const(int16s(weights)));
+    };
+    const add = (count: 1 | 2): Code => [
+      ...sum.set(v128.addI32(sum.get, luma(count))),
+      ...increase(source, 6 * count),
     ];
     return repeatWhile(
       [
         ...sum.set(ZERO),
-        ...pixelsLeft.set(i32.load(pixels.get, 0)),
-        ...when(pixelsLeft.get, repeatWhile(pixel, pixelsLeft.get)),
-        ...v128.store(target.get, sum.get),
-        ...increase(pixels, 4),
-        ...increase(target, LANES),
+        ...pairsLeft.set(i32.load(pixels.get, 0)),
+        ...when(pairsLeft.get, repeatWhile([...add(2), ...increase(pairsLeft, -1)], pairsLeft.get)),
+        ...when(i32.load(pixels.get, 4), add(1)),
+        ...cut.set(luma(1)),
+        ...addLanes(sum),
+        ...addLanes(cut),
+        // float64 of the pixels, and of what of the one behind belongs to the cell.
+        ...shares.set(
+          v128.convertLowI32(v128.shuffle(sum.get, cut.get, [...lane(0), ...lane(4), ...NO_LANES])),
+        ),
+        ...shares.set(v128.mulF64(shares.get, v128.load(parts.get))),
+        ...sum.set(v128.addF64(v128.load64Zero(target.get), v128.subF64(shares.get, before.get))),
+        ...before.set(v128.shuffle(shares.get, shares.get, [...HIGH, ...HIGH])),
+        ...v128.store64Lane(target.get, v128.addF64(sum.get, before.get), 0),
+        ...increase(pixels, COUNTS),
+        ...increase(parts, 2 * DOUBLE),
+        ...increase(target, DOUBLE),
         ...increase(left, -1),
       ],
       left.get,
     );
   });
+}
+
+/** Brings the sum of four int32 to each of their places. */
+function addLanes(lanes: Local): Code {
+  const turned = (by: number): Code =>
+    v128.shuffle(
+      lanes.get,
+      lanes.get,
+      Array.from({ length: VECTOR }, (_, i) => (i + by) % VECTOR),
+    );
+  return [8, 4].flatMap((by) => lanes.set(v128.addI32(lanes.get, turned(by))));
+}
+
+/** The places of an int32 of two vectors. */
+const lane = (index: number): Code => [0, 1, 2, 3].map((byte) => 4 * index + byte);
+const HIGH: Code = [...lane(2), ...lane(3)];
+const NO_LANES: Code = [...lane(1), ...lane(1)];
+
+/** The bytes of eight int16 of 0 to 255, the last ones of which are left out where they are 0. */
+function int16s(values: readonly number[]): Code {
+  return Array.from({ length: VECTOR / 2 }, (_, i) => [values[i] ?? 0, 0]).flat();
 }
 
 const ZERO = v128.splatI32(i32.const(0));

@@ -46,9 +46,18 @@ export const i32 = {
 export const v128 = {
   load: (address: Code, offset = 0): Code => [...simd(0x00, address), ...memoryAt(offset)],
   load32Splat: (address: Code, offset: number): Code => [...simd(0x09, address), ...memoryAt(offset)],
-  store: (address: Code, value: Code): Code => [...simd(0x0b, address, value), ...memoryAt(0)],
+  load64Zero: (address: Code): Code => [...simd(0x5d, address), ...memoryAt(0)],
+  store: (address: Code, value: Code, offset = 0): Code => [
+    ...simd(0x0b, address, value),
+    ...memoryAt(offset),
+  ],
   store32Lane: (address: Code, value: Code, lane: number): Code => [
     ...simd(0x5a, address, value),
+    ...memoryAt(0),
+    lane,
+  ],
+  store64Lane: (address: Code, value: Code, lane: number): Code => [
+    ...simd(0x5b, address, value),
     ...memoryAt(0),
     lane,
   ],
@@ -68,6 +77,11 @@ export const v128 = {
   addI32: (a: Code, b: Code): Code => simd(0xae, a, b),
   /** Products of int16, added in pairs to int32. */
   dotI16: (a: Code, b: Code): Code => simd(0xba, a, b),
+  addF64: (a: Code, b: Code): Code => simd(0xf0, a, b),
+  subF64: (a: Code, b: Code): Code => simd(0xf1, a, b),
+  mulF64: (a: Code, b: Code): Code => simd(0xf2, a, b),
+  /** The first two int32 as float64. */
+  convertLowI32: (a: Code): Code => simd(0xfe, a),
 };
 
 /** Adds to a variable. */

@@ -22,9 +22,9 @@ function findingsOf(...records: ReturnType<typeof auditRecord>[]) {
 describe('duplicates of a job', () => {
   it('keep the copy with the most pixels, then bytes, then the first, and flag the others', () => {
     const [small, large, other] = findingsOf(
-      auditRecord({ key: 'a/small', bytes: 10, contentHash: 'a'.repeat(32) }),
-      auditRecord({ key: 'a/large', bytes: 20, contentHash: 'a'.repeat(32) }),
-      auditRecord({ key: 'b/other', contentHash: 'b'.repeat(32) }),
+      auditRecord({ key: 'a/small', bytes: 10, contentHash: 'a'.repeat(16) }),
+      auditRecord({ key: 'a/large', bytes: 20, contentHash: 'a'.repeat(16) }),
+      auditRecord({ key: 'b/other', contentHash: 'b'.repeat(16) }),
     );
     const group = { pixelHash: 'a', exactGroup: 'a/small', nearGroup: null };
     expect(small?.findings).toEqual({ ...group, duplicateOf: 'a/large' });
@@ -34,7 +34,7 @@ describe('duplicates of a job', () => {
   });
 
   it('are exact only with equal pixels: what looks the same at the size that the model sees is near', () => {
-    const same = { contentHash: 'a'.repeat(32), perceptualHash: '00000000000000ff' };
+    const same = { contentHash: 'a'.repeat(16), perceptualHash: '00000000000000ff' };
     const [a, b] = findingsOf(auditRecord({ key: 'a', ...same }), auditRecord({ key: 'b', ...same }));
     expect(b?.findings).toEqual({ pixelHash: 'b', exactGroup: null, nearGroup: 'a', duplicateOf: 'a' });
     expect([a, b].map((f) => f?.measures['exact_duplicate'])).toEqual([0, 0]);
@@ -43,7 +43,7 @@ describe('duplicates of a job', () => {
   it('are exact where an earlier job has found their pixels equal, and not where nobody has compared them', () => {
     const builder = new JobFindingsBuilder(policy);
     const records = ['x', 'x', null, null].map((pixelHash, i) =>
-      auditRecord({ key: `${i}`, pixelHash, contentHash: 'a'.repeat(32) }),
+      auditRecord({ key: `${i}`, pixelHash, contentHash: 'a'.repeat(16) }),
     );
     for (const record of records) builder.add(record);
     const index = builder.finish();
@@ -53,8 +53,8 @@ describe('duplicates of a job', () => {
 
   it('are near when their hashes differ in few bits, and are then no exact duplicates', () => {
     const [a, b] = findingsOf(
-      auditRecord({ key: 'a', perceptualHash: '00000000000000ff', contentHash: 'a'.repeat(32) }),
-      auditRecord({ key: 'b', perceptualHash: '00000000000000fc', contentHash: 'b'.repeat(32) }),
+      auditRecord({ key: 'a', perceptualHash: '00000000000000ff', contentHash: 'a'.repeat(16) }),
+      auditRecord({ key: 'b', perceptualHash: '00000000000000fc', contentHash: 'b'.repeat(16) }),
     );
     expect(b?.findings).toEqual({ ...NO_FINDINGS, nearGroup: 'a', duplicateOf: 'a' });
     expect([a, b].map((f) => f?.measures['near_duplicate'])).toEqual([0, 1]);
@@ -76,8 +76,8 @@ describe('duplicates of a job', () => {
 
   it('are not near for having no hash, as blank pictures have none', () => {
     const [a, b] = findingsOf(
-      auditRecord({ key: 'a', perceptualHash: null, contentHash: 'a'.repeat(32) }),
-      auditRecord({ key: 'b', perceptualHash: null, contentHash: 'b'.repeat(32) }),
+      auditRecord({ key: 'a', perceptualHash: null, contentHash: 'a'.repeat(16) }),
+      auditRecord({ key: 'b', perceptualHash: null, contentHash: 'b'.repeat(16) }),
     );
     expect([a?.findings.nearGroup, b?.findings.nearGroup]).toEqual([null, null]);
   });

@@ -16,7 +16,7 @@ function packOf(images: number, sidePx = 4): Pack {
         widthPx: 4,
         heightPx: 3,
         format: 'jpeg',
-        contentHash: '0'.repeat(32),
+        contentHash: '0'.repeat(16),
         perceptualHash: index % 2 === 0 ? null : 'f'.repeat(16),
         preprocessMs: 1.5,
       })),

@@ -9,7 +9,7 @@ export function auditRecord(changes: Partial<AuditRecord> = {}): AuditRecord {
     widthPx: 640,
     heightPx: 480,
     format: 'jpeg',
-    contentHash: '0'.repeat(32),
+    contentHash: '0'.repeat(16),
     perceptualHash: null,
     preprocessMs: 2.5,
     ...NO_FINDINGS,

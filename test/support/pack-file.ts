@@ -28,7 +28,7 @@ export async function putPack(
         widthPx: 2,
         heightPx: 2,
         format: 'png',
-        contentHash: '0'.repeat(32),
+        contentHash: '0'.repeat(16),
         perceptualHash: null,
         preprocessMs: 0,
       })),

@@ -285,6 +285,7 @@ describe('the content hash', () => {
   it('is equal for equal scaled pictures in another container, and differs for others or another size', async () => {
     const hashOf = async (image: Sharp) => (await preprocessed(await image.toBuffer())).image.contentHash;
     const png = await hashOf(quarters(32, 32).png());
+    expect(png).toMatch(/^[0-9a-f]{16}$/);
     expect(await hashOf(quarters(32, 32).png({ compressionLevel: 1 }))).toBe(png);
     expect(await hashOf(quarters(32, 32).webp({ lossless: true }))).toBe(png);
     expect(await hashOf(quarters(64, 64).png())).not.toBe(png);

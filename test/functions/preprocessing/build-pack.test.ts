@@ -35,7 +35,7 @@ const preprocess: PackBuilderPorts['preprocess'] = async (bytes, targets) => {
     row.fill(bytes[0] as number);
     return {
       ok: true,
-      image: { widthPx: 20, heightPx: 10, format: 'png', contentHash: 'a'.repeat(32), perceptualHash: null },
+      image: { widthPx: 20, heightPx: 10, format: 'png', contentHash: 'a'.repeat(16), perceptualHash: null },
     };
   });
 };

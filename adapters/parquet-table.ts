@@ -20,7 +20,11 @@ export class ParquetTable {
   readonly #bytes = new ByteWriter();
   readonly #writer: ParquetWriter;
 
-  constructor(columns: readonly AuditColumn[], kvMetadata?: KeyValue[]) {
+  /** @param options `statistics`: least and greatest values of each column, which let readers leave out row groups. */
+  constructor(
+    columns: readonly AuditColumn[],
+    options: { readonly kvMetadata?: KeyValue[]; readonly statistics?: boolean } = {},
+  ) {
     this.#columns = columns;
     const schema = [
       { name: 'audit', num_children: columns.length },
@@ -30,7 +34,7 @@ export class ParquetTable {
       writer: this.#bytes,
       schema,
       createdBy: CREATED_BY,
-      ...(kvMetadata && { kvMetadata }),
+      ...options,
     });
   }
 

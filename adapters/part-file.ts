@@ -31,10 +31,14 @@ export function encodePart(records: readonly AuditRecord[], usage: readonly Usag
       following: records.some((record) => record.parent !== undefined),
       shadows: records.some((record) => record.shadow !== undefined),
     }),
-    [
-      { key: RECEIPT_KEY, value: JSON.stringify(receipt ?? null) },
-      { key: USAGE_KEY, value: JSON.stringify(usage) },
-    ],
+    {
+      kvMetadata: [
+        { key: RECEIPT_KEY, value: JSON.stringify(receipt ?? null) },
+        { key: USAGE_KEY, value: JSON.stringify(usage) },
+      ],
+      // Whoever reads a part reads all of it.
+      statistics: false,
+    },
   );
   table.append(records);
   return table.finish();

@@ -26,9 +26,16 @@ const SIZES = [
   { name: '1 MP', megapixels: 1, images: 1600 },
 ] as const;
 
+interface DecodingRun {
+  readonly perSecond: number;
+  /** Which part of the time of all cores the decoding processes computed. */
+  readonly decodingShare: number;
+}
+
 /**
  * Does each stage of the pipeline, at its default settings, keep the others from their work? Compares the whole
- * pipeline with its stages alone: decoding (all processes) and inference, in turn, on the same images.
+ * pipeline with its stages alone: decoding (all processes) and inference, in turn, on the same images. Each run of the
+ * whole stands between two of decoding alone, so that a machine that becomes slower or faster meanwhile favours neither.
  */
 export async function pipelineBench(): Promise<BenchResult[]> {
   const results: BenchResult[] = [];
@@ -40,31 +47,42 @@ export async function pipelineBench(): Promise<BenchResult[]> {
     const rates = { preprocess: [] as number[], inference: [] as number[], pipeline: [] as number[] };
     const limits: number[] = [];
     const ratios: number[] = [];
-    for (let round = 0; round <= ROUNDS; round++) {
-      // In turn first and last, so that a machine that becomes slower or faster meanwhile favours neither.
-      const before = round % 2 === 1 ? await stage.wholePipeline() : undefined;
-      const preprocess = await stage.preprocessAlone();
+    const shares: number[] = [];
+    // These fill caches and start what stays.
+    await stage.preprocessAlone();
+    await stage.inferenceAlone();
+    await stage.wholePipeline();
+    let before = await stage.preprocessAlone();
+    for (let round = 0; round < ROUNDS; round++) {
       const inference = await stage.inferenceAlone();
-      const pipeline = before ?? (await stage.wholePipeline());
-      // The first round fills caches and starts what stays.
-      if (round === 0) continue;
+      const pipeline = await stage.wholePipeline();
+      const after = await stage.preprocessAlone();
+      const preprocess = mean(before, after, ({ perSecond }) => perSecond);
       rates.preprocess.push(preprocess);
       rates.inference.push(inference.perSecond);
-      rates.pipeline.push(pipeline);
-      ratios.push(pipeline / Math.min(preprocess, inference.perSecond));
+      rates.pipeline.push(pipeline.perSecond);
+      ratios.push(pipeline.perSecond / Math.min(preprocess, inference.perSecond));
+      shares.push(pipeline.decodingShare / mean(before, after, ({ decodingShare }) => decodingShare));
       // Alone, decoding has all cores; together, inference takes its seconds from the same cores.
       const decodingSeconds = availableParallelism() / preprocess;
       limits.push(decodingSeconds / (decodingSeconds + inference.cpuSeconds));
+      before = after;
     }
     results.push(
       { metric: `${size.name}: preprocess alone`, value: median(rates.preprocess), unit: 'images/s' },
       { metric: `${size.name}: inference alone`, value: median(rates.inference), unit: 'images/s' },
       { metric: `${size.name}: pipeline`, value: median(rates.pipeline), unit: 'images/s' },
       atLeast(`${size.name}: pipeline / slowest stage`, median(ratios), 0.95),
-      { metric: `${size.name}: the same, if no core were ever idle`, value: median(limits), unit: 'ratio' },
+      // Steadier than the above on a machine whose speed varies, and equal to it on one whose speed does not.
+      { metric: `${size.name}: decoding's share of the cores / alone`, value: median(shares), unit: 'ratio' },
+      { metric: `${size.name}: the limit, if no core were ever idle`, value: median(limits), unit: 'ratio' },
     );
   }
   return results;
+}
+
+function mean<T>(a: T, b: T, of: (one: T) => number): number {
+  return (of(a) + of(b)) / 2;
 }
 
 const QUEUE = { visibilityMs: 600_000, maxDeliveries: 3 };
@@ -85,13 +103,13 @@ class Stages {
     return new Stages(photos, works);
   }
 
-  /** Images/s of decoding, resizing and packing, with nobody taking the packs. */
-  async preprocessAlone(): Promise<number> {
+  /** Decoding, resizing and packing, with nobody taking the packs. */
+  async preprocessAlone(): Promise<DecodingRun> {
     const { plan, works } = await this.#plan();
     await using processes = this.#processes();
     const packs = new MemoryQueue(QUEUE);
     await this.#warm(plan, processes);
-    const startedMs = performance.now();
+    const finish = begin(processes);
     for (const { shard } of plan.shards) {
       const ports = {
         works,
@@ -103,7 +121,7 @@ class Stages {
       const message = { v: 1, type: 'shard', job: plan.job, shard, remakes: 0 } as const;
       await preprocessShard(message, plan, ports, { source: this.#source });
     }
-    return perSecond(plan.images, startedMs);
+    return finish(plan.images);
   }
 
   /**
@@ -158,14 +176,14 @@ class Stages {
     return { perSecond: perSecond(plan.images, startedMs), cpuSeconds: (user + system) / 1e6 / plan.images };
   }
 
-  async wholePipeline(): Promise<number> {
+  async wholePipeline(): Promise<DecodingRun> {
     const { plan, works } = await this.#plan();
     const model = await loadModel(this.#config.model);
     await using engine = await cpuEngine(model, this.#config);
     await using processes = this.#processes();
     await this.#warm(plan, processes);
     const { manifest } = model;
-    const startedMs = performance.now();
+    const finish = begin(processes);
     await runLocalPipeline(
       {
         source: this.#source,
@@ -178,7 +196,7 @@ class Stages {
       },
       { works, processes, engine, onPart: () => undefined },
     );
-    return perSecond(plan.images, startedMs);
+    return finish(plan.images);
   }
 
   #processes(): PackProcesses {
@@ -224,6 +242,19 @@ class Stages {
     );
     return { plan, works };
   }
+}
+
+/** Begins to measure what decoding processes do. @returns ends it. */
+function begin(processes: PackProcesses): (images: number) => DecodingRun {
+  const startedMs = performance.now();
+  const before = processes.used.cpuMs;
+  return (images) => {
+    const coreMs = availableParallelism() * (performance.now() - startedMs);
+    return {
+      perSecond: perSecond(images, startedMs),
+      decodingShare: (processes.used.cpuMs - before) / coreMs,
+    };
+  };
 }
 
 function perSecond(images: number, startedMs: number): number {

@@ -61,25 +61,25 @@ export class CellLuma {
    * All share their memory: another one that is made takes the cells away.
    *
    * @param pixels uint8 RGB `[heightPx, widthPx, 3]`.
-   * @param borders where the cells of a line begin and end, ascending from 0 to widthPx: one more than there are cells.
+   * @param cells how many of equal width a line has.
    */
-  constructor(pixels: Uint8Array, widthPx: number, borders: Float64Array, lines: number) {
+  constructor(pixels: Uint8Array, widthPx: number, cells: number, lines: number) {
     this.#pixels = pixels;
     this.#rowBytes = 3 * widthPx;
     this.#columns = Math.ceil(this.#rowBytes / COLUMNS) * COLUMNS;
     this.#rowsHeld = Math.min(MAX_ROWS, Math.max(1, Math.floor(STRIP_BYTES / this.#rowBytes)));
-    this.#cellsOfLine = borders.length - 1;
-    this.#partsAt = DOUBLE * lines * this.#cellsOfLine;
-    this.#countsAt = this.#partsAt + 2 * DOUBLE * this.#cellsOfLine;
-    this.#sumsAt = this.#countsAt + COUNTS * this.#cellsOfLine;
+    this.#cellsOfLine = cells;
+    this.#partsAt = DOUBLE * lines * cells;
+    this.#countsAt = this.#partsAt + 2 * DOUBLE * cells;
+    this.#sumsAt = this.#countsAt + COUNTS * cells;
     // What is read behind the last row counts for no column, and what is read behind a pixel for no cell.
     this.#rowsAt = this.#sumsAt + 2 * this.#columns + VECTOR;
     this.#instance = instanceOf(this.#rowsAt + this.#rowsHeld * this.#rowBytes + COLUMNS);
     const { doubles, integers } = this.#instance;
-    this.cells = doubles.subarray(0, lines * this.#cellsOfLine).fill(0);
+    this.cells = doubles.subarray(0, lines * cells).fill(0);
     let begin = 0;
-    for (let cell = 0; cell < this.#cellsOfLine; cell++) {
-      const border = borders[cell + 1] as number;
+    for (let cell = 0; cell < cells; cell++) {
+      const border = ((cell + 1) * widthPx) / cells;
       const end = Math.floor(border);
       doubles[this.#partsAt / DOUBLE + 2 * cell] = 1;
       doubles[this.#partsAt / DOUBLE + 2 * cell + 1] = border - end;
@@ -199,15 +199,13 @@ function cells(): ReturnType<typeof wasmFunction> {
         ...when(pairsLeft.get, repeatWhile([...add(2), ...increase(pairsLeft, -1)], pairsLeft.get)),
         ...when(i32.load(pixels.get, 4), add(1)),
         ...cut.set(luma(1)),
-        ...addLanes(sum),
-        ...addLanes(cut),
-        // float64 of the pixels, and of what of the one behind belongs to the cell.
-        ...shares.set(
-          v128.convertLowI32(v128.shuffle(sum.get, cut.get, [...lane(0), ...lane(4), ...NO_LANES])),
-        ),
+        // float64 of all of its pixels, and of the one behind them; of that, what belongs to the cell.
+        ...sum.set(v128.addI32(lanes(sum, cut, [0, 1, 4, 5]), lanes(sum, cut, [2, 3, 6, 7]))),
+        ...sum.set(v128.addI32(lanes(sum, sum, [0, 2, 0, 2]), lanes(sum, sum, [1, 3, 1, 3]))),
+        ...shares.set(v128.convertLowI32(sum.get)),
         ...shares.set(v128.mulF64(shares.get, v128.load(parts.get))),
         ...sum.set(v128.addF64(v128.load64Zero(target.get), v128.subF64(shares.get, before.get))),
-        ...before.set(v128.shuffle(shares.get, shares.get, [...HIGH, ...HIGH])),
+        ...before.set(lanes(shares, shares, [2, 3, 2, 3])),
         ...v128.store64Lane(target.get, v128.addF64(sum.get, before.get), 0),
         ...increase(pixels, COUNTS),
         ...increase(parts, 2 * DOUBLE),
@@ -219,21 +217,14 @@ function cells(): ReturnType<typeof wasmFunction> {
   });
 }
 
-/** Brings the sum of four int32 to each of their places. */
-function addLanes(lanes: Local): Code {
-  const turned = (by: number): Code =>
-    v128.shuffle(
-      lanes.get,
-      lanes.get,
-      Array.from({ length: VECTOR }, (_, i) => (i + by) % VECTOR),
-    );
-  return [8, 4].flatMap((by) => lanes.set(v128.addI32(lanes.get, turned(by))));
+/** int32 of `a` (0 to 3) and `b` (4 to 7) by their places. */
+function lanes(a: Local, b: Local, places: readonly number[]): Code {
+  return v128.shuffle(
+    a.get,
+    b.get,
+    places.flatMap((place) => [0, 1, 2, 3].map((byte) => 4 * place + byte)),
+  );
 }
-
-/** The places of an int32 of two vectors. */
-const lane = (index: number): Code => [0, 1, 2, 3].map((byte) => 4 * index + byte);
-const HIGH: Code = [...lane(2), ...lane(3)];
-const NO_LANES: Code = [...lane(1), ...lane(1)];
 
 /** The bytes of eight int16 of 0 to 255, the last ones of which are left out where they are 0. */
 function int16s(values: readonly number[]): Code {

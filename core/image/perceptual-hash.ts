@@ -55,13 +55,12 @@ export function hammingDistance(a: string, b: string): number {
  * between pixels have their share of those pixels.
  */
 function summedLuma(pixels: Uint8Array, widthPx: number, heightPx: number): Float64Array {
-  const luma = new CellLuma(pixels, widthPx, borders(widthPx), SIDE + 1);
+  const luma = new CellLuma(pixels, widthPx, SIDE, SIDE + 1);
   const { cells } = luma;
   const row = cells.subarray(SIDE * SIDE);
-  const lines = borders(heightPx);
   let begin = 0;
   for (let band = 0; band < SIDE; band++) {
-    const border = lines[band + 1] as number;
+    const border = ((band + 1) * heightPx) / SIDE;
     const end = Math.floor(border);
     const at = band * SIDE;
     luma.add(begin, end, band);
@@ -78,13 +77,6 @@ function summedLuma(pixels: Uint8Array, widthPx: number, heightPx: number): Floa
     row.fill(0);
   }
   return cells.subarray(0, SIDE * SIDE);
-}
-
-/** Where the 33 borders of 32 equal cells lie on a side. */
-function borders(sidePx: number): Float64Array {
-  const all = new Float64Array(SIDE + 1);
-  for (let i = 0; i <= SIDE; i++) all[i] = (i * sidePx) / SIDE;
-  return all;
 }
 
 /** The 8×8 lowest frequencies of the DCT-II of a 32×32 picture, row by row. */

@@ -31,14 +31,20 @@ const LONG = [
 ];
 /** Those that synthesize the stack in memory, which imports the whole of the CDK: `npm run test:infra`, which `.ci/run` runs too. */
 const INFRA = ['test/infra/{audit-stack,permission-tables,worker-fleet}.test.ts'];
+/** Those that calibrate and quantize models, one after the other: `npm run test:int8`, which `.ci/run` runs too. */
+const INT8 = ['test/models/precision/{equalize-channels,to-int8}.test.ts'];
 /** Those that take real models through whole corpora or searches, and want `../shared`: `npm run test:real-models`. */
 const REAL_MODELS = ['test/real-models/*.test.ts', 'test/models/precision/real-int8.test.ts'];
 
 export default defineConfig({
   test: {
     projects: [
-      { extends: true, test: { name: 'quick', include: ALL, exclude: [...LONG, ...INFRA, ...REAL_MODELS] } },
+      {
+        extends: true,
+        test: { name: 'quick', include: ALL, exclude: [...LONG, ...INFRA, ...INT8, ...REAL_MODELS] },
+      },
       { extends: true, test: { name: 'infra', include: INFRA } },
+      { extends: true, test: { name: 'int8', include: INT8 } },
       // Beside other work, whole jobs take several times as long as alone.
       { extends: true, test: { name: 'long', include: LONG, testTimeout: 300_000, hookTimeout: 300_000 } },
       { extends: true, test: { name: 'real-models', include: REAL_MODELS } },

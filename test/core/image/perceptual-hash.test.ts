@@ -74,7 +74,7 @@ describe('the perceptual hash', () => {
 
   it('is what its definition says at sizes that 32 does not divide', () => {
     // Sides that lie within 32 repeat pixels, and with them frequencies: which of equal ones is above the median is chance.
-    const side = fc.integer({ min: 33, max: 200 });
+    const side = fc.integer({ min: 33, max: 100 });
     const sized = fc
       .tuple(side, side)
       .chain(([w, h]) =>
@@ -88,7 +88,7 @@ describe('the perceptual hash', () => {
         const hash = perceptualHash(pixels, w, h);
         if (hash !== null) expect(hash).toBe(plainHash(pixels, w, h));
       }),
-      { numRuns: 20 },
+      { numRuns: 8 },
     );
     for (const [w, h] of [
       [341, 256],

@@ -1,17 +1,16 @@
 import { spawn } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { bundleFunctions } from '#infra/packages/bundle-functions.ts';
+import { writeLayer } from '#test/support/layer-folder.ts';
 import { type BenchResult, median } from './support/bench.ts';
 import { LocalCloud } from './support/local-cloud.ts';
 
 const ROUNDS = 15;
 const FUNCTIONS = ['plan', 'ingest', 'preprocess', 'finalize'] as const;
 type FunctionName = (typeof FUNCTIONS)[number];
-/** Packages that functions have in a layer. */
-const LAYER = ['sharp', '@img', 'detect-libc', 'semver', 'libheif-js', '@node-rs'];
 
 /** Loads a handler as Lambda's runtime does, and says when it is there. */
 const RUNTIME = `await import(process.argv[1]); console.log('ready'); process.exit(0)`;
@@ -23,12 +22,14 @@ export async function coldStartBench(): Promise<BenchResult[]> {
   try {
     await bundleFunctions(root);
     const codeMegabytes = (await bytesOf(root)) / 1e6;
-    for (const name of LAYER) {
-      const target = join(root, 'node_modules', name);
-      await mkdir(dirname(target), { recursive: true });
-      await cp(join('node_modules', name), target, { recursive: true });
-    }
-    const env = { ...process.env, ...cloud.env, SLUICE_PIPELINE: JSON.stringify(cloud.pipeline.config) };
+    const layer = join(root, 'layer');
+    await writeLayer(layer);
+    const env = {
+      ...process.env,
+      ...cloud.env,
+      SLUICE_PIPELINE: JSON.stringify(cloud.pipeline.config),
+      NODE_PATH: join(layer, 'nodejs/node_modules'),
+    };
     const start = async (script: readonly string[]): Promise<number> => {
       const startedMs = performance.now();
       const child = spawn(process.execPath, ['--input-type=module', '-e', ...script], { cwd: root, env });

@@ -73,7 +73,7 @@ export async function pipelineBench(): Promise<BenchResult[]> {
       { metric: `${size.name}: inference alone`, value: median(rates.inference), unit: 'images/s' },
       { metric: `${size.name}: pipeline`, value: median(rates.pipeline), unit: 'images/s' },
       atLeast(`${size.name}: pipeline / slowest stage`, median(ratios), 0.95),
-      // Steadier than the above on a machine whose speed varies, and equal to it on one whose speed does not.
+      // Steadier than the above on a machine whose speed varies; where it does not, and the stages leave each other's caches alone, equal to it.
       { metric: `${size.name}: decoding's share of the cores / alone`, value: median(shares), unit: 'ratio' },
       { metric: `${size.name}: the limit, if no core were ever idle`, value: median(limits), unit: 'ratio' },
     );

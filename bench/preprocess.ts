@@ -1,14 +1,15 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { crc32 } from '@node-rs/crc32';
 import sharp from 'sharp';
-import { contentHashOf } from '#adapters/image/picture-hashes.ts';
+import { hashesOf } from '#adapters/image/picture-hashes.ts';
 import { preprocessImage } from '#adapters/image/preprocess-image.ts';
+import { isShrinkable } from '#adapters/image/sharp-picture.ts';
 import { loadModel } from '#adapters/model-folder.ts';
 import { decodingProcesses } from '#cli/local-job.ts';
 import { RunConfig } from '#core/config.ts';
+import { crc32Appender } from '#core/crc32-combine.ts';
 import { placementOf, type Size } from '#core/geometry.ts';
-import { perceptualHash } from '#core/image/perceptual-hash.ts';
+import { KernelMemory } from '#core/image/kernel-memory.ts';
 import { pixelDifference } from '#core/image/pixel-difference.ts';
 import { placePicture } from '#core/image/place-picture.ts';
 import type { ImageRef } from '#core/image-ref.ts';
@@ -204,17 +205,28 @@ function likeSharp(photo: Buffer, source: Size): Promise<Buffer> {
     .toBuffer();
 }
 
-/** What a pack costs an image beside decoding: both hashes, the copy into the tensor, the pack's checksum. */
+/**
+ * What a pack costs an image beside decoding: the copy into the tensor, both hashes, and its part of the pack's checksum. What the decoder
+ * has shrunk is brought to the kernels' memory first; what was scaled there lies there.
+ */
 async function hashing(photo: Buffer, source: Size, spec: PreprocessSpec): Promise<() => void> {
   const placement = placementOf(source, spec);
-  const { widthPx, heightPx } = placement.scaled;
-  const { data: pixels } = await sharp(photo).resize(widthPx, heightPx, { fit: 'fill' }).raw().toUint8Array();
+  const { scaled } = placement;
+  const { data: pixels } = await sharp(photo)
+    .resize(scaled.widthPx, scaled.heightPx, { fit: 'fill' })
+    .raw()
+    .toUint8Array();
+  const memory = new KernelMemory();
+  const lies = memory.load(pixels, scaled);
+  const isShrunk = isShrinkable(source, scaled, spec);
+  const append = crc32Appender(pixels.length);
   const row = rowOf(spec);
+  let checksum = 0;
   return () => {
-    placePicture(pixels, placement, spec, row);
-    contentHashOf(row, source);
-    perceptualHash(pixels, widthPx, heightPx);
-    crc32(row);
+    if (isShrunk) memory.clear();
+    const lines = isShrunk ? memory.load(pixels, scaled) : lies;
+    placePicture(lines, placement, spec, row);
+    checksum = append(checksum, hashesOf(row, lines, source).rowChecksum);
   };
 }
 

@@ -18,16 +18,7 @@ const ENTRIES = [
   'workers/fetch-thread.ts',
 ];
 /** They load native code or files of their own, from where they are installed; esbuild and tsx make the bundle itself. */
-const NATIVE = [
-  '@node-rs/crc32',
-  '@node-rs/xxhash',
-  'esbuild',
-  'koffi',
-  'libheif-js',
-  'onnxruntime-node',
-  'sharp',
-  'tsx',
-];
+const NATIVE = ['@node-rs/crc32', 'esbuild', 'koffi', 'libheif-js', 'onnxruntime-node', 'sharp', 'tsx'];
 /** Other processes may still be running an earlier one. */
 const KEPT = 3;
 

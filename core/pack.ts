@@ -1,5 +1,6 @@
 import { crc32 } from '@node-rs/crc32';
 import { z } from 'zod';
+import { crc32Appender } from './crc32-combine.ts';
 import { messageOf, SluiceError } from './error.ts';
 import { ImageRef } from './image-ref.ts';
 import { Refusal } from './refusal.ts';
@@ -16,8 +17,9 @@ export const PackItem = z.strictObject({
   heightPx: z.int().min(1),
   format: z.string(),
   /**
-   * XXH64 of the item's row in the tensor, seeded with the source's size, 16 hex digits. Different for different pixels only where something
-   * of the difference is left once they are scaled and cropped; equal for equal pixels unless the decoder shrank one of the two (a JPEG).
+   * CRC-32 of the item's row in the tensor, and CRC-32 of the source's size and the perceptual hash, 8 hex digits each. Different for
+   * different pixels only where something of the difference is left once they are scaled; equal for equal pixels unless the decoder shrank one
+   * of the two (a JPEG).
    */
   contentHash: z.string().regex(/^[0-9a-f]{16}$/),
   /** 64-bit DCT hash as 16 hex digits; null for a picture too flat to have one. */
@@ -58,6 +60,8 @@ export interface Pack {
   readonly heightPx: number;
   readonly widthPx: number;
   readonly images: Buffer;
+  /** CRC-32 of each image's row, where they are known: nobody needs to read the pixels again for the pack's checksum. */
+  readonly rowChecksums?: readonly number[];
 }
 
 const TENSOR = 'images';
@@ -77,9 +81,15 @@ export function encodePack(pack: Pack): { header: Buffer; body: Buffer } {
     shape: [pack.header.items.length, pack.heightPx, pack.widthPx, 3],
     metadata: { checksum: NO_CHECKSUM, sluice: JSON.stringify(pack.header) },
   });
-  const checksum = hex(crc32(pack.images, crc32(header)));
+  const checksum = hex(checksumOf(header, pack));
   header.write(checksum, CHECKSUM_AT, 'latin1');
   return { header, body: pack.images };
+}
+
+function checksumOf(header: Buffer, { images, heightPx, widthPx, rowChecksums }: Pack): number {
+  const ofHeader = crc32(header);
+  if (rowChecksums === undefined) return crc32(images, ofHeader);
+  return rowChecksums.reduce(crc32Appender(heightPx * widthPx * 3), ofHeader);
 }
 
 /**

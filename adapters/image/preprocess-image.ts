@@ -3,7 +3,7 @@ import { placementOf, type Size } from '#core/geometry.ts';
 import { decodedBytes } from '#core/image/decoded-bytes.ts';
 import type { ImageFormat, ImageHeader } from '#core/image/image-header.ts';
 import { inspectImage } from '#core/image/inspect-image.ts';
-import { perceptualHash } from '#core/image/perceptual-hash.ts';
+import { emptyKernelMemory, type Lines } from '#core/image/kernel-memory.ts';
 import { pixelsOnTheWay, resizeAsPillow } from '#core/image/pillow/resize.ts';
 import { placePicture } from '#core/image/place-picture.ts';
 import { sampleBilinear } from '#core/image/sample-bilinear.ts';
@@ -16,7 +16,7 @@ import { decoderRefusal } from './decoder-refusal.ts';
 import { DecoderTurns } from './decoder-turns.ts';
 import { startDecodingClock } from './decoding-clock.ts';
 import { PictureDecoder } from './picture-decoder.ts';
-import { contentHashOf, pixelHashOf as hashOfPixels } from './picture-hashes.ts';
+import { hashesOf, pixelHashOf as hashOfPixels, type PictureHashes } from './picture-hashes.ts';
 import {
   isShrinkable,
   type OpenPicture,
@@ -27,14 +27,10 @@ import {
   uprightOf,
 } from './sharp-picture.ts';
 
-/** What decoding tells of an image, beside its pixels. */
-export interface PreprocessedImage extends Size {
+/** What decoding tells of an image, beside its pixels. Its size is that of the upright source. */
+export interface PreprocessedImage extends Size, PictureHashes {
   /** By content, never by name. */
   readonly format: ImageFormat;
-  /** 16 hex digits: equal for equal rows from sources of equal size. It says who may have equal pixels. */
-  readonly contentHash: string;
-  /** 16 hex digits; null for a picture too flat to have one. */
-  readonly perceptualHash: string | null;
 }
 
 /** One way to take a picture. */
@@ -130,14 +126,14 @@ function preprocessTarget(
     const picture = region === undefined ? whole : piece(whole, region);
     if (picture === undefined) return outside(region as Region, whole.upright);
     const placement = placementOf(picture.upright, spec);
-    const pixels = await scaledPixels(picture, placement.scaled, spec, limits, decoded);
-    placePicture(pixels, placement, spec, row);
-    const { widthPx, heightPx } = placement.scaled;
+    const scale = await decodedFor(picture, placement.scaled, spec, limits, decoded);
+    // Nothing may wait from here on: the next picture comes into the same memory.
+    const scaled = scale();
+    placePicture(scaled, placement, spec, row);
     const image: PreprocessedImage = {
       ...picture.upright,
       format,
-      contentHash: contentHashOf(row, picture.upright),
-      perceptualHash: perceptualHash(pixels, widthPx, heightPx),
+      ...hashesOf(row, scaled, picture.upright),
     };
     return { ok: true as const, image };
   });
@@ -163,13 +159,14 @@ function outside(region: Region, { widthPx, heightPx }: Size): Refused {
   return { ok: false, refusal: refusal('missing', detail) };
 }
 
-async function scaledPixels(
+/** Decodes what is needed. @returns makes the scaled picture of it, in the memory of the kernels. */
+async function decodedFor(
   picture: ScalablePicture,
   size: Size,
   spec: PreprocessSpec,
   limits: ImageLimits,
   decoded: DecodedOnce,
-): Promise<Uint8Array> {
+): Promise<() => Lines> {
   const { kernel, fidelity } = spec;
   const { upright } = picture;
   const isSampled = kernel === 'linear-sampled' || kernel === 'linear-corners';
@@ -179,11 +176,19 @@ async function scaledPixels(
     if (!isHeld) throw heldTooLarge();
     return decoded.whole(picture, spec);
   };
-  if (isSampled) return sampleBilinear(await whole(), upright, size, kernel === 'linear-corners');
+  const inMemory = (pixels: Uint8Array) => emptyKernelMemory().load(pixels, size);
+  if (isSampled) {
+    const pixels = await whole();
+    return () => inMemory(sampleBilinear(pixels, upright, size, kernel === 'linear-corners'));
+  }
   // What is decoded whole anyway is exact at no further cost; and enlarging, libvips would shift the picture.
   const scaleSpec = { ...spec, kernel };
-  const isExact = fidelity === 'exact' || (isHeld && !picture.isCheaperScaled(size, scaleSpec));
-  return isExact ? resizeAsPillow(await whole(), upright, size, kernel) : picture.scaledTo(size, scaleSpec);
+  if (fidelity === 'exact' || (isHeld && !picture.isCheaperScaled(size, scaleSpec))) {
+    const pixels = await whole();
+    return () => resizeAsPillow(pixels, upright, size, kernel);
+  }
+  const pixels = await picture.scaledTo(size, scaleSpec);
+  return () => inMemory(pixels);
 }
 
 /**

@@ -1,184 +1,214 @@
 import { BT601_256THS } from '#core/image/bt601.ts';
+import type { KernelMemory, Lines } from '#core/image/kernel-memory.ts';
 import {
   type Code,
-  compiled,
+  call,
   i32,
   increase,
+  KernelModule,
   type Local,
   repeatWhile,
   v128,
-  type WasmMemory,
+  type WasmFunction,
   wasmFunction,
   wasmModule,
   when,
 } from '#core/image/wasm.ts';
 
 interface Kernel {
-  /** Adds up rows of bytes: int16 sums of each column, {@link COLUMNS} of them at a time. Addresses and lengths in bytes. */
-  sums(source: number, stride: number, target: number, columns: number, rows: number): void;
   /**
-   * Adds the luma of int16 RGB to float64 cells. `pixels` has two int32 for each cell: how many pairs of pixels it has, and how many (0
-   * or 1) are left; `parts` two float64: 1, and how much of the pixel behind belongs to it.
+   * Adds the luma of rows of pixels to lines of cells. `pieces` has four int32 for each piece: the address of its first row, how many
+   * pairs of rows it has, whether one is left (0 or 1), and the address of its cells. All of `columns` are bytes of a row.
    */
-  cells(source: number, pixels: number, parts: number, target: number, cells: number): void;
+  add(
+    pieces: number,
+    count: number,
+    stride: number,
+    columns: number,
+    sums: number,
+    pixels: number,
+    parts: number,
+    cells: number,
+  ): void;
 }
 
 const { red: RED, green: GREEN, blue: BLUE } = BT601_256THS;
 
-/** Bytes of a vector, of a float64, and of two int32. */
+/** Bytes of a vector, of a float64, of what is told of a cell's pixels, and of a piece. */
 const VECTOR = 16;
 const DOUBLE = 8;
 const COUNTS = 8;
+const PIECE = 16;
+/** So many columns of bytes are added up at a time. */
 const COLUMNS = 2 * VECTOR;
-const PAGE_BYTES = 65536;
 /** 128 rows of 255 are the most that signed 16 bits hold. */
 const MAX_ROWS = 128;
-/** Rows that are copied in at once, so that they are added up while they lie in the processor's cache. */
-const STRIP_BYTES = 64 * 1024;
+
+const MODULE = new KernelModule<Kernel>(() => wasmModule([sums(), cells(), add()]));
+const [SUMS, CELLS] = [0, 1];
 
 /**
- * Adds up the luma of whole rows of a picture, in 256ths of a level, to lines of cells beside each other: 32 bytes and then two
- * pixels at a time. A pixel that a border cuts has its share in both cells.
+ * Luma added up over `side` × `side` equal cells, whatever the size of the picture, in 256ths of a level: cells whose borders lie
+ * between pixels have their share of those pixels.
+ *
+ * @param take gives room in the picture's memory.
+ * @returns where float64 `[side, side]` lie there.
  */
-export class CellLuma {
-  /** float64 `[lines, cells]`, 0 at first. */
-  readonly cells: Float64Array;
-  readonly #pixels: Uint8Array;
-  readonly #rowBytes: number;
-  readonly #columns: number;
-  readonly #rowsHeld: number;
-  readonly #cellsOfLine: number;
-  /** Where in the memory lie what the kernel is told of cells, the sums of columns, and the rows. The cells themselves come first. */
-  readonly #partsAt: number;
-  readonly #countsAt: number;
-  readonly #sumsAt: number;
-  readonly #rowsAt: number;
-  readonly #instance: Instance;
-  /** The first of the rows that the memory holds. */
-  #firstHeld = Number.NEGATIVE_INFINITY;
+export function cellLuma(picture: Lines, side: number, take: (bytes: number) => number): number {
+  const { memory, widthPx, heightPx } = picture;
+  // What is read behind a row counts for no column, and what is read behind a pixel for no cell.
+  const columns = Math.ceil((3 * widthPx) / COLUMNS) * COLUMNS;
+  const cells = take(2 * DOUBLE * side * side);
+  const parts = take(2 * DOUBLE * side);
+  const pixels = take(COUNTS * side);
+  const sums = take(2 * columns + VECTOR);
+  const pieces = take(PIECE * (2 * side + Math.ceil(heightPx / MAX_ROWS)));
+  const { doubles } = memory.views;
+  doubles.fill(0, cells / DOUBLE, cells / DOUBLE + 2 * side * side);
+  tellOfCells(memory.views, widthPx, side, parts, pixels);
+  const count = tellOfPieces(picture, side, cells, pieces);
+  memory.kernel(MODULE).add(pieces, count, picture.stride, columns, sums, pixels, parts, side);
+  shareCutRows(doubles, cells / DOUBLE, heightPx, side);
+  return cells;
+}
 
-  /**
-   * All share their memory: another one that is made takes the cells away.
-   *
-   * @param pixels uint8 RGB `[heightPx, widthPx, 3]`.
-   * @param cells how many of equal width a line has.
-   */
-  constructor(pixels: Uint8Array, widthPx: number, cells: number, lines: number) {
-    this.#pixels = pixels;
-    this.#rowBytes = 3 * widthPx;
-    this.#columns = Math.ceil(this.#rowBytes / COLUMNS) * COLUMNS;
-    this.#rowsHeld = Math.min(MAX_ROWS, Math.max(1, Math.floor(STRIP_BYTES / this.#rowBytes)));
-    this.#cellsOfLine = cells;
-    this.#partsAt = DOUBLE * lines * cells;
-    this.#countsAt = this.#partsAt + 2 * DOUBLE * cells;
-    this.#sumsAt = this.#countsAt + COUNTS * cells;
-    // What is read behind the last row counts for no column, and what is read behind a pixel for no cell.
-    this.#rowsAt = this.#sumsAt + 2 * this.#columns + VECTOR;
-    this.#instance = instanceOf(this.#rowsAt + this.#rowsHeld * this.#rowBytes + COLUMNS);
-    const { doubles, integers } = this.#instance;
-    this.cells = doubles.subarray(0, lines * cells).fill(0);
-    let begin = 0;
-    for (let cell = 0; cell < cells; cell++) {
-      const border = ((cell + 1) * widthPx) / cells;
-      const end = Math.floor(border);
-      doubles[this.#partsAt / DOUBLE + 2 * cell] = 1;
-      doubles[this.#partsAt / DOUBLE + 2 * cell + 1] = border - end;
-      integers[this.#countsAt / 4 + 2 * cell] = Math.floor((end - begin) / 2);
-      integers[this.#countsAt / 4 + 2 * cell + 1] = (end - begin) % 2;
-      begin = end;
+/** How many pixels each cell of a line has, as the kernel's `cells` reads it. */
+function tellOfCells(
+  { doubles, int32s }: KernelMemory['views'],
+  widthPx: number,
+  cells: number,
+  parts: number,
+  pixels: number,
+): void {
+  let begin = 0;
+  for (let cell = 0; cell < cells; cell++) {
+    const border = ((cell + 1) * widthPx) / cells;
+    const end = Math.floor(border);
+    doubles[parts / DOUBLE + 2 * cell] = 1;
+    doubles[parts / DOUBLE + 2 * cell + 1] = border - end;
+    int32s[pixels / 4 + 2 * cell] = (end - begin) >> 1;
+    int32s[pixels / 4 + 2 * cell + 1] = (end - begin) & 1;
+    begin = end;
+  }
+}
+
+/**
+ * The rows of each line of cells, as the kernel's `add` reads them. A row that a border cuts is added to the cells below it, and to a line
+ * for itself behind all cells.
+ *
+ * @returns how many pieces they are.
+ */
+function tellOfPieces(
+  { memory, at, stride, heightPx }: Lines,
+  side: number,
+  cells: number,
+  pieces: number,
+): number {
+  const { int32s } = memory.views;
+  let to = pieces / 4;
+  const add = (from: number, until: number, line: number): void => {
+    for (let row = from; row < until; row += MAX_ROWS, to += PIECE / 4) {
+      const rows = Math.min(MAX_ROWS, until - row);
+      int32s[to] = at + row * stride;
+      int32s[to + 1] = rows >> 1;
+      int32s[to + 2] = rows & 1;
+      int32s[to + 3] = cells + line * side * DOUBLE;
+    }
+  };
+  let begin = 0;
+  for (let line = 0; line < side; line++) {
+    const border = ((line + 1) * heightPx) / side;
+    const end = Math.floor(border);
+    add(begin, end, line);
+    if (border > end) add(end, end + 1, side + line);
+    begin = end;
+  }
+  return (to - pieces / 4) / (PIECE / 4);
+}
+
+/** Gives each line of cells its part of the row that its border cuts, and takes that off the next one. */
+function shareCutRows(doubles: Float64Array, cells: number, heightPx: number, side: number): void {
+  for (let line = 0; line < side; line++) {
+    const border = ((line + 1) * heightPx) / side;
+    const part = border - Math.floor(border);
+    if (part === 0) continue;
+    const from = cells + line * side;
+    for (let i = from; i < from + side; i++) {
+      const cut = part * (doubles[i + side * side] as number);
+      doubles[i] = (doubles[i] as number) + cut;
+      doubles[i + side] = (doubles[i + side] as number) - cut;
     }
   }
-
-  /** Adds the rows `from` to `until` (exclusive) to a line of cells. */
-  add(from: number, until: number, line: number): void {
-    const { kernel } = this.#instance;
-    const target = line * this.#cellsOfLine * DOUBLE;
-    for (let row = from; row < until; ) {
-      const end = Math.min(until, this.#hold(row));
-      const at = this.#rowsAt + (row - this.#firstHeld) * this.#rowBytes;
-      kernel.sums(at, this.#rowBytes, this.#sumsAt, this.#columns, end - row);
-      kernel.cells(this.#sumsAt, this.#countsAt, this.#partsAt, target, this.#cellsOfLine);
-      row = end;
-    }
-  }
-
-  /** Copies a row in, with those behind it, unless it is there. @returns the first row behind it that is not. */
-  #hold(row: number): number {
-    if (row < this.#firstHeld || row >= this.#firstHeld + this.#rowsHeld) {
-      this.#firstHeld = row;
-      const until = (row + this.#rowsHeld) * this.#rowBytes;
-      this.#instance.bytes.set(this.#pixels.subarray(row * this.#rowBytes, until), this.#rowsAt);
-    }
-    return this.#firstHeld + this.#rowsHeld;
-  }
 }
 
-interface Instance {
-  readonly kernel: Kernel;
-  readonly memory: WasmMemory;
-  /** All of its memory. */
-  readonly bytes: Uint8Array;
-  readonly integers: Int32Array;
-  readonly doubles: Float64Array;
-}
-
-let shared: Instance | undefined;
-
-function instanceOf(bytes: number): Instance {
-  if (shared === undefined || shared.bytes.length < bytes) {
-    const { kernel, memory } = shared ?? compiled<Kernel>(kernelModule())(1);
-    const lacking = bytes - memory.buffer.byteLength;
-    if (lacking > 0) memory.grow(Math.ceil(lacking / PAGE_BYTES));
-    const { buffer } = memory;
-    shared = {
-      kernel,
-      memory,
-      bytes: new Uint8Array(buffer),
-      integers: new Int32Array(buffer),
-      doubles: new Float64Array(buffer),
-    };
-  }
-  return shared;
-}
-
-function kernelModule(): Uint8Array<ArrayBuffer> {
-  return wasmModule([sums(), cells()]);
-}
-
-function sums(): ReturnType<typeof wasmFunction> {
-  return wasmFunction('sums', 5, { integers: 2, vectors: 5 }, (parameters, integers, vectors) => {
-    const [source, stride, target, columns, rows] = parameters as [Local, Local, Local, Local, Local];
-    const [at, left] = integers as [Local, Local];
-    const [bytes, ...ofColumns] = vectors as [Local, Local, Local, Local, Local];
-    const [low, high, nextLow, nextHigh] = ofColumns as [Local, Local, Local, Local];
-    const add = (offset: number, low: Local, high: Local): Code => [
-      ...bytes.set(v128.load(at.get, offset)),
-      ...low.set(v128.addI16(low.get, v128.extendLowU8(bytes.get))),
-      ...high.set(v128.addI16(high.get, v128.extendHighU8(bytes.get))),
-    ];
-    const row = [
-      ...add(0, low, high),
-      ...add(VECTOR, nextLow, nextHigh),
-      ...at.set(i32.add(at.get, stride.get)),
-      ...increase(left, -1),
-    ];
+function add(): WasmFunction {
+  return wasmFunction('add', 8, { integers: 0, vectors: 0 }, (parameters) => {
+    const [piece, left, stride, columns, sums, pixels, parts, cells] = parameters as unknown as Eight;
+    const field = (place: number): Code => i32.load(piece.get, 4 * place);
     return repeatWhile(
       [
-        ...at.set(source.get),
-        ...left.set(rows.get),
-        ...ofColumns.flatMap((sum) => sum.set(ZERO)),
-        ...repeatWhile(row, left.get),
-        ...ofColumns.flatMap((sum, i) => v128.store(target.get, sum.get, i * VECTOR)),
-        ...increase(source, COLUMNS),
-        ...increase(target, 2 * COLUMNS),
-        ...increase(columns, -COLUMNS),
+        ...call(SUMS, field(0), stride.get, sums.get, columns.get, field(1), field(2)),
+        ...call(CELLS, sums.get, pixels.get, parts.get, field(3), cells.get),
+        ...increase(piece, PIECE),
+        ...increase(left, -1),
       ],
-      columns.get,
+      left.get,
     );
   });
 }
 
-function cells(): ReturnType<typeof wasmFunction> {
+/** Adds up rows of bytes: int16 sums of each column. */
+function sums(): WasmFunction {
+  return wasmFunction(
+    'sums',
+    6,
+    { integers: 2, vectors: 2 + COLUMNS / 8 },
+    (parameters, integers, vectors) => {
+      const [source, stride, target, columns, pairs, single] = parameters as unknown as Six;
+      const [at, left] = integers as [Local, Local];
+      const [upper, lower, ...ofColumns] = vectors as [Local, Local, ...Local[]];
+      const below = i32.add(at.get, stride.get);
+      /** Bytes of two rows are laid beside each other, so that they are added in pairs. */
+      const addPair = (sum: Local, half: number): Code => {
+        const woven = Array.from({ length: VECTOR }, (_, i) => 8 * half + (i >> 1) + (i % 2) * VECTOR);
+        return sum.set(v128.addI16(sum.get, v128.addPairsU8(v128.shuffle(upper.get, lower.get, woven))));
+      };
+      const pair = [
+        ...ofColumns.flatMap((sum, i) => {
+          const offset = (i >> 1) * VECTOR;
+          const loaded = [...upper.set(v128.load(at.get, offset)), ...lower.set(v128.load(below, offset))];
+          return [...(i % 2 === 0 ? loaded : []), ...addPair(sum, i % 2)];
+        }),
+        ...at.set(i32.add(below, stride.get)),
+        ...increase(left, -1),
+      ];
+      const row = ofColumns.flatMap((sum, i) => {
+        const extend = i % 2 === 0 ? v128.extendLowU8 : v128.extendHighU8;
+        return sum.set(v128.addI16(sum.get, extend(v128.load(at.get, (i >> 1) * VECTOR))));
+      });
+      return repeatWhile(
+        [
+          ...at.set(source.get),
+          ...left.set(pairs.get),
+          ...ofColumns.flatMap((sum) => sum.set(ZERO)),
+          ...when(left.get, repeatWhile(pair, left.get)),
+          ...when(single.get, row),
+          ...ofColumns.flatMap((sum, i) => v128.store(target.get, sum.get, i * VECTOR)),
+          ...increase(source, COLUMNS),
+          ...increase(target, 2 * COLUMNS),
+          ...increase(columns, -COLUMNS),
+        ],
+        columns.get,
+      );
+    },
+  );
+}
+
+/**
+ * Adds the luma of int16 RGB to float64 cells. `pixels` has two int32 for each cell: how many pairs of pixels it has, and how many (0
+ * or 1) are left; `parts` two float64: 1, and how much of the pixel behind belongs to it.
+ */
+function cells(): WasmFunction {
   return wasmFunction('cells', 5, { integers: 1, vectors: 4 }, (parameters, integers, vectors) => {
     const [source, pixels, parts, target, left] = parameters as [Local, Local, Local, Local, Local];
     const [pairsLeft] = integers as [Local];
@@ -230,5 +260,8 @@ function lanes(a: Local, b: Local, places: readonly number[]): Code {
 function int16s(values: readonly number[]): Code {
   return Array.from({ length: VECTOR / 2 }, (_, i) => [values[i] ?? 0, 0]).flat();
 }
+
+type Six = readonly [Local, Local, Local, Local, Local, Local];
+type Eight = readonly [...Six, Local, Local];
 
 const ZERO = v128.splatI32(i32.const(0));

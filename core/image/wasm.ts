@@ -46,6 +46,7 @@ export const i32 = {
 export const v128 = {
   load: (address: Code, offset = 0): Code => [...simd(0x00, address), ...memoryAt(offset)],
   load32Splat: (address: Code, offset: number): Code => [...simd(0x09, address), ...memoryAt(offset)],
+  load64Splat: (address: Code, offset: number): Code => [...simd(0x0a, address), ...memoryAt(offset)],
   load64Zero: (address: Code): Code => [...simd(0x5d, address), ...memoryAt(0)],
   store: (address: Code, value: Code, offset = 0): Code => [
     ...simd(0x0b, address, value),
@@ -56,9 +57,9 @@ export const v128 = {
     ...memoryAt(0),
     lane,
   ],
-  store64Lane: (address: Code, value: Code, lane: number): Code => [
+  store64Lane: (address: Code, value: Code, lane: number, offset = 0): Code => [
     ...simd(0x5b, address, value),
-    ...memoryAt(0),
+    ...memoryAt(offset),
     lane,
   ],
   const: (bytes: Code): Code => [...simd(0x0c), ...bytes],
@@ -67,6 +68,8 @@ export const v128 = {
   /** Bytes of `a` by their places; 0 where there is no such place. */
   swizzle: (a: Code, places: Code): Code => simd(0x0e, a, places),
   splatI32: (value: Code): Code => simd(0x11, value),
+  /** Sums of neighbouring bytes, as int16. */
+  addPairsU8: (a: Code): Code => simd(0x7d, a),
   narrowI16ToU8: (a: Code, b: Code): Code => simd(0x66, a, b),
   narrowI32ToI16: (a: Code, b: Code): Code => simd(0x85, a, b),
   extendLowU8: (a: Code): Code => simd(0x89, a),
@@ -83,6 +86,21 @@ export const v128 = {
   /** The first two int32 as float64. */
   convertLowI32: (a: Code): Code => simd(0xfe, a),
 };
+
+/** Copies so many bytes, in order. */
+export const copyBytes = (target: Code, source: Code, bytes: Code): Code => [
+  ...target,
+  ...source,
+  ...bytes,
+  ...[0xfc, ...unsigned(10), 0, 0],
+];
+
+/** Calls a function of the same module, by its place there. */
+export const call = (place: number, ...operands: Code[]): Code => [
+  ...operands.flat(),
+  0x10,
+  ...unsigned(place),
+];
 
 /** Adds to a variable. */
 export const increase = (variable: Local, by: number): Code =>
@@ -170,15 +188,27 @@ interface WebAssemblyApi {
   readonly Instance: new (module: object, imports: object) => { readonly exports: object };
 }
 
-/** Compiles what {@link wasmModule} made. @returns what makes instances of it, each with memory of its own. */
-export function compiled<Kernel>(
-  bytes: Uint8Array<ArrayBuffer>,
-): (initialPages: number) => { readonly kernel: Kernel; readonly memory: WasmMemory } {
-  const { Memory, Module, Instance } = (globalThis as unknown as { WebAssembly: WebAssemblyApi }).WebAssembly;
-  const module = new Module(bytes);
-  return (initialPages) => {
-    const memory = new Memory({ initial: initialPages });
-    const { exports } = new Instance(module, { env: { memory } });
-    return { kernel: exports as Kernel, memory };
-  };
+const wasm = (): WebAssemblyApi => (globalThis as unknown as { WebAssembly: WebAssemblyApi }).WebAssembly;
+
+/** Memory of one page of 64 KiB. */
+export function newMemory(): WasmMemory {
+  return new (wasm().Memory)({ initial: 1 });
+}
+
+/** The functions of a module, which is compiled when the first instance of it is made. */
+export class KernelModule<Kernel> {
+  readonly #bytes: () => Uint8Array<ArrayBuffer>;
+  #compiled: object | undefined;
+
+  /** @param bytes what {@link wasmModule} makes. */
+  constructor(bytes: () => Uint8Array<ArrayBuffer>) {
+    this.#bytes = bytes;
+  }
+
+  /** The functions, at work in this memory. */
+  instanceIn(memory: WasmMemory): Kernel {
+    const { Module, Instance } = wasm();
+    this.#compiled ??= new Module(this.#bytes());
+    return new Instance(this.#compiled, { env: { memory } }).exports as Kernel;
+  }
 }

@@ -112,11 +112,11 @@ export async function buildPack(
         const outcomes = await preprocessRef(ref, index);
         events.onImageDone?.(index);
         const preprocessMs = roundMs(performance.now() - startedMs);
-        return outcomes.map(({ ref, ...outcome }) =>
-          outcome.ok
-            ? { item: { index, ref, ...outcome.image, preprocessMs } }
-            : { refused: { index, ref, refusal: outcome.refusal, preprocessMs } },
-        );
+        return outcomes.map(({ ref, ...outcome }) => {
+          if (!outcome.ok) return { refused: { index, ref, refusal: outcome.refusal, preprocessMs } };
+          const { rowChecksum, ...image } = outcome.image;
+          return { item: { index, ref, ...image, preprocessMs }, rowChecksum };
+        });
       } finally {
         release();
       }

@@ -11,7 +11,9 @@ export interface PackTarget {
 }
 
 /** What became of one image in one pack. */
-export type ImageResult = { readonly item: PackItem } | { readonly refused: RefusedItem };
+export type ImageResult =
+  | { readonly item: PackItem; readonly rowChecksum: number }
+  | { readonly refused: RefusedItem };
 
 /** The pixels of a pack that is being made: uint8 RGB, a row for each ref. */
 export class PackTensor {
@@ -35,6 +37,7 @@ export class PackTensor {
   /** The pack, once each image has its result, in the order of the refs. */
   finish(results: readonly ImageResult[], about: Pick<PackHeader, 'decoderVersion' | 'usage'>): Pack {
     const items: PackItem[] = [];
+    const rowChecksums: number[] = [];
     const refused: RefusedItem[] = [];
     for (const [index, result] of results.entries()) {
       if ('refused' in result) {
@@ -45,6 +48,7 @@ export class PackTensor {
       const row = items.length;
       if (row !== index) this.#pixels.set(this.row(index), row * this.#rowBytes);
       items.push(result.item);
+      rowChecksums.push(result.rowChecksum);
     }
     const { id, preprocess, preprocessHash } = this.target;
     return {
@@ -52,6 +56,7 @@ export class PackTensor {
       heightPx: preprocess.heightPx,
       widthPx: preprocess.widthPx,
       images: this.#pixels.subarray(0, items.length * this.#rowBytes),
+      rowChecksums,
     };
   }
 }

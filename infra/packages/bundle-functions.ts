@@ -21,7 +21,7 @@ const ENTRIES = [
  * Packages that are not bundled: most have a binary for each platform, libheif-js a WebAssembly file. A function finds
  * them in a layer, by NODE_PATH.
  */
-export const LAYER_PACKAGES = ['@node-rs/crc32', '@node-rs/xxhash', 'libheif-js', 'sharp'] as const;
+export const LAYER_PACKAGES = ['@node-rs/crc32', 'libheif-js', 'sharp'] as const;
 
 /** Never in a function: it is unpacked larger than a function may be, and functions run no model. */
 const LEFT_OUT = ['onnxruntime-node'];

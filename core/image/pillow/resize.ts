@@ -1,4 +1,5 @@
 import type { Size } from '#core/geometry.ts';
+import { emptyKernelMemory, type Lines } from '#core/image/kernel-memory.ts';
 import { FILTERS } from './filters.ts';
 import { nearestAsPillow } from './nearest.ts';
 import { Resampler } from './resampler.ts';
@@ -20,29 +21,25 @@ const TALL = 100;
  * rows as columns, which changes some pixels by a level; what models were trained on is older.)
  *
  * @param pixels uint8 RGB `[source.heightPx, source.widthPx, 3]`.
- * @returns uint8 RGB `[target.heightPx, target.widthPx, 3]`; `pixels` itself where the size stays as it is.
+ * @returns the picture of the target's size, in the kernels' memory, which was emptied for it.
  */
-export function resizeAsPillow(
-  pixels: Uint8Array,
-  source: Size,
-  target: Size,
-  kernel: PillowKernel,
-): Uint8Array {
+export function resizeAsPillow(pixels: Uint8Array, source: Size, target: Size, kernel: PillowKernel): Lines {
+  const memory = emptyKernelMemory();
   // A pass that changes nothing is left out, as in Pillow.
   const isAcross = source.widthPx !== target.widthPx;
   const isDown = source.heightPx !== target.heightPx;
-  if (!isAcross && !isDown) return pixels;
-  if (kernel === 'nearest') return nearestAsPillow(pixels, source, target);
+  if (!isAcross && !isDown) return memory.load(pixels, source);
+  if (kernel === 'nearest') return memory.load(nearestAsPillow(pixels, source, target), target);
   const filter = FILTERS[kernel];
   const acrossTaps = tapsOf(filter, source.widthPx, target.widthPx);
   const downTaps = tapsOf(filter, source.heightPx, target.heightPx);
-  const resampler = new Resampler();
+  const resampler = new Resampler(memory);
   if (isAcross && !isTallFor(source, target)) {
     const narrow = resampler.acrossFrom(pixels, source, target.widthPx, acrossTaps);
-    return resampler.unload(isDown ? resampler.down(narrow, target.heightPx, downTaps) : narrow);
+    return isDown ? resampler.down(narrow, target.heightPx, downTaps) : narrow;
   }
   const low = resampler.down(resampler.load(pixels, source), target.heightPx, downTaps);
-  return resampler.unload(isAcross ? resampler.across(low, target.widthPx, acrossTaps) : low);
+  return isAcross ? resampler.across(low, target.widthPx, acrossTaps) : low;
 }
 
 /**

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { placementOf } from '#core/geometry.ts';
+import { emptyKernelMemory } from '#core/image/kernel-memory.ts';
 import { placePicture } from '#core/image/place-picture.ts';
 import { PreprocessSpec } from '#core/preprocess-spec.ts';
 
@@ -41,7 +42,7 @@ it.each([
       (_, i) => (i * 7919) >> 3,
     );
     const row = new Uint8Array(3 * widthPx * heightPx).fill(1);
-    placePicture(pixels, placement, target, row);
+    placePicture(emptyKernelMemory().load(pixels, scaled), placement, target, row);
 
     const pad = target.resize.mode === 'letterbox' ? target.resize.pad : [0, 0, 0];
     const expected = Uint8Array.from(row, (_, i) => {

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { FolderStore } from '#adapters/folder-store.ts';
 import { SluiceError } from '#core/error.ts';
@@ -35,7 +36,14 @@ const preprocess: PackBuilderPorts['preprocess'] = async (bytes, targets) => {
     row.fill(bytes[0] as number);
     return {
       ok: true,
-      image: { widthPx: 20, heightPx: 10, format: 'png', contentHash: 'a'.repeat(16), perceptualHash: null },
+      image: {
+        widthPx: 20,
+        heightPx: 10,
+        format: 'png',
+        rowChecksum: crc32(row),
+        contentHash: 'a'.repeat(16),
+        perceptualHash: null,
+      },
     };
   });
 };

@@ -41,8 +41,9 @@ const COUNTS = 8;
 const PIECE = 16;
 /** So many columns of bytes are added up at a time. */
 const COLUMNS = 2 * VECTOR;
-/** 128 rows of 255 are the most that signed 16 bits hold. */
+/** 128 rows of 255 are the most that signed 16 bits hold, and so many pixels the most of a cell whose luma 32 bits hold. */
 const MAX_ROWS = 128;
+const MAX_PIXELS = Math.floor(2 ** 31 / (255 * 256));
 
 const MODULE = new KernelModule<Kernel>(() => wasmModule([sums(), cells(), add()]));
 const [SUMS, CELLS] = [0, 1];
@@ -62,11 +63,12 @@ export function cellLuma(picture: Lines, side: number, take: (bytes: number) => 
   const parts = take(2 * DOUBLE * side);
   const pixels = take(COUNTS * side);
   const sums = take(2 * columns + VECTOR);
-  const pieces = take(PIECE * (2 * side + Math.ceil(heightPx / MAX_ROWS)));
+  const rows = Math.max(1, Math.min(MAX_ROWS, Math.floor(MAX_PIXELS / Math.ceil(widthPx / side + 1))));
+  const pieces = take(PIECE * (2 * side + Math.ceil(heightPx / rows)));
   const { doubles } = memory.views;
   doubles.fill(0, cells / DOUBLE, cells / DOUBLE + 2 * side * side);
   tellOfCells(memory.views, widthPx, side, parts, pixels);
-  const count = tellOfPieces(picture, side, cells, pieces);
+  const count = tellOfPieces(picture, side, cells, pieces, rows);
   memory.kernel(MODULE).add(pieces, count, picture.stride, columns, sums, pixels, parts, side);
   shareCutRows(doubles, cells / DOUBLE, heightPx, side);
   return cells;
@@ -94,7 +96,7 @@ function tellOfCells(
 
 /**
  * The rows of each line of cells, as the kernel's `add` reads them. A row that a border cuts is added to the cells below it, and to a line
- * for itself behind all cells.
+ * for itself behind all cells. No piece has more than `maxRows`.
  *
  * @returns how many pieces they are.
  */
@@ -103,12 +105,13 @@ function tellOfPieces(
   side: number,
   cells: number,
   pieces: number,
+  maxRows: number,
 ): number {
   const { int32s } = memory.views;
   let to = pieces / 4;
   const add = (from: number, until: number, line: number): void => {
-    for (let row = from; row < until; row += MAX_ROWS, to += PIECE / 4) {
-      const rows = Math.min(MAX_ROWS, until - row);
+    for (let row = from; row < until; row += maxRows, to += PIECE / 4) {
+      const rows = Math.min(maxRows, until - row);
       int32s[to] = at + row * stride;
       int32s[to + 1] = rows >> 1;
       int32s[to + 2] = rows & 1;

@@ -1,5 +1,5 @@
 import { BT601_256THS } from '#core/image/bt601.ts';
-import type { KernelMemory, Lines } from '#core/image/kernel-memory.ts';
+import type { Lines, Views } from '#core/image/kernel-memory.ts';
 import {
   type Code,
   call,
@@ -18,7 +18,7 @@ import {
 interface Kernel {
   /**
    * Adds the luma of rows of pixels to lines of cells. `pieces` has four int32 for each piece: the address of its first row, how many
-   * pairs of rows it has, whether one is left (0 or 1), and the address of its cells. All of `columns` are bytes of a row.
+   * pairs of rows it has, whether one is left (0 or 1), and the address of its cells. `columns` is how many bytes a row has.
    */
   add(
     pieces: number,
@@ -76,7 +76,7 @@ export function cellLuma(picture: Lines, side: number, take: (bytes: number) => 
 
 /** How many pixels each cell of a line has, as the kernel's `cells` reads it. */
 function tellOfCells(
-  { doubles, int32s }: KernelMemory['views'],
+  { doubles, int32s }: Views,
   widthPx: number,
   cells: number,
   parts: number,

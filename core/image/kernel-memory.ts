@@ -83,7 +83,7 @@ export class KernelMemory {
 }
 
 /** All of the memory, until it grows. */
-interface Views {
+export interface Views {
   readonly bytes: Uint8Array;
   readonly int16s: Int16Array;
   readonly int32s: Int32Array;

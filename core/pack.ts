@@ -2,6 +2,7 @@ import { crc32 } from '@node-rs/crc32';
 import { z } from 'zod';
 import { crc32Appender } from './crc32-combine.ts';
 import { messageOf, SluiceError } from './error.ts';
+import { hexWord } from './hex-word.ts';
 import { ImageRef } from './image-ref.ts';
 import { Refusal } from './refusal.ts';
 import { decodeSafetensors, encodeSafetensorsHeader } from './safetensors.ts';
@@ -81,7 +82,7 @@ export function encodePack(pack: Pack): { header: Buffer; body: Buffer } {
     shape: [pack.header.items.length, pack.heightPx, pack.widthPx, 3],
     metadata: { checksum: NO_CHECKSUM, sluice: JSON.stringify(pack.header) },
   });
-  const checksum = hex(checksumOf(header, pack));
+  const checksum = hexWord(checksumOf(header, pack));
   header.write(checksum, CHECKSUM_AT, 'latin1');
   return { header, body: pack.images };
 }
@@ -142,12 +143,8 @@ export class PackChecksum {
   }
 
   get hex(): string {
-    return hex(this.#crc);
+    return hexWord(this.#crc);
   }
-}
-
-function hex(checksum: number): string {
-  return checksum.toString(16).padStart(8, '0');
 }
 
 function parseHeader(json: string | undefined): PackHeader {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { crc32 } from '@node-rs/crc32';
 import type { Size } from '#core/geometry.ts';
+import { hexWord } from '#core/hex-word.ts';
 import type { Lines } from '#core/image/kernel-memory.ts';
 import { perceptualHash } from '#core/image/perceptual-hash.ts';
 
@@ -24,7 +25,7 @@ export function hashesOf(row: Uint8Array, scaled: Lines, source: Size): PictureH
   const rowChecksum = crc32(row);
   const perceptual = perceptualHash(scaled);
   const rest = crc32(`${source.widthPx}x${source.heightPx} ${perceptual}`);
-  return { rowChecksum, contentHash: hex(rowChecksum) + hex(rest), perceptualHash: perceptual };
+  return { rowChecksum, contentHash: hexWord(rowChecksum) + hexWord(rest), perceptualHash: perceptual };
 }
 
 /** SHA-256 of a picture's size and its pixels, the first 32 hex digits. */
@@ -32,8 +33,4 @@ export function pixelHashOf(pixels: Uint8Array, size: Size): string {
   // Pictures of other sizes may have the same bytes.
   const sizeText = `${size.widthPx}x${size.heightPx}:`;
   return createHash('sha256').update(sizeText).update(pixels).digest('hex').slice(0, 32);
-}
-
-function hex(checksum: number): string {
-  return checksum.toString(16).padStart(8, '0');
 }

@@ -13,6 +13,7 @@ import {
   wasmFunction,
   wasmModule,
   when,
+  ZERO,
 } from '#core/image/wasm.ts';
 
 interface Kernel {
@@ -146,7 +147,7 @@ function shareCutRows(doubles: Float64Array, cells: number, heightPx: number, si
 
 function add(): WasmFunction {
   return wasmFunction('add', 8, { integers: 0, vectors: 0 }, (parameters) => {
-    const [piece, left, stride, columns, sums, pixels, parts, cells] = parameters as unknown as Eight;
+    const [piece, left, stride, columns, sums, pixels, parts, cells] = parameters;
     const field = (place: number): Code => i32.load(piece.get, 4 * place);
     return repeatWhile(
       [
@@ -167,14 +168,14 @@ function sums(): WasmFunction {
     6,
     { integers: 2, vectors: 2 + COLUMNS / 8 },
     (parameters, integers, vectors) => {
-      const [source, stride, target, columns, pairs, single] = parameters as unknown as Six;
-      const [at, left] = integers as [Local, Local];
+      const [source, stride, target, columns, pairs, single] = parameters;
+      const [at, left] = integers;
       const [upper, lower, ...ofColumns] = vectors as [Local, Local, ...Local[]];
       const below = i32.add(at.get, stride.get);
       /** Bytes of two rows are laid beside each other, so that they are added in pairs. */
       const addPair = (sum: Local, half: number): Code => {
-        const woven = Array.from({ length: VECTOR }, (_, i) => 8 * half + (i >> 1) + (i % 2) * VECTOR);
-        return sum.set(v128.addI16(sum.get, v128.addPairsU8(v128.shuffle(upper.get, lower.get, woven))));
+        const pairs = v128.interleave(upper.get, lower.get, 8 * half);
+        return sum.set(v128.addI16(sum.get, v128.addPairsU8(pairs)));
       };
       const pair = [
         ...ofColumns.flatMap((sum, i) => {
@@ -213,9 +214,9 @@ function sums(): WasmFunction {
  */
 function cells(): WasmFunction {
   return wasmFunction('cells', 5, { integers: 1, vectors: 4 }, (parameters, integers, vectors) => {
-    const [source, pixels, parts, target, left] = parameters as [Local, Local, Local, Local, Local];
-    const [pairsLeft] = integers as [Local];
-    const [sum, cut, shares, before] = vectors as [Local, Local, Local, Local];
+    const [source, pixels, parts, target, left] = parameters;
+    const [pairsLeft] = integers;
+    const [sum, cut, shares, before] = vectors;
     /** Three or four int32, to be added up, of the next pixel or the next two. */
     const luma = (count: 1 | 2): Code => {
       const weights = Array.from({ length: count }, () => [RED, GREEN, BLUE]).flat();
@@ -263,8 +264,3 @@ function lanes(a: Local, b: Local, places: readonly number[]): Code {
 function int16s(values: readonly number[]): Code {
   return Array.from({ length: VECTOR / 2 }, (_, i) => [values[i] ?? 0, 0]).flat();
 }
-
-type Six = readonly [Local, Local, Local, Local, Local, Local];
-type Eight = readonly [...Six, Local, Local];
-
-const ZERO = v128.splatI32(i32.const(0));

@@ -7,8 +7,10 @@ import {
   type Local,
   repeatWhile,
   v128,
+  type WasmFunction,
   wasmFunction,
   wasmModule,
+  ZERO,
 } from '#core/image/wasm.ts';
 
 interface Kernel {
@@ -76,11 +78,18 @@ export function lowFrequencies(
   return (doubles[squares] as number) + (doubles[squares + 1] as number);
 }
 
-function low(): ReturnType<typeof wasmFunction> {
+function low(): WasmFunction {
   return wasmFunction('low', 6, { integers: 4, vectors: KEPT + 5 }, (parameters, integers, vectors) => {
-    const [upper, lower, rowBytes, pairsLeft, cosines, target] = parameters as unknown as Six;
-    const [top, bottom, weights, rowsLeft] = integers as [Local, Local, Local, Local];
-    const [above, below, even, odd, squares, ...sums] = vectors as [Local, Local, Local, Local, Local];
+    const [upper, lower, rowBytes, pairsLeft, cosines, target] = parameters;
+    const [top, bottom, weights, rowsLeft] = integers;
+    const [above, below, even, odd, squares, ...sums] = vectors as [
+      Local,
+      Local,
+      Local,
+      Local,
+      Local,
+      ...Local[],
+    ];
     const add = (sum: Local, value: Code): Code => sum.set(v128.addF64(sum.get, value));
     const row = [
       ...above.set(v128.load(top.get)),
@@ -89,7 +98,7 @@ function low(): ReturnType<typeof wasmFunction> {
       ...odd.set(v128.subF64(above.get, below.get)),
       ...add(squares, v128.mulF64(above.get, above.get)),
       ...add(squares, v128.mulF64(below.get, below.get)),
-      ...sums.flatMap((sum: Local, k) =>
+      ...sums.flatMap((sum, k) =>
         add(sum, v128.mulF64((k % 2 === 0 ? even : odd).get, v128.load64Splat(weights.get, k * DOUBLE))),
       ),
       ...top.set(i32.add(top.get, rowBytes.get)),
@@ -102,10 +111,10 @@ function low(): ReturnType<typeof wasmFunction> {
       ...bottom.set(lower.get),
       ...weights.set(cosines.get),
       ...rowsLeft.set(i32.const(HALF)),
-      ...sums.flatMap((sum: Local) => sum.set(ZERO)),
+      ...sums.flatMap((sum) => sum.set(ZERO)),
       ...repeatWhile(row, rowsLeft.get),
       ...[0, 1].flatMap((lane) =>
-        sums.flatMap((sum: Local, k) => [
+        sums.flatMap((sum, k) => [
           ...v128.store64Lane(target.get, sum.get, lane, (lane * KEPT + k) * DOUBLE),
         ]),
       ),
@@ -117,7 +126,3 @@ function low(): ReturnType<typeof wasmFunction> {
     return [...repeatWhile(columnPair, pairsLeft.get), ...v128.store(target.get, squares.get)];
   });
 }
-
-type Six = readonly [Local, Local, Local, Local, Local, Local];
-
-const ZERO = v128.splatI32(i32.const(0));

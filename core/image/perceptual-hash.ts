@@ -1,3 +1,4 @@
+import { hexWord } from '#core/hex-word.ts';
 import { cellLuma } from '#core/image/cell-luma.ts';
 import type { Lines } from '#core/image/kernel-memory.ts';
 import { KEPT, lowFrequencies, SIDE } from '#core/image/low-frequencies.ts';
@@ -38,7 +39,7 @@ const sorted = new Float64Array(KEPT * KEPT);
 function bits(values: Float64Array, from: number, median: number): string {
   let word = 0;
   for (let i = from; i < from + 32; i++) word = (word << 1) | ((values[i] as number) > median ? 1 : 0);
-  return (word >>> 0).toString(16).padStart(8, '0');
+  return hexWord(word);
 }
 
 /** In how many of their 64 bits two hashes differ. */

@@ -5,7 +5,6 @@ import {
   i32,
   increase,
   KernelModule,
-  type Local,
   repeatWhile,
   v128,
   wasmFunction,
@@ -80,8 +79,8 @@ function pad(pixels: Uint8Array, spec: PreprocessSpec): void {
 
 function kernelModule(): Uint8Array<ArrayBuffer> {
   const move = wasmFunction('move', 7, { integers: 3, vectors: 0 }, (parameters, integers) => {
-    const [source, sourceStride, target, targetStride, blocks, rest, lines] = parameters as Seven;
-    const [from, to, left] = integers as [Local, Local, Local];
+    const [source, sourceStride, target, targetStride, blocks, rest, lines] = parameters;
+    const [from, to, left] = integers;
     const block = [
       ...v128.store(to.get, v128.load(from.get)),
       ...v128.store(to.get, v128.load(from.get, VECTOR), VECTOR),
@@ -105,5 +104,3 @@ function kernelModule(): Uint8Array<ArrayBuffer> {
   });
   return wasmModule([move]);
 }
-
-type Seven = [Local, Local, Local, Local, Local, Local, Local];

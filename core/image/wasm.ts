@@ -65,6 +65,13 @@ export const v128 = {
   const: (bytes: Code): Code => [...simd(0x0c), ...bytes],
   /** Bytes of `a` (0 to 15) and `b` (16 to 31) by their places. */
   shuffle: (a: Code, b: Code, places: Code): Code => [...simd(0x0d, a, b), ...places],
+  /** The bytes of `a` and `b` in turns, 8 of each from the `first` one on. */
+  interleave: (a: Code, b: Code, first: number): Code =>
+    v128.shuffle(
+      a,
+      b,
+      Array.from({ length: 16 }, (_, i) => first + (i >> 1) + (i % 2) * 16),
+    ),
   /** Bytes of `a` by their places; 0 where there is no such place. */
   swizzle: (a: Code, places: Code): Code => simd(0x0e, a, places),
   splatI32: (value: Code): Code => simd(0x11, value),
@@ -86,6 +93,8 @@ export const v128 = {
   /** The first two int32 as float64. */
   convertLowI32: (a: Code): Code => simd(0xfe, a),
 };
+
+export const ZERO = v128.splatI32(i32.const(0));
 
 /** Copies so many bytes, in order. */
 export const copyBytes = (target: Code, source: Code, bytes: Code): Code => [
@@ -125,15 +134,22 @@ export interface WasmFunction {
   readonly body: Code;
 }
 
+/** So many variables; any number of them where it is not known when types are. */
+type Locals<Count extends number, All extends Local[] = []> = number extends Count
+  ? Local[]
+  : All['length'] extends Count
+    ? All
+    : Locals<Count, [...All, Local]>;
+
 /** Makes a function: `write` is given its parameters, and takes locals as it needs them. */
-export function wasmFunction(
+export function wasmFunction<P extends number, I extends number, V extends number>(
   name: string,
-  parameters: number,
-  locals: { readonly integers: number; readonly vectors: number },
-  write: (parameters: readonly Local[], integers: readonly Local[], vectors: readonly Local[]) => Code,
+  parameters: P,
+  locals: { readonly integers: I; readonly vectors: V },
+  write: (parameters: Locals<P>, integers: Locals<I>, vectors: Locals<V>) => Code,
 ): WasmFunction {
-  const from = (first: number, count: number): Local[] =>
-    Array.from({ length: count }, (_, i) => local(first + i));
+  const from = <Count extends number>(first: number, count: Count): Locals<Count> =>
+    Array.from({ length: count }, (_, i) => local(first + i)) as Locals<Count>;
   const body = write(
     from(0, parameters),
     from(parameters, locals.integers),

@@ -5,8 +5,10 @@ import {
   type Local,
   repeatWhile,
   v128,
+  type WasmFunction,
   wasmFunction,
   wasmModule,
+  ZERO,
 } from '#core/image/wasm.ts';
 import { PRECISION_BITS } from './taps.ts';
 
@@ -24,7 +26,6 @@ export const DOWN_TAPS = 2;
 export const DOWN_BYTES = 16;
 
 const HALF = v128.splatI32(i32.const(1 << (PRECISION_BITS - 1)));
-const ZERO = v128.splatI32(i32.const(0));
 
 /**
  * The WebAssembly module of both passes of Pillow's resampling. Its functions, all addresses in bytes:
@@ -41,13 +42,13 @@ export function kernelModule(): Uint8Array<ArrayBuffer> {
   return wasmModule([across(), down()]);
 }
 
-function across(): ReturnType<typeof wasmFunction> {
+function across(): WasmFunction {
   return wasmFunction(
     'across',
     6,
     { integers: 3 * ROWS + 1, vectors: 2 * ROWS + 6 },
     (parameters, integers, vectors) => {
-      const [source, stride, target, targetStride, taps, left] = parameters as unknown as Six;
+      const [source, stride, target, targetStride, taps, left] = parameters;
       const steps = integers[0] as Local;
       const [rows, targets, ats] = [0, 1, 2].map((i) => integers.slice(1 + i * ROWS, 1 + (i + 1) * ROWS)) as [
         Local[],
@@ -110,15 +111,15 @@ function across(): ReturnType<typeof wasmFunction> {
   );
 }
 
-function down(): ReturnType<typeof wasmFunction> {
+function down(): WasmFunction {
   const quarters = DOWN_BYTES / 4;
   return wasmFunction(
     'down',
     6,
     { integers: 3, vectors: 2 * quarters + 5 },
     (parameters, integers, vectors) => {
-      const [source, stride, target, left, weights, steps] = parameters as unknown as Six;
-      const [at, weight, stepsLeft] = integers as [Local, Local, Local];
+      const [source, stride, target, left, weights, steps] = parameters;
+      const [at, weight, stepsLeft] = integers;
       const [lows, highs] = [vectors.slice(0, quarters), vectors.slice(quarters, 2 * quarters)];
       const [low, high, upper, lower, pairs] = vectors.slice(2 * quarters) as [
         Local,
@@ -127,13 +128,6 @@ function down(): ReturnType<typeof wasmFunction> {
         Local,
         Local,
       ];
-      /** Bytes of both rows side by side, from the first or the second half. */
-      const woven = (first: number): Code =>
-        v128.shuffle(
-          upper.get,
-          lower.get,
-          Array.from({ length: 16 }, (_, i) => first + (i >> 1) + (i % 2) * 16),
-        );
       const quarter = (q: number, bytes: Local): Code => [
         ...pairs.set(q % 2 === 0 ? v128.extendLowU8(bytes.get) : v128.extendHighU8(bytes.get)),
         ...accumulate(lows[q] as Local, v128.dotI16(pairs.get, low.get)),
@@ -144,8 +138,8 @@ function down(): ReturnType<typeof wasmFunction> {
         ...high.set(v128.load32Splat(weight.get, 4)),
         ...upper.set(v128.load(at.get)),
         ...lower.set(v128.load(i32.add(at.get, stride.get))),
-        ...pairs.set(woven(0)),
-        ...lower.set(woven(8)),
+        ...pairs.set(v128.interleave(upper.get, lower.get, 0)),
+        ...lower.set(v128.interleave(upper.get, lower.get, 8)),
         ...upper.set(pairs.get),
         ...quarter(0, upper),
         ...quarter(1, upper),

@@ -1,9 +1,8 @@
 import sharp from 'sharp';
 import { expect, it } from 'vitest';
-import { preprocessImage } from '#adapters/image/preprocess-image.ts';
-import { ImageLimits } from '#core/limits.ts';
 import { PreprocessSpec } from '#core/preprocess-spec.ts';
 import { syntheticImage } from '#test/support/synthetic-image.ts';
+import { preprocessed } from './pictures.ts';
 
 const SPEC = PreprocessSpec.parse({
   widthPx: 24,
@@ -13,7 +12,6 @@ const SPEC = PreprocessSpec.parse({
   color: 'srgb',
   background: [255, 255, 255],
 });
-const LIMITS = ImageLimits.parse({});
 
 function fileOf(i: number): Promise<Buffer> {
   const [width, height] = [200 + 37 * i, 300 - 29 * i];
@@ -23,14 +21,10 @@ function fileOf(i: number): Promise<Buffer> {
   return i % 2 === 0 ? picture.jpeg().toBuffer() : picture.png().toBuffer();
 }
 
-async function preprocessed(file: Buffer): Promise<object> {
-  const row = new Uint8Array(3 * SPEC.widthPx * SPEC.heightPx);
-  return { ...(await preprocessImage(file, SPEC, LIMITS, row)), row };
-}
-
 it('comes to the same for many images at once as for one after another', async () => {
   const files = await Promise.all(Array.from({ length: 8 }, (_, i) => fileOf(i)));
   const inTurn: object[] = [];
-  for (const file of files) inTurn.push(await preprocessed(file));
-  for (let round = 0; round < 5; round++) expect(await Promise.all(files.map(preprocessed))).toEqual(inTurn);
+  for (const file of files) inTurn.push(await preprocessed(file, SPEC));
+  for (let round = 0; round < 5; round++)
+    expect(await Promise.all(files.map((file) => preprocessed(file, SPEC)))).toEqual(inTurn);
 });

@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { preprocessImage } from '#adapters/image/preprocess-image.ts';
-import { ImageLimits } from '#core/limits.ts';
 import type { PreprocessSpec } from '#core/preprocess-spec.ts';
+import { limits, preprocessed } from './pictures.ts';
 import { PILLOW_FILES } from './pillow-files.ts';
 
-const limits = ImageLimits.parse({});
 const spec = (widthPx: number, heightPx: number, kernel: PreprocessSpec['kernel']): PreprocessSpec => ({
   widthPx,
   heightPx,
@@ -17,10 +16,7 @@ const spec = (widthPx: number, heightPx: number, kernel: PreprocessSpec['kernel'
 });
 
 async function rowOf(bytes: Buffer, how: PreprocessSpec): Promise<Uint8Array> {
-  const row = new Uint8Array(how.widthPx * how.heightPx * 3);
-  const outcome = await preprocessImage(bytes, how, limits, row);
-  if (!outcome.ok) throw new Error(`${outcome.refusal.code}: ${outcome.refusal.detail}`);
-  return row;
+  return (await preprocessed(bytes, how)).row;
 }
 
 const hashOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex').slice(0, 16);
